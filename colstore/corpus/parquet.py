@@ -1,0 +1,73 @@
+"""Parquet, read in batches of rows; needs the ``parquet`` extra."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from colstore.corpus.lines import printable
+from colstore.corpus.record import RawItem, Record
+from colstore.corpus.tabular import check_columns, with_metadata_apart
+from colstore.errors import CorpusError, IncompleteCorpusError, MissingDependencyError
+
+BATCH_ROWS = 1024
+
+
+def read_parquet(path: Path) -> Iterator[RawItem]:
+    """Yield a record for each row; columns other than id, text, title and vectors are metadata.
+
+    Dates and times become ISO 8601 strings. ``line`` in errors is the row, from 1.
+
+    Raises
+    ------
+    MissingDependencyError
+        pyarrow is not installed.
+    CorpusError
+        No Parquet file, or columns that give no documents.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingDependencyError(
+            "reading Parquet needs pyarrow: pip install 'colstore[parquet]'"
+        ) from error
+    name = printable(path)
+    try:
+        table = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise CorpusError(f"cannot be read as Parquet ({error})", source=name) from error
+    check_columns(list(table.schema_arrow.names), name)
+    return _records(table, name, (pyarrow.ArrowException, OSError, ValueError))
+
+
+def _records(table: Any, name: str, broken: tuple[type[Exception], ...]) -> Iterator[RawItem]:  # noqa: ANN401 - pyarrow has no types
+    row = 0
+    with table:
+        batches = table.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+        while True:
+            try:
+                batch = next(batches, None)
+                values = [] if batch is None else batch.to_pylist()
+            except broken as error:
+                message = f"reading stops behind row {row} and the rest of the file is lost ({error})"
+                yield IncompleteCorpusError(message, source=name, line=row + 1)
+                return
+            if batch is None:
+                return
+            for fields in values:
+                row += 1
+                yield Record(_fields(fields), name, row)
+
+
+def _fields(row: dict[str, Any]) -> dict[str, object]:
+    vectors = {"vectors": row.pop("vectors")} if "vectors" in row else {}
+    return {**with_metadata_apart({key: _plain(value) for key, value in row.items()}), **vectors}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
+        return value.isoformat()
+    return value

@@ -1,0 +1,230 @@
+"""Raw records on their way to a document, and the checks on their values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.errors import CorpusError, EmptyDocumentError
+from colstore.types import Document, Json
+
+ID_KEYS = ("_id", "id")
+MAX_JSON_DEPTH = 100
+MAX_INTEGER_BITS = 1024
+_ErrorT = TypeVar("_ErrorT", bound=CorpusError)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Named values as a reader found them, and where.
+
+    Parameters
+    ----------
+    fields
+        Keys ``_id`` or ``id``, ``text``, ``title``, ``metadata``, ``vectors``; other keys are metadata.
+    source
+        Name of the file, for messages.
+    line
+        Line, row or item number from 1; ``None`` where the file is the record.
+    """
+
+    fields: Mapping[str, object]
+    source: str
+    line: int | None = None
+
+    def error(self, message: str) -> CorpusError:
+        """Return an error that says where this record stands."""
+        return self.error_of(CorpusError, message)
+
+    def error_of(self, kind: type[_ErrorT], message: str) -> _ErrorT:
+        """Return an error of the given class that says where this record stands."""
+        return kind(message, source=self.source, line=self.line)
+
+
+RawItem: TypeAlias = "Record | CorpusError"
+"""What a reader yields: a record, or what kept it from being one, so that reading can go on."""
+
+
+def excerpt(value: object, limit: int = 60) -> str:
+    """Return a short, printable form of a value for messages.
+
+    Examples
+    --------
+    >>> excerpt("d1"), excerpt("x" * 100, limit=10)
+    ("'d1'", "'xxxxxx...")
+    """
+    shown = ascii(value[:limit]) if isinstance(value, str) else _safe_repr(value)
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def _safe_repr(value: object) -> str:
+    try:
+        return ascii(value)
+    except Exception:  # a foreign __repr__ may raise anything; the message must still come
+        return f"<{type(value).__name__}>"
+
+
+def clean_text(record: Record, value: object, name: str) -> str:
+    """Return the value as a plain string.
+
+    Raises
+    ------
+    CorpusError
+        It is no string, or holds a NUL or a lone surrogate.
+    """
+    if not isinstance(value, str):
+        raise record.error(f"{name} must be a string, not {_kind(value)} ({excerpt(value)})")
+    if "\0" in value:
+        raise record.error(f"{name} holds a NUL character at position {value.index(chr(0)) + 1}: remove it")
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            message = f"{name} holds a lone surrogate ({excerpt(value[error.start])}): it is no Unicode text"
+            raise record.error(message) from None
+    return str(value)
+
+
+def clean_id(record: Record, value: object) -> str:
+    """Return an id as a string; integers are taken too.
+
+    Raises
+    ------
+    CorpusError
+        It is missing, blank, or neither string nor integer.
+    """
+    if isinstance(value, bool):
+        raise record.error(f"id must be a string or an integer, not {excerpt(value)}")
+    if isinstance(value, Integral):
+        number = int(value)
+        if number.bit_length() > MAX_INTEGER_BITS:
+            raise record.error(f"id is an integer of {number.bit_length():,} bits: give it as a string")
+        return str(number)
+    if value is None:
+        raise record.error(f"no id: every record needs a string or an integer under {' or '.join(ID_KEYS)}")
+    if not isinstance(value, str):
+        raise record.error(f"id must be a string or an integer, not {_kind(value)} ({excerpt(value)})")
+    if not value.strip():
+        raise record.error("id is blank: every record needs an id of its own")
+    return clean_text(record, value, "id")
+
+
+def pop_id(fields: dict[str, object]) -> object:
+    """Take the id out of the fields: ``_id`` before ``id`` (which then stays, as metadata)."""
+    for key in ID_KEYS:
+        if key in fields:
+            return fields.pop(key)
+    return None
+
+
+def to_document(record: Record) -> Document:
+    """Return the record as a checked document.
+
+    A missing or null title is empty. The text may be missing only where the record brings vectors.
+
+    Raises
+    ------
+    CorpusError
+        A value that cannot be, by its name.
+    EmptyDocumentError
+        Title and text are blank and there are no vectors.
+    """
+    fields = dict(record.fields)
+    identifier = clean_id(record, pop_id(fields))
+    vectors = _clean_vectors(record, fields.pop("vectors", None))
+    title = fields.pop("title", None)
+    text = fields.pop("text", None)
+    if text is None and vectors is None:
+        raise record.error(f"document {excerpt(identifier)} has no text: a string is needed under text")
+    document = Document(
+        id=identifier,
+        text="" if text is None else clean_text(record, text, "text"),
+        title="" if title is None else clean_text(record, title, "title"),
+        metadata=_clean_metadata(record, fields),
+        vectors=vectors,
+    )
+    if vectors is None and not document.passage:
+        message = f"document {excerpt(identifier)} has neither title nor text, so there is nothing to encode"
+        raise record.error_of(EmptyDocumentError, message)
+    return document
+
+
+def _clean_vectors(record: Record, value: object) -> NDArray[Any] | None:
+    """Return token vectors, shape ``(tokens, dim)``: arrays as they are, lists as float32."""
+    if value is None:
+        return None
+    try:
+        vectors = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:  # uneven rows; a tensor that tracks gradients
+        raise record.error(f"vectors are not a matrix of numbers ({error})") from None
+    if vectors.ndim != 2 or 0 in vectors.shape or vectors.dtype.kind not in "fiu":
+        message = (
+            f"vectors must be numbers of shape (tokens, dim), got {vectors.dtype} of shape {vectors.shape}"
+        )
+        raise record.error(message)
+    if isinstance(value, list | tuple):
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused as an infinity
+            vectors = vectors.astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise record.error("vectors hold NaN or an infinity")
+    return vectors
+
+
+def _clean_metadata(record: Record, fields: dict[str, object]) -> dict[str, Json]:
+    """Merge the nested ``metadata`` object into the other keys, and check that all is JSON."""
+    nested = fields.pop("metadata", None)
+    if nested is not None and not isinstance(nested, Mapping):
+        raise record.error(f"metadata must be an object, not {_kind(nested)} ({excerpt(nested)})")
+    inner = dict(nested or {})
+    both = fields.keys() & inner.keys()
+    if both:
+        message = f"key {excerpt(min(both, key=str))} stands beside metadata and in it: keep one of them"
+        raise record.error(message)
+    metadata: dict[Any, Any] = {**fields, **inner}
+    _check_json(record, metadata)
+    return metadata
+
+
+def _check_json(record: Record, metadata: dict[Any, Any]) -> None:
+    """Refuse what JSON cannot hold. Own stack: deep nesting must not exhaust Python's."""
+    stack: list[tuple[object, int]] = [(metadata, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > MAX_JSON_DEPTH:
+            raise record.error(f"metadata is nested deeper than {MAX_JSON_DEPTH} levels")
+        if isinstance(value, dict):
+            for key in value:
+                clean_text(record, key, "a metadata key")
+            stack.extend((inner, depth + 1) for inner in value.values())
+        elif isinstance(value, list):
+            stack.extend((inner, depth + 1) for inner in value)
+        else:
+            _check_json_scalar(record, value)
+
+
+def _check_json_scalar(record: Record, value: object) -> None:
+    if isinstance(value, str):
+        clean_text(record, value, "metadata")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise record.error(f"metadata holds {value}, which JSON does not have: use null")
+    elif isinstance(value, int):
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise record.error(
+                f"metadata holds an integer of {value.bit_length():,} bits: give it as a string"
+            )
+    elif value is not None:
+        message = (
+            f"metadata holds {_kind(value)} ({excerpt(value)}); JSON has strings, numbers, booleans, null,"
+        )
+        raise record.error(f"{message} lists and objects")
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,220 @@
+"""Runs: ranked documents for each query, in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from colstore.config import OnError
+from colstore.corpus.columns import cell_id, cell_integer, cell_score, finite_score
+from colstore.corpus.jsonl import parse_object
+from colstore.corpus.lines import STDIN, PathSource, existing_file, printable, read_sound_lines
+from colstore.corpus.policy import check_choice
+from colstore.corpus.record import Record, clean_id, excerpt
+from colstore.corpus.report import IntakeReport
+from colstore.corpus.seen import SeenIds
+from colstore.errors import CorpusError, DuplicateIdError
+
+_QUERY_KEYS = ("query_id", "query-id", "qid")
+_DOCUMENT_KEYS = ("doc_id", "docid", "corpus-id", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One ranked document.
+
+    Parameters
+    ----------
+    query_id, doc_id
+        As the file has them.
+    rank
+        As the file has it; its position in the query where the file has none.
+    score
+        Finite; higher is better. Minus the rank where the file has none.
+    """
+
+    query_id: str
+    doc_id: str
+    rank: int
+    score: float
+
+
+_Parser: TypeAlias = "Callable[[Record, str], tuple[str, str, int | None, float | None]]"
+
+
+def read_run(
+    source: PathSource, *, on_duplicate: OnError = "error", report: IntakeReport | None = None
+) -> Iterator[RunLine]:
+    """Return an iterator over the lines of a run, in the order of the file.
+
+    Parameters
+    ----------
+    source
+        A file (also ``.gz``) or ``"-"``. Six columns ``query Q0 document rank score tag`` (TREC), three,
+        ``query  document  rank`` (MS MARCO), or JSON objects with ``query_id`` (``qid``), ``doc_id``
+        (``docid``, ``id``) and ``score`` or ``rank`` or both. The first line decides.
+    on_duplicate
+        A document that comes twice for a query: ``"error"``, or ``"skip"``, which keeps the first.
+    report
+        Counts the lines.
+
+    Raises
+    ------
+    CorpusError
+        A broken line, a score that is no finite number, or a query whose lines do not stand together; with
+        file and line. A missing file at once, the rest while iterating.
+    DuplicateIdError
+        A document that comes twice for a query.
+    """
+    check_choice("on_duplicate", on_duplicate)
+    path = existing_file(source, "runs/bm25.trec.gz")
+    return _unique(_placed_lines(path), on_duplicate, IntakeReport() if report is None else report)
+
+
+def group_run(lines: Iterable[RunLine]) -> Iterator[tuple[str, list[RunLine]]]:
+    """Yield each query with its documents, best first, holding one query at a time.
+
+    Sorted by falling score, equal scores by the rank in the file; then ranked anew from 1. Ranks that
+    disagree with the scores thus give way to them, as in ``trec_eval``.
+
+    Raises
+    ------
+    CorpusError
+        A query whose lines do not stand together.
+
+    Examples
+    --------
+    >>> lines = [RunLine("q1", "d1", 1, 0.5), RunLine("q1", "d2", 2, 0.9)]
+    >>> [(query, [line.doc_id for line in ranked]) for query, ranked in group_run(lines)]
+    [('q1', ['d2', 'd1'])]
+    """
+    with SeenIds() as seen:
+        for query_id, group in groupby(lines, key=attrgetter("query_id")):
+            if not seen.add(query_id):
+                raise CorpusError(_apart(query_id))
+            ranked = sorted(group, key=lambda line: (-line.score, line.rank))
+            yield query_id, [replace(line, rank=rank) for rank, line in enumerate(ranked, start=1)]
+
+
+def _apart(query_id: str) -> str:
+    return f"the lines of query {excerpt(query_id)} do not stand together: sort the run by query"
+
+
+def _unique(
+    lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, report: IntakeReport
+) -> Iterator[RunLine]:
+    documents: set[str] = set()  # of the current query
+    current: str | None = None
+    with SeenIds() as queries:
+        for place, line in lines:
+            if line.query_id != current:
+                if not queries.add(line.query_id):
+                    raise place.error(_apart(line.query_id))
+                current = line.query_id
+                documents.clear()
+            if line.doc_id in documents:
+                error = place.error_of(
+                    DuplicateIdError, f"document {excerpt(line.doc_id)} comes twice for its query"
+                )
+                if on_duplicate == "error":
+                    raise error
+                report.skip(error)
+                continue
+            documents.add(line.doc_id)
+            report.documents += 1
+            yield line
+
+
+def _placed_lines(path: Path | None) -> Iterator[tuple[Record, RunLine]]:
+    """Parse the lines; a missing rank is the position in the query, a missing score minus the rank."""
+    name = printable(STDIN if path is None else path)
+    parse: _Parser | None = None
+    current, position = None, 0
+    for line in read_sound_lines(path):
+        place = Record({}, name, line.number)
+        parse = parse or _choose_parser(place, line.text)
+        query_id, doc_id, rank, score = parse(place, line.text)
+        position = position + 1 if query_id == current else 1
+        current = query_id
+        rank = position if rank is None else rank
+        yield place, RunLine(query_id, doc_id, rank, float(-rank) if score is None else score)
+
+
+def _choose_parser(place: Record, text: str) -> _Parser:
+    if text.lstrip().startswith("{"):
+        return _parse_json
+    match len(text.split()):
+        case 6:
+            return _parse_trec
+        case 3:
+            return _parse_msmarco
+    raise place.error("neither TREC's six columns, nor MS MARCO's three, nor a JSON object")
+
+
+def _cells(place: Record, text: str, width: int) -> list[str]:
+    cells = text.split()
+    if len(cells) != width:
+        raise place.error(f"{len(cells)} columns where the first line has {width}")
+    return cells
+
+
+def _parse_trec(place: Record, text: str) -> tuple[str, str, int, float]:
+    query_id, _, doc_id, rank, score, _ = _cells(place, text, 6)
+    return (
+        cell_id(place, query_id, "query id"),
+        cell_id(place, doc_id, "document id"),
+        cell_integer(place, rank, "rank"),
+        cell_score(place, score),
+    )
+
+
+def _parse_msmarco(place: Record, text: str) -> tuple[str, str, int, None]:
+    query_id, doc_id, rank = _cells(place, text, 3)
+    return (
+        cell_id(place, query_id, "query id"),
+        cell_id(place, doc_id, "document id"),
+        cell_integer(place, rank, "rank"),
+        None,
+    )
+
+
+def _parse_json(place: Record, text: str) -> tuple[str, str, int | None, float | None]:
+    try:
+        fields = parse_object(text)
+    except ValueError as error:
+        raise place.error(str(error)) from None
+    rank, score = fields.get("rank"), fields.get("score")
+    if rank is None and score is None:
+        raise place.error("neither score nor rank")
+    return (
+        clean_id(place, _first(place, fields, _QUERY_KEYS)),
+        clean_id(place, _first(place, fields, _DOCUMENT_KEYS)),
+        None if rank is None else _json_rank(place, rank),
+        None if score is None else _json_score(place, score),
+    )
+
+
+def _first(place: Record, fields: dict[str, Any], keys: tuple[str, ...]) -> object:
+    for key in keys:
+        if key in fields:
+            return fields[key]
+    raise place.error(f"no {keys[0]} (nor {', '.join(keys[1:])})")
+
+
+def _json_rank(place: Record, rank: object) -> int:
+    if isinstance(rank, bool) or not isinstance(rank, int) or rank.bit_length() > 63:
+        raise place.error(f"rank must be a whole number, got {excerpt(rank)}")
+    return rank
+
+
+def _json_score(place: Record, score: object) -> float:
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise place.error(f"score must be a finite number, got {excerpt(score)}")
+    try:
+        return finite_score(place, float(score))
+    except OverflowError:
+        raise place.error("score must be a finite number, got a whole number too large for one") from None

@@ -1,0 +1,168 @@
+"""CSV and TSV with a header line, by the strict rules: fields that hold quotes or newlines are quoted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from colstore.corpus.lines import Line, printable, read_lines
+from colstore.corpus.record import ID_KEYS, RawItem, Record, excerpt
+from colstore.errors import CorpusError, IncompleteCorpusError
+
+
+def read_tabular(path: Path, delimiter: str) -> Iterator[RawItem]:
+    """Yield a record for each row; columns other than id, text and title are metadata strings.
+
+    A row counts as standing on its first line. After a broken row, reading goes on behind the line that
+    closes its quotes.
+
+    Raises
+    ------
+    CorpusError
+        The header is missing, broken, or lacks an id or a text column.
+    """
+    name = printable(path)
+    rows = _rows(read_lines(path), name, delimiter)
+    header = next(rows, None)
+    if header is None:
+        raise CorpusError(
+            "the file is empty: a header line with the columns id and text is needed", source=name
+        )
+    if isinstance(header, CorpusError):
+        raise header
+    check_columns(header.cells, name, header.line)
+    for row in rows:
+        yield row if isinstance(row, CorpusError) else _record(header.cells, row, name)
+
+
+def check_columns(columns: list[str], source: str, line: int | None = None) -> None:
+    """Refuse columns that give no documents, or of which some would be lost.
+
+    Raises
+    ------
+    CorpusError
+        No id or text column, a name that comes twice, or a column without a name.
+    """
+    found = ", ".join(excerpt(column) for column in columns[:20])
+    missing = [] if set(ID_KEYS) & set(columns) else ["id"]
+    missing += [] if "text" in columns else ["text"]
+    if missing:
+        raise CorpusError(
+            f"no column {' and no column '.join(missing)}; found {found}", source=source, line=line
+        )
+    twice = [column for column in columns if columns.count(column) > 1]
+    if twice:
+        raise CorpusError(f"column {excerpt(twice[0])} comes twice: rename one", source=source, line=line)
+    if not all(column.strip() for column in columns):
+        raise CorpusError(
+            f"a column has no name: name it or drop it; found {found}", source=source, line=line
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    cells: list[str]
+
+
+class _Feed:
+    """Hands lines to the csv reader and remembers those of the current row.
+
+    Parameters
+    ----------
+    lines
+        Physical lines of the file.
+    """
+
+    def __init__(self, lines: Iterator[Line]) -> None:
+        self._lines = lines
+        self.first = 0
+        self.last = 0
+        self.error: CorpusError | None = None
+        self._quotes = 0
+
+    def begin_row(self) -> None:
+        self.first, self.error, self._quotes = self.last + 1, None, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.last = line.number
+        if isinstance(line.error, IncompleteCorpusError):
+            raise line.error
+        self.error = self.error or line.error
+        self._quotes += line.text.count('"')
+        return line.text
+
+    def finish_row(self) -> bool:
+        """Read on to the line that closes the quotes; return whether there was one."""
+        while self._quotes % 2:
+            if next(self, None) is None:
+                return False
+        return True
+
+
+def _rows(lines: Iterator[Line], name: str, delimiter: str) -> Iterator[_Row | CorpusError]:
+    feed = _Feed(lines)
+    reader = csv.reader(feed, delimiter=delimiter, strict=True)
+    while True:
+        feed.begin_row()
+        try:
+            cells = _next_cells(reader, feed, name)
+        except IncompleteCorpusError as error:
+            yield error
+            return
+        except CorpusError as error:
+            yield error
+            continue
+        if cells is None:
+            return
+        if any(cell.strip() for cell in cells) or len(cells) > 1:
+            yield _Row(feed.first, cells)
+
+
+def _next_cells(reader: Iterator[list[str]], feed: _Feed, name: str) -> list[str] | None:
+    """Return the cells of the next row, ``None`` at the end; raise what is wrong with the row."""
+    try:
+        cells = next(reader, None)
+    except csv.Error as error:
+        if not feed.finish_row():
+            message = (
+                "a quoted field that begins in this row is never closed, so the rest of the file is lost"
+            )
+            raise IncompleteCorpusError(message, source=name, line=feed.first) from None
+        raise CorpusError(_explain(error), source=name, line=feed.first) from None
+    if feed.error is not None:
+        raise feed.error
+    return cells
+
+
+def _explain(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        limit = f"{csv.field_size_limit():,}"
+        return f"a field is longer than {limit} characters: raise csv.field_size_limit, or write JSONL"
+    return f"broken row ({error}): quote fields that hold quotes or newlines, and double the quotes in them"
+
+
+def _record(columns: list[str], row: _Row, name: str) -> RawItem:
+    if len(row.cells) != len(columns):
+        message = f"{len(row.cells)} columns where the header has {len(columns)}"
+        return CorpusError(message, source=name, line=row.line)
+    return Record(with_metadata_apart(dict(zip(columns, row.cells, strict=True))), name, row.line)
+
+
+def with_metadata_apart(row: dict[str, object] | dict[str, str]) -> dict[str, object]:
+    """Return the document's own columns, and all others under ``metadata`` (even one of that name).
+
+    Examples
+    --------
+    >>> with_metadata_apart({"id": "d1", "text": "Bees.", "year": "2020"})
+    {'id': 'd1', 'text': 'Bees.', 'metadata': {'year': '2020'}}
+    """
+    identifier = next(key for key in ID_KEYS if key in row)
+    own = {key: row[key] for key in (identifier, "title", "text") if key in row}
+    return {**own, "metadata": {key: value for key, value in row.items() if key not in own}}

@@ -1,0 +1,61 @@
+"""Bytes <-> disk: files, checksums, segments, manifests, the lock. Knows nothing of what vectors mean.
+
+Writing: :class:`SegmentWriter` and :func:`write_arrays_file` / :func:`write_whole` make files;
+:func:`commit` makes them an index. Reading: :func:`latest` gives the manifest, :meth:`Segment.open` maps a
+segment. ``docs/FORMAT.md`` specifies what lies on disk.
+"""
+
+from colstore.store.building import building_folder, read_state, write_state
+from colstore.store.cleanup import referenced_files, remove_unreferenced
+from colstore.store.format import FORMAT_VERSION, centroids_name, codec_name, encoder_name
+from colstore.store.history import commit, generations, latest, load
+from colstore.store.lock import WriterLock
+from colstore.store.manifest import Manifest, Part
+from colstore.store.records import ArraySpec, FileRecord, SegmentRecord
+from colstore.store.segment_reader import Segment, segments_folder
+from colstore.store.segment_writer import SegmentWriter
+from colstore.store.verification import LEVELS, Level, Problem, verify, verify_manifest
+from colstore.store.whole_files import (
+    ArraysFile,
+    check_size,
+    read_arrays_file,
+    read_whole,
+    write_arrays_file,
+    write_whole,
+)
+
+__all__ = [
+    "FORMAT_VERSION",
+    "LEVELS",
+    "ArraySpec",
+    "ArraysFile",
+    "FileRecord",
+    "Level",
+    "Manifest",
+    "Part",
+    "Problem",
+    "Segment",
+    "SegmentRecord",
+    "SegmentWriter",
+    "WriterLock",
+    "building_folder",
+    "centroids_name",
+    "check_size",
+    "codec_name",
+    "commit",
+    "encoder_name",
+    "generations",
+    "latest",
+    "load",
+    "read_arrays_file",
+    "read_state",
+    "read_whole",
+    "referenced_files",
+    "remove_unreferenced",
+    "segments_folder",
+    "verify",
+    "verify_manifest",
+    "write_arrays_file",
+    "write_state",
+    "write_whole",
+]

@@ -1,0 +1,155 @@
+"""The names on disk, and the version: the one module that knows them.
+
+Everything else in this room asks here, so that what colstore may read, write or delete is decided in one
+place. ``docs/FORMAT.md`` is the specification.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Final
+
+FORMAT: Final = "colstore"
+FORMAT_VERSION: Final = 1
+"""The newest version this code reads, and the only one it writes."""
+
+SEGMENTS: Final = "segments"
+ENCODER: Final = "encoder"
+BUILDING: Final = "building"
+LOCK: Final = "LOCK"
+STATE: Final = "state.json"
+
+BLOCK_BYTES: Final = 65_536
+"""Bytes covered by one entry of a ``.sums`` file."""
+TEXT_BLOCK_DOCUMENTS: Final = 32
+"""Documents in one compressed block of texts or metadata."""
+MAX_TEXT_BLOCK_BYTES: Final = 1 << 30
+"""Uncompressed bytes of one block of texts or metadata."""
+MAX_MANIFEST_BYTES: Final = 64 << 20
+MAX_GENERATION: Final = 10**12 - 1
+MAX_COUNT: Final = 2**62
+"""Bound of every count and size, so that sums of them cannot overflow."""
+
+DTYPES: Final = frozenset({"|u1", "<u2", "<u4", "<u8", "|i1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8"})
+"""The element types a file may declare, as ``numpy.dtype.str``."""
+
+_ID = r"[a-z0-9][a-z0-9_-]{0,63}"
+_PATTERNS: Final = {
+    "manifest": re.compile(r"manifest-(\d{12})\.json", re.ASCII),
+    "codec": re.compile(r"codec-\d{6}\.h5", re.ASCII),
+    "centroids": re.compile(r"centroids-\d{6}\.faiss", re.ASCII),
+    "segment": re.compile(rf"segments/{_ID}\.h5"),
+    "sums": re.compile(rf"segments/{_ID}\.sums"),
+    "encoder": re.compile(r"encoder(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){1,4}"),
+}
+_SEGMENT_ID: Final = re.compile(_ID)
+_ARRAY: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_TEMPORARY: Final = re.compile(r"\.tmp-[0-9a-f]{32}-[A-Za-z0-9._-]{1,120}")
+
+
+def manifest_name(generation: int) -> str:
+    """Return the file name of a generation's manifest.
+
+    >>> manifest_name(42)
+    'manifest-000000000042.json'
+    """
+    return f"manifest-{generation:012d}.json"
+
+
+def manifest_generation(name: str) -> int | None:
+    """Return the generation that a file name stands for; ``None`` for any other name.
+
+    >>> manifest_generation("manifest-000000000042.json"), manifest_generation("manifest-42.json")
+    (42, None)
+    """
+    match = _PATTERNS["manifest"].fullmatch(name)
+    return int(match[1]) if match and int(match[1]) > 0 else None
+
+
+def codec_name(number: int) -> str:
+    """Return the file name of the codec with this number.
+
+    >>> codec_name(1)
+    'codec-000001.h5'
+    """
+    return f"codec-{number:06d}.h5"
+
+
+def centroids_name(number: int) -> str:
+    """Return the file name of the FAISS index over the centroids with this number.
+
+    >>> centroids_name(1)
+    'centroids-000001.faiss'
+    """
+    return f"centroids-{number:06d}.faiss"
+
+
+def segment_file(segment_id: str) -> str:
+    """Return the name of a segment's file inside its folder.
+
+    >>> segment_file("000001")
+    '000001.h5'
+    """
+    return f"{segment_id}.h5"
+
+
+def sums_file(segment_id: str) -> str:
+    """Return the name of the file of block checksums beside a segment.
+
+    >>> sums_file("000001")
+    '000001.sums'
+    """
+    return f"{segment_id}.sums"
+
+
+def encoder_name(name: str) -> str:
+    """Return the path, in the index, of a file of the frozen query encoder.
+
+    >>> encoder_name("tokenizer.json")
+    'encoder/tokenizer.json'
+    """
+    return f"{ENCODER}/{name}"
+
+
+def is_segment_id(text: str) -> bool:
+    """Tell whether a segment may have this id: 1 to 64 of ``a-z 0-9 _ -``, no ``_`` or ``-`` first.
+
+    >>> is_segment_id("000001"), is_segment_id("../x")
+    (True, False)
+    """
+    return _SEGMENT_ID.fullmatch(text) is not None
+
+
+def is_array_name(text: str) -> bool:
+    """Tell whether an array may have this name.
+
+    >>> is_array_name("doc_offsets"), is_array_name("a/b")
+    (True, False)
+    """
+    return _ARRAY.fullmatch(text) is not None
+
+
+def temporary_name(name: str) -> str:
+    """Return a fresh name to write under before renaming to ``name``."""
+    return f".tmp-{uuid.uuid4().hex}-{name}"
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file name is one that :func:`temporary_name` made.
+
+    >>> is_temporary(temporary_name("LOCK")), is_temporary(".tmp-notes")
+    (True, False)
+    """
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def kind_of(path: str) -> str | None:
+    """Return what a path relative to the index is: a key such as ``"segment"``, or ``None`` if not ours.
+
+    No path that has a kind can leave the directory: components never start with a dot.
+
+    >>> kind_of("segments/000001.h5"), kind_of("encoder/../x"), kind_of("notes.txt")
+    ('segment', None, None)
+    """
+    return next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(path)), None)

@@ -1,0 +1,152 @@
+"""Generations of an index: committing a new manifest, and finding the one that counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from colstore.errors import (
+    ConfigError,
+    CorruptIndexError,
+    FormatVersionError,
+    IndexLockedError,
+    IndexNotFoundError,
+    NotAnIndexError,
+    StorageError,
+)
+from colstore.store import format as names
+from colstore.store.files import Beside, make_folder, storage_errors
+from colstore.store.manifest import Manifest
+from colstore.store.reading import read_file
+from colstore.store.whole_files import check_size
+
+
+def commit(directory: Path, manifest: Manifest) -> None:
+    """Make a generation the index, atomically; when this returns, it survives a crash.
+
+    The manifest is written under a temporary name, synced, linked to its final name (which fails if another
+    writer was first), and the folder is synced. Hold a :class:`colstore.store.WriterLock` meanwhile.
+
+    Raises
+    ------
+    ConfigError
+        A field cannot be stored (not JSON, NaN, a malformed date).
+    MissingFileError, TruncatedFileError
+        A file that the manifest names is not there as recorded; nothing is committed.
+    IndexLockedError
+        Another writer committed this generation or a later one.
+    StorageError
+        The disk refused; the index is what it was.
+    """
+    data = _readable_bytes(manifest)
+    for record in manifest.files:
+        check_size(directory, record)
+    make_folder(directory)
+    newest = max(generations(directory), default=0)
+    if newest >= manifest.generation:
+        raise _overtaken(directory, newest)
+    with Beside(directory / names.manifest_name(manifest.generation)) as file:
+        file.append(data)
+        try:
+            file.publish_exclusive()
+        except FileExistsError as error:
+            raise _overtaken(directory, manifest.generation) from error
+
+
+def _readable_bytes(manifest: Manifest) -> bytes:
+    """Return the manifest's bytes after reading them back: what cannot be read must not be committed."""
+    try:
+        data = manifest.to_bytes()
+        Manifest.from_bytes(data)
+    except (TypeError, ValueError, CorruptIndexError) as error:
+        raise ConfigError(f"this manifest could not be read again: {error}") from error
+    if len(data) > names.MAX_MANIFEST_BYTES:
+        raise StorageError(
+            f"the manifest would take {len(data):,} bytes: compact the index into fewer segments"
+        )
+    return data
+
+
+def _overtaken(directory: Path, generation: int) -> IndexLockedError:
+    return IndexLockedError(
+        f"{directory}: another writer has committed generation {generation} meanwhile; open the index again "
+        "and repeat the change"
+    )
+
+
+def generations(directory: Path) -> list[int]:
+    """Return the generations whose manifests are there, ascending.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be read.
+    """
+    with storage_errors(directory, "listing"):
+        found = [names.manifest_generation(path.name) for path in directory.iterdir()]
+    return sorted(generation for generation in found if generation is not None)
+
+
+def latest(directory: Path) -> Manifest:
+    """Return the manifest of the highest generation.
+
+    A damaged one is an error, never a reason to fall back silently to an older state.
+
+    Raises
+    ------
+    IndexNotFoundError
+        There is nothing at this path.
+    NotAnIndexError
+        There is something else, or a build that was never finished.
+    FormatVersionError
+        A newer colstore wrote it.
+    CorruptIndexError
+        The manifest is damaged.
+    """
+    with storage_errors(directory, "opening"):
+        exists, is_folder = directory.exists(), directory.is_dir()
+    if not exists:
+        raise IndexNotFoundError(f"{directory}: no such path; `colstore build` makes an index")
+    if not is_folder:
+        raise NotAnIndexError(
+            f"{directory}: a file, not an index; an index is a directory that `colstore build` made"
+        )
+    found = generations(directory)
+    if not found:
+        raise _not_an_index(directory)
+    return load(directory, found[-1])
+
+
+def load(directory: Path, generation: int) -> Manifest:
+    """Return the manifest of one generation.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such generation.
+    FormatVersionError, CorruptIndexError
+        As in :func:`latest`.
+    """
+    path = directory / names.manifest_name(generation)
+    data = read_file(path, names.MAX_MANIFEST_BYTES)
+    try:
+        manifest = Manifest.from_bytes(data)
+        if manifest.generation != generation:
+            raise CorruptIndexError(f"it says that it is generation {manifest.generation}")  # noqa: TRY301
+    except FormatVersionError as error:
+        raise FormatVersionError(f"{directory}: {error}") from error
+    except CorruptIndexError as error:
+        raise CorruptIndexError(
+            f"the manifest is damaged: {error}. `colstore recover` shows which older generations there are "
+            "and what each would lose",
+            file=path,
+        ) from error
+    return manifest
+
+
+def _not_an_index(directory: Path) -> NotAnIndexError:
+    if (directory / names.BUILDING).is_dir():
+        return NotAnIndexError(
+            f"{directory}: an unfinished build, no index yet; run the same `colstore build` with --resume, "
+            "or with --overwrite to start again"
+        )
+    return NotAnIndexError(f"{directory}: not a colstore index (no manifest in it)")

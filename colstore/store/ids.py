@@ -1,0 +1,170 @@
+"""Document ids of a segment, read straight from the mapped file: no table of ids in memory.
+
+Arrays: ``id_bytes`` (UTF-8, one after another), ``id_offsets``, ``id_order`` (local numbers in the order of
+the ids' UTF-8 bytes), and for lookup ``id_hashes`` (xxh3_64 of the bytes, ascending) with ``id_hash_order``
+(local numbers in that order; equal hashes by number).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from colstore.errors import CorpusError, CorruptIndexError, DuplicateIdError
+
+
+def encode_id(document_id: str) -> bytes:
+    """Return the stored form of an id.
+
+    Raises
+    ------
+    CorpusError
+        It holds a lone surrogate, which has no UTF-8 form.
+    """
+    try:
+        return document_id.encode()
+    except UnicodeEncodeError as error:
+        raise CorpusError(f"the id {document_id!r} cannot be stored as UTF-8: {error.reason}") from error
+
+
+def id_arrays(ids: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays that store ``ids``.
+
+    Raises
+    ------
+    DuplicateIdError
+        An id is there twice.
+
+    Examples
+    --------
+    >>> arrays = id_arrays([b"b", b"a"])
+    >>> arrays["id_bytes"].tobytes(), arrays["id_offsets"].tolist(), arrays["id_order"].tolist()
+    (b'ba', [0, 1, 2], [1, 0])
+    """
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    for one, two in pairwise(order):
+        if ids[one] == ids[two]:
+            raise DuplicateIdError(f"the id {ids[one].decode()!r} is there twice in one segment")
+    hashes = id_hashes(ids)
+    hash_order = np.argsort(hashes, kind="stable")
+    offsets = np.zeros(len(ids) + 1, dtype=np.uint64)
+    np.cumsum(np.array([len(x) for x in ids], np.uint64), out=offsets[1:])
+    return {
+        "id_offsets": offsets.astype(offset_dtype(int(offsets[-1]))),
+        "id_bytes": np.frombuffer(b"".join(ids), dtype=np.uint8),
+        "id_order": np.array(order, dtype="<u4"),
+        "id_hashes": hashes[hash_order],
+        "id_hash_order": hash_order.astype("<u4"),
+    }
+
+
+def id_hashes(ids: Sequence[bytes]) -> NDArray[np.uint64]:
+    """Return the xxh3_64 of each id, uint64."""
+    return np.fromiter((xxhash.xxh3_64_intdigest(x) for x in ids), dtype="<u8", count=len(ids))
+
+
+def offset_dtype(last: int) -> str:
+    """Return the type of an offsets array whose last entry is ``last``.
+
+    >>> offset_dtype(2**32 - 1), offset_dtype(2**32)
+    ('<u4', '<u8')
+    """
+    return "<u4" if last < 2**32 else "<u8"
+
+
+class CheckedArrays(Protocol):
+    """What ids need of their segment."""
+
+    def rows(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return rows of an array after comparing them with their checksums."""
+        ...
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return an array, unchecked."""
+        ...
+
+    def ensure_rows(self, name: str, starts: NDArray[np.integer], stops: NDArray[np.integer]) -> None:
+        """Compare row ranges of an array with their checksums."""
+        ...
+
+
+class Ids:
+    """The ids of a segment, by local document number and back.
+
+    Parameters
+    ----------
+    segment
+        Whose arrays these are.
+    documents
+        In the segment.
+    path
+        Of the segment, for messages.
+    """
+
+    def __init__(self, segment: CheckedArrays, documents: int, path: str) -> None:
+        self._segment = segment
+        self._documents = documents
+        self._path = path
+
+    def __len__(self) -> int:
+        return self._documents
+
+    def __getitem__(self, document: int) -> str:
+        return self.many([document])[0]
+
+    def many(self, documents: Sequence[int] | NDArray[np.integer]) -> list[str]:
+        """Return the ids of some documents (local numbers), in the order asked."""
+        numbers = np.asarray(documents, dtype=np.int64)
+        if len(numbers) and not (numbers.min() >= 0 and numbers.max() < self._documents):
+            raise IndexError(f"documents {numbers.min()}..{numbers.max()} of {self._documents}")
+        return [self._decode(data) for data in self._gather(numbers)]
+
+    def all(self) -> list[str]:
+        """Return every id, by local number."""
+        return self.many(np.arange(self._documents))
+
+    def find(self, document_id: str) -> int | None:
+        """Return the local number of the document with this id; ``None`` where there is none."""
+        found = int(self.find_many([document_id])[0])
+        return None if found < 0 else found
+
+    def find_many(self, document_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return local numbers, shape ``(len(document_ids),)``, int64; -1 where the segment lacks the id."""
+        # A lone surrogate cannot be stored, so such an id is simply not found.
+        wanted = [text.encode("utf-8", "surrogatepass") for text in document_ids]
+        hashes = id_hashes(wanted)
+        stored = self._segment.rows("id_hashes")
+        start = np.searchsorted(stored, hashes, side="left")
+        counts = np.searchsorted(stored, hashes, side="right") - start
+        # One candidate for each equal hash: usually one for an id that is there, none for others.
+        asked = np.repeat(np.arange(len(wanted)), counts)
+        places = np.repeat(start - np.cumsum(counts) + counts, counts) + np.arange(len(asked))
+        candidates = self._segment.rows("id_hash_order")[places].astype(np.int64)
+        if (candidates >= self._documents).any():
+            raise CorruptIndexError("'id_hash_order' names documents that are not there", file=self._path)
+        found = np.full(len(wanted), -1, dtype=np.int64)
+        for i, candidate, data in zip(
+            asked.tolist(), candidates.tolist(), self._gather(candidates), strict=True
+        ):
+            if data == wanted[i]:
+                found[i] = candidate
+        return found
+
+    def _gather(self, documents: NDArray[np.int64]) -> list[bytes]:
+        self._segment.ensure_rows("id_offsets", documents, documents + 2)
+        offsets = self._segment.array("id_offsets")
+        starts, stops = offsets[documents].astype(np.int64), offsets[documents + 1].astype(np.int64)
+        self._segment.ensure_rows("id_bytes", starts, stops)
+        data = self._segment.array("id_bytes").data
+        return [data[i:j].tobytes() for i, j in zip(starts.tolist(), stops.tolist(), strict=True)]
+
+    def _decode(self, data: bytes) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise CorruptIndexError(f"an id is not UTF-8: {data[:60]!r}", file=self._path) from error

@@ -1,0 +1,214 @@
+"""The manifest: all that one generation of an index consists of, with a checksum of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from colstore.errors import CorruptIndexError, FormatVersionError
+from colstore.store import format as names
+from colstore.store.checksums import checksum
+from colstore.store.records import HEX128, FileRecord, SegmentRecord
+from colstore.store.strict_json import Fields, canonical, parse_object
+from colstore.types import Json
+
+_CREATED = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|\+00:00)"
+_MAX_DIM = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Settings of the codec or of the query encoder, and the files that belong to it.
+
+    Parameters
+    ----------
+    settings
+        Anything JSON; the store does not look inside.
+    files
+        Their records.
+    """
+
+    settings: Mapping[str, Json]
+    files: tuple[FileRecord, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        return {"settings": dict(self.settings), "files": [record.to_json() for record in self.files]}
+
+    @classmethod
+    def from_json(cls, value: Json, where: str) -> Self:
+        """Read the JSON form strictly."""
+        fields = Fields(value, where)
+        part = cls(
+            settings=fields.mapping("settings"),
+            files=tuple(FileRecord.from_json(item) for item in fields.items("files")),
+        )
+        fields.finish()
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One generation of an index.
+
+    Parameters
+    ----------
+    generation
+        From 1; the highest one is the index.
+    created
+        UTC, ISO 8601, such as ``2026-01-31T12:00:00Z``.
+    writer
+        Who wrote it, such as ``colstore 0.1.0``.
+    dim
+        Components of a token vector.
+    config
+        How the index was built, as JSON.
+    codec
+        Settings of the codec, and its file (``codec-*.h5``).
+    segments
+        In the order of their documents.
+    parent
+        :attr:`checksum` of the generation that this one came from; ``None`` for the first.
+    centroids
+        The derived FAISS index over the centroids.
+    encoder
+        The frozen query encoder; ``None`` where the vectors came from the caller.
+    tuned
+        Search parameters chosen by tuning, as JSON.
+    """
+
+    generation: int
+    created: str
+    writer: str
+    dim: int
+    config: Mapping[str, Json]
+    codec: Part
+    segments: tuple[SegmentRecord, ...]
+    parent: str | None = None
+    centroids: FileRecord | None = None
+    encoder: Part | None = None
+    tuned: Mapping[str, Json] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.generation <= names.MAX_GENERATION:
+            raise CorruptIndexError(f"generation {self.generation} cannot be")
+        paths = [record.path for record in self.files]
+        if len(set(paths)) < len(paths):
+            raise CorruptIndexError("a file is named twice in the manifest")
+        self._check_kinds("codec", self.codec.files)
+        self._check_kinds("encoder", () if self.encoder is None else self.encoder.files)
+        self._check_kinds("centroids", () if self.centroids is None else (self.centroids,))
+
+    def _check_kinds(self, kind: str, records: tuple[FileRecord, ...]) -> None:
+        for record in records:
+            if names.kind_of(record.path) != kind:
+                raise CorruptIndexError(f"{record.path!r} cannot belong to the {kind} of an index")
+
+    @property
+    def documents(self) -> int:
+        """Documents of all segments."""
+        return sum(segment.documents for segment in self.segments)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all segments."""
+        return sum(segment.tokens for segment in self.segments)
+
+    @property
+    def files(self) -> list[FileRecord]:
+        """Every file that this generation needs, apart from the manifest itself."""
+        parts = [self.codec] if self.encoder is None else [self.codec, self.encoder]
+        records = [record for part in parts for record in part.files]
+        if self.centroids is not None:
+            records.append(self.centroids)
+        return records + [record for segment in self.segments for record in segment.files]
+
+    @property
+    def checksum(self) -> str:
+        """xxh3_128 of the canonical JSON without the field ``checksum``."""
+        return checksum(canonical(self._body()))
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the manifest's file."""
+        body = self._body()
+        return canonical({**body, "checksum": checksum(canonical(body))}) + b"\n"
+
+    def _body(self) -> dict[str, Json]:
+        return {
+            "format": names.FORMAT,
+            "format_version": names.FORMAT_VERSION,
+            "generation": self.generation,
+            "parent": self.parent,
+            "created": self.created,
+            "writer": self.writer,
+            "dim": self.dim,
+            "documents": self.documents,
+            "tokens": self.tokens,
+            "config": dict(self.config),
+            "codec": self.codec.to_json(),
+            "centroids": None if self.centroids is None else self.centroids.to_json(),
+            "encoder": None if self.encoder is None else self.encoder.to_json(),
+            "segments": [segment.to_json() for segment in self.segments],
+            "tuned": None if self.tuned is None else dict(self.tuned),
+        }
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the content of a manifest's file: version first, then its checksum, then each field.
+
+        Raises
+        ------
+        FormatVersionError
+            A newer colstore wrote it.
+        CorruptIndexError
+            It is not what colstore writes.
+        """
+        body = parse_object(data)
+        _check_version(body)
+        stored = body.pop("checksum", None)
+        if stored != checksum(canonical(body)):
+            raise CorruptIndexError("its checksum does not match its content")
+        return cls._from_body(body)
+
+    @classmethod
+    def _from_body(cls, body: dict[str, Json]) -> Self:
+        fields = Fields(body, "manifest")
+        fields.take("format"), fields.take("format_version")
+        centroids = fields.optional_mapping("centroids")
+        encoder = fields.optional_mapping("encoder")
+        documents, tokens = fields.count("documents"), fields.count("tokens")
+        manifest = cls(
+            generation=fields.count("generation", least=1, most=names.MAX_GENERATION),
+            parent=fields.optional_text("parent", HEX128),
+            created=fields.text("created", _CREATED),
+            writer=fields.text("writer"),
+            dim=fields.count("dim", least=1, most=_MAX_DIM),
+            config=fields.mapping("config"),
+            codec=Part.from_json(fields.take("codec"), "codec"),
+            centroids=None if centroids is None else FileRecord.from_json(centroids),
+            encoder=None if encoder is None else Part.from_json(encoder, "encoder"),
+            segments=tuple(SegmentRecord.from_json(item) for item in fields.items("segments")),
+            tuned=fields.optional_mapping("tuned"),
+        )
+        fields.finish()
+        if (manifest.documents, manifest.tokens) != (documents, tokens):
+            raise CorruptIndexError(
+                f"{documents} documents and {tokens} tokens, but its segments have {manifest.documents} and "
+                f"{manifest.tokens}"
+            )
+        return manifest
+
+
+def _check_version(body: Mapping[str, Json]) -> None:
+    if body.get("format") != names.FORMAT:
+        raise CorruptIndexError(f"it is not a colstore manifest: its format is {body.get('format')!r}")
+    version = body.get("format_version")
+    if type(version) is not int or version < 1:
+        raise CorruptIndexError(f"format version {version!r} cannot be")
+    if version > names.FORMAT_VERSION:
+        writer = str(body.get("writer", "a newer colstore"))
+        raise FormatVersionError(
+            f"this index has format version {version}, written by {writer[:60]}; this colstore reads up to "
+            f"version {names.FORMAT_VERSION}. Upgrade: pip install --upgrade colstore"
+        )

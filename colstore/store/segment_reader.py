@@ -1,0 +1,322 @@
+"""Reads a segment: maps the file once, and hands out its arrays, ids, texts and metadata.
+
+Nothing here enters libhdf5. Bytes are compared with their checksums the first time that they are used.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.errors import (
+    ChecksumError,
+    ColstoreError,
+    CorruptIndexError,
+)
+from colstore.store import format as names
+from colstore.store.block_checks import BlockChecks
+from colstore.store.checksums import checksum, sums_bytes
+from colstore.store.files import storage_errors
+from colstore.store.ids import Ids
+from colstore.store.reading import check_file_size, compare_size, open_regular, read_file
+from colstore.store.records import SegmentRecord
+from colstore.store.text_blocks import BlockReader, as_mapping, as_title_text
+from colstore.types import Json
+
+Array = NDArray[Any]
+Rows = NDArray[np.integer]
+_U4_OR_U8 = ("<u4", "<u8")
+
+
+def segments_folder(directory: Path) -> Path:
+    """Return where an index keeps its segments."""
+    return directory / names.SEGMENTS
+
+
+class Segment:
+    """An open segment. Read-only, and safe to share between threads.
+
+    Open with :meth:`open`. Arrays handed out stay valid after :meth:`close`; the file is unmapped when the
+    last of them is gone.
+    """
+
+    def __init__(self, folder: Path, record: SegmentRecord, data: NDArray[np.uint8]) -> None:
+        self.entry = record
+        self.path = folder / names.segment_file(record.id)
+        self._folder = folder
+        self._arrays = {name: _view(data, record, name) for name in record.arrays}
+        self._checks = BlockChecks(data, self._load_sums, str(self.path))
+        self._doc_offsets: Array | None = None
+        self.ids = Ids(self, record.documents, str(self.path))
+        self._texts = self._block_reader("texts")
+        self._metadata = self._block_reader("metadata")
+
+    @classmethod
+    def open(cls, folder: Path, record: SegmentRecord) -> Self:
+        """Map a segment.
+
+        Parameters
+        ----------
+        folder
+            That holds the segment's files.
+        record
+            What the manifest says of it.
+
+        Raises
+        ------
+        MissingFileError, TruncatedFileError
+            A file is gone, or has another size than recorded (checked before mapping).
+        CorruptIndexError
+            Arrays that every segment has are missing, or do not fit each other.
+        """
+        path = folder / names.segment_file(record.id)
+        segment = cls(folder, record, _map(path, record.bytes))
+        check_file_size(folder / names.sums_file(record.id), sums_bytes(record.bytes))
+        segment._check_structure()
+        return segment
+
+    @property
+    def id(self) -> str:
+        """Name of the segment."""
+        return self.entry.id
+
+    @property
+    def documents(self) -> int:
+        """Number of documents."""
+        return self.entry.documents
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens."""
+        return self.entry.tokens
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all arrays."""
+        return frozenset(self.entry.arrays)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether titles and texts were stored."""
+        return self._texts is not None
+
+    def array(self, name: str) -> Array:
+        """Return an array as a read-only view of the mapped file, *not* yet compared with its checksums.
+
+        Raises
+        ------
+        CorruptIndexError
+            The segment has no array of this name.
+        """
+        if name not in self._arrays:
+            if not self._arrays:
+                raise ColstoreError(f"segment {self.id} is closed")
+            raise CorruptIndexError(f"there is no array {name!r} in this segment", file=self.path)
+        return self._arrays[name]
+
+    def expect(self, name: str, dtype: str | tuple[str, ...], shape: tuple[int | None, ...]) -> Array:
+        """Return :meth:`array` after checking its type and shape (``None`` stands for any length).
+
+        Raises
+        ------
+        CorruptIndexError
+            It has another type or shape, or is not there.
+        """
+        array = self.array(name)
+        allowed = (dtype,) if isinstance(dtype, str) else dtype
+        fits = len(shape) == array.ndim and all(
+            want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype.str not in allowed or not fits:
+            raise CorruptIndexError(
+                f"array {name!r} is {array.dtype.str} {array.shape}, not {' or '.join(allowed)} {shape}",
+                file=self.path,
+            )
+        return array
+
+    def ensure(self, name: str, start: int = 0, stop: int | None = None) -> None:
+        """Compare the blocks that hold rows ``start..stop`` of an array with their checksums, once.
+
+        Raises
+        ------
+        ChecksumError
+            Bytes changed since they were written.
+        CorruptIndexError
+            The rows are not there (an offset that led here is wrong).
+        """
+        spec = self.entry.arrays[name]
+        stop = spec.shape[0] if stop is None else stop
+        if not 0 <= start <= stop <= spec.shape[0]:
+            raise CorruptIndexError(
+                f"rows {start}..{stop} of {name!r}, which has {spec.shape[0]}", file=self.path
+            )
+        self._checks.ensure(spec.offset + start * spec.row_bytes, spec.offset + stop * spec.row_bytes)
+
+    def ensure_rows(self, name: str, starts: Rows, stops: Rows) -> None:
+        """Do :meth:`ensure` for many row ranges at once: ``starts`` and ``stops`` of shape ``(n,)``."""
+        if not len(starts):
+            return
+        spec = self.entry.arrays[name]
+        first, last = starts.astype(np.int64, copy=False), stops.astype(np.int64, copy=False)
+        if first.min() < 0 or last.max() > spec.shape[0] or (last < first).any():
+            raise CorruptIndexError(
+                f"row ranges outside {name!r}, which has {spec.shape[0]} rows: the offsets that led here are "
+                "wrong; run `colstore verify`",
+                file=self.path,
+            )
+        self._checks.ensure_spans(spec.offset + first * spec.row_bytes, spec.offset + last * spec.row_bytes)
+
+    def ensure_all(self) -> None:
+        """Compare the whole file with its checksums."""
+        self._checks.ensure_all()
+
+    def bad_blocks(self) -> list[int]:
+        """Return the numbers of the 64 KiB blocks that differ from their checksums."""
+        return self._checks.bad_blocks()
+
+    def rows(self, name: str, start: int = 0, stop: int | None = None) -> Array:
+        """Return checked rows of an array, as a read-only view.
+
+        Raises
+        ------
+        ChecksumError
+            Bytes changed since they were written.
+        CorruptIndexError
+            The rows are not there (an offset that led here is wrong).
+        """
+        array = self.array(name)
+        stop = len(array) if stop is None else stop
+        if not 0 <= start <= stop <= len(array):
+            raise CorruptIndexError(
+                f"rows {start}..{stop} of {name!r}, which has {len(array)}", file=self.path
+            )
+        self.ensure(name, start, stop)
+        return array[start:stop]
+
+    def doc_offsets(self) -> Array:
+        """Return the rows where each document's tokens start, shape ``(documents + 1,)``, checked as a whole.
+
+        Loops without bounds checks may rely on it: the entries rise from 0 to the number of tokens.
+
+        Raises
+        ------
+        CorruptIndexError
+            They do not, or bytes changed since they were written.
+        """
+        if self._doc_offsets is None:
+            offsets = self.rows("doc_offsets")
+            if (offsets[1:] < offsets[:-1]).any():
+                raise CorruptIndexError("'doc_offsets' runs backwards", file=self.path)
+            self._doc_offsets = offsets
+        return self._doc_offsets
+
+    def record(self, document: int) -> tuple[str, str] | None:
+        """Return title and text of a document (local number); ``None`` where no texts are stored.
+
+        Raises
+        ------
+        CorruptIndexError
+            The stored block is damaged.
+        """
+        self._check_number(document)
+        if self._texts is None:
+            return None
+        record = as_title_text(self._texts.get(document))
+        if record is None:
+            raise CorruptIndexError(
+                f"the record of document {document} is not a title and a text", file=self.path
+            )
+        return record
+
+    def metadata(self, document: int) -> Mapping[str, Json]:
+        """Return a document's metadata (not to be changed); empty where none is stored."""
+        self._check_number(document)
+        if self._metadata is None:
+            return {}
+        return self._as_metadata(document, self._metadata.get(document))
+
+    def all_metadata(self) -> list[Mapping[str, Json]]:
+        """Return the metadata of every document, by local number, reading no texts."""
+        if self._metadata is None:
+            return [{} for _ in range(self.documents)]
+        found: list[Mapping[str, Json]] = []
+        for number in range(self._block_count()):
+            values, _ = self._metadata.block(number)
+            found += [self._as_metadata(len(found), value) for value in values]
+        return found
+
+    def close(self) -> None:
+        """Let go of the file. Safe to call twice, and with arrays still in use."""
+        self._arrays, self._doc_offsets = {}, None
+        self._checks = BlockChecks(np.zeros(0, np.uint8), self._load_sums, str(self.path))
+
+    def _as_metadata(self, document: int, value: Json) -> Mapping[str, Json]:
+        metadata = as_mapping(value)
+        if metadata is None:
+            raise CorruptIndexError(f"the metadata of document {document} is not an object", file=self.path)
+        return metadata
+
+    def _check_number(self, document: int) -> None:
+        if not 0 <= document < self.documents:
+            raise IndexError(f"document {document} of {self.documents}")
+
+    def _block_count(self) -> int:
+        return -(-self.documents // names.TEXT_BLOCK_DOCUMENTS)
+
+    def _block_reader(self, name: str) -> BlockReader | None:
+        if name not in self.entry.arrays:
+            return None
+        return BlockReader(self.rows, name, self.documents, str(self.path))
+
+    def _load_sums(self) -> NDArray[np.uint64]:
+        path = self._folder / names.sums_file(self.id)
+        data = read_file(path, sums_bytes(self.entry.bytes))
+        if checksum(data) != self.entry.sums_checksum:
+            raise ChecksumError(
+                "the block checksums themselves changed: restore this file from a copy", file=path
+            )
+        return np.frombuffer(data, dtype="<u8")
+
+    def _check_structure(self) -> None:
+        documents = self.documents
+        self._check_offsets("doc_offsets", documents, self.tokens)
+        self._check_offsets("id_offsets", documents, len(self.expect("id_bytes", "|u1", (None,))))
+        self.expect("id_order", "<u4", (documents,))
+        self.expect("id_hashes", "<u8", (documents,))
+        self.expect("id_hash_order", "<u4", (documents,))
+        for name in ("texts", "metadata"):
+            if name in self.names:
+                self._check_offsets(
+                    f"{name}_blocks", self._block_count(), len(self.expect(name, "|u1", (None,)))
+                )
+                self.expect(f"{name}_sizes", "<u4", (self._block_count(),))
+
+    def _check_offsets(self, name: str, entries: int, last: int) -> None:
+        """Check both ends of an offsets array; what lies between is checked by its users and by verify."""
+        array = self.expect(name, _U4_OR_U8, (entries + 1,))
+        if int(array[0]) != 0 or int(array[-1]) != last:
+            raise CorruptIndexError(
+                f"{name!r} runs from {array[0]} to {array[-1]}, not from 0 to {last}: run `colstore verify`",
+                file=self.path,
+            )
+
+
+def _map(path: Path, size: int) -> NDArray[np.uint8]:
+    with open_regular(path) as descriptor:
+        compare_size(path, os.fstat(descriptor).st_size, size)
+        if size == 0:  # which mmap refuses
+            return np.zeros(0, np.uint8)
+        with storage_errors(path, "mapping"):
+            return np.frombuffer(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ), dtype=np.uint8)
+
+
+def _view(data: NDArray[np.uint8], record: SegmentRecord, name: str) -> Array:
+    spec = record.arrays[name]
+    flat = data[spec.offset : spec.offset + spec.nbytes]
+    return flat.view(spec.dtype).reshape(spec.shape)

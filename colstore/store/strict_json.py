@@ -1,0 +1,182 @@
+"""JSON read strictly: no duplicate keys, no NaN, no huge integers, no unknown fields, no bool as int."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import NoReturn, cast
+
+from colstore.errors import CorruptIndexError
+from colstore.store.format import MAX_COUNT
+from colstore.types import Json
+
+_MAX_DIGITS = 20
+
+
+def canonical(value: object) -> bytes:
+    """Return the one way to write a JSON value: keys sorted, no spaces, UTF-8.
+
+    >>> canonical({"b": 1, "a": [1.5, "é"]}).decode()
+    '{"a":[1.5,"é"],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def parse_object(data: bytes) -> dict[str, Json]:
+    """Return the JSON object in ``data``.
+
+    Raises
+    ------
+    CorruptIndexError
+        Not UTF-8, not JSON, not an object; or a duplicate key, NaN, an infinity, an integer of over 20
+        digits, or nesting past the parser's limit.
+
+    Examples
+    --------
+    >>> parse_object(b'{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+        ...
+    colstore.errors.CorruptIndexError: not valid JSON: the key 'a' is there twice
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_short_int,
+            parse_float=_finite_float,
+        )
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise CorruptIndexError(f"not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise CorruptIndexError("not valid JSON: not an object")
+    return cast("dict[str, Json]", value)
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} is there twice")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")
+
+
+def _short_int(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return int(text)
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large")
+    return value
+
+
+class Fields:
+    """Reads the fields of a JSON object one by one, each as the type it must have.
+
+    Parameters
+    ----------
+    value
+        What should be an object.
+    where
+        What it describes, for messages.
+
+    Examples
+    --------
+    >>> fields = Fields({"rows": 3}, "array")
+    >>> fields.count("rows")
+    3
+    >>> fields.finish()
+    >>> Fields({"rows": True}, "array").count("rows")
+    Traceback (most recent call last):
+        ...
+    colstore.errors.CorruptIndexError: array: 'rows' must be a whole number of at least 0, not True
+    """
+
+    def __init__(self, value: object, where: str) -> None:
+        if not isinstance(value, Mapping):
+            raise CorruptIndexError(f"{where} must be an object, not {_brief(value)}")
+        self.where = where
+        self._left: dict[str, Json] = dict(value)
+
+    def take(self, key: str) -> Json:
+        """Return a field as it is."""
+        if key not in self._left:
+            raise CorruptIndexError(f"{self.where}: {key!r} is missing")
+        return self._left.pop(key)
+
+    def text(self, key: str, pattern: str = r"(?s).{0,1000}") -> str:
+        """Return a string field that matches a pattern."""
+        value = self.take(key)
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise CorruptIndexError(f"{self.where}: {key!r} cannot be {_brief(value)}")
+        return value
+
+    def optional_text(self, key: str, pattern: str) -> str | None:
+        """Return a string field, or ``None`` for null."""
+        if self._left.get(key, "") is None:
+            self.take(key)
+            return None
+        return self.text(key, pattern)
+
+    def count(self, key: str, *, least: int = 0, most: int = MAX_COUNT) -> int:
+        """Return a whole number in ``least..most``."""
+        return as_count(self.take(key), f"{self.where}: {key!r}", least=least, most=most)
+
+    def items(self, key: str) -> list[Json]:
+        """Return a list field."""
+        value = self.take(key)
+        if not isinstance(value, list):
+            raise CorruptIndexError(f"{self.where}: {key!r} must be a list, not {_brief(value)}")
+        return value
+
+    def mapping(self, key: str) -> dict[str, Json]:
+        """Return an object field."""
+        value = self.take(key)
+        if not isinstance(value, dict):
+            raise CorruptIndexError(f"{self.where}: {key!r} must be an object, not {_brief(value)}")
+        return value
+
+    def optional_mapping(self, key: str) -> dict[str, Json] | None:
+        """Return an object field, or ``None`` for null."""
+        if self._left.get(key, "") is None:
+            self.take(key)
+            return None
+        return self.mapping(key)
+
+    def finish(self) -> None:
+        """Refuse fields that nobody asked for: a reader that ignored one could answer wrongly."""
+        if self._left:
+            raise CorruptIndexError(f"{self.where}: unknown field {next(iter(self._left))!r}")
+
+
+def as_count(value: object, where: str, *, least: int = 0, most: int = MAX_COUNT) -> int:
+    """Return ``value`` if it is an int (no bool) in ``least..most``.
+
+    Raises
+    ------
+    CorruptIndexError
+        It is not.
+    """
+    if type(value) is not int or value < least:
+        raise CorruptIndexError(f"{where} must be a whole number of at least {least}, not {_brief(value)}")
+    if value > most:
+        raise CorruptIndexError(f"{where} must be at most {most}, not {value}")
+    return value
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,51 @@
+"""Text to token vectors: checkpoints, projection, token pooling.
+
+====================  ==========================================================================
+module                what it does
+====================  ==========================================================================
+``load``              a model's name or folder -> an :class:`~colstore.types.Encoder`
+``restore``           the settings that an index keeps -> the same encoder, or an error
+``checkpoint``        what lies in a model folder: its layout, its weights, what is missing
+``hub``               a hub name -> a model folder
+``embedded``          the model that a package carries
+``fingerprint``       what identifies a model's files
+``pipeline``          a checkpoint -> a sentence-transformers pipeline, without random weights
+``limits``            how many tokens a query or a document may have
+``describe``          a pipeline -> the settings that an index keeps
+``transformer``       the encoder over such a pipeline
+``tokens``            texts -> rows of token ids, and rows -> a padded batch
+``batches``           lengths -> batches of about as many padded tokens each
+``projection``        fewer dimensions, along the principal axes of a sample
+``pooling``           fewer vectors a document
+``fake``              a deterministic encoder without a model, for tests
+====================  ==========================================================================
+
+Nothing here imports torch until a model is loaded.
+"""
+
+from colstore.encode.embedded import EMBEDDED, embedded_model_path
+from colstore.encode.fake import FakeEncoder
+from colstore.encode.load import load_encoder
+from colstore.encode.pooling import pool, pool_hierarchical, pool_neighbours
+from colstore.encode.projection import (
+    ProjectedEncoder,
+    Projection,
+    fit_projection,
+    fit_projection_from_texts,
+)
+from colstore.encode.restore import load_encoder_from_settings
+
+__all__ = [
+    "EMBEDDED",
+    "FakeEncoder",
+    "ProjectedEncoder",
+    "Projection",
+    "embedded_model_path",
+    "fit_projection",
+    "fit_projection_from_texts",
+    "load_encoder",
+    "load_encoder_from_settings",
+    "pool",
+    "pool_hierarchical",
+    "pool_neighbours",
+]

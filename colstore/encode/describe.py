@@ -1,0 +1,116 @@
+"""The settings of an encoder: what an index keeps, ``info`` shows, and a later encoder must equal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from colstore.encode.checkpoint import Checkpoint
+from colstore.encode.pipeline import tokenizer_of, transformer_of
+from colstore.errors import EncoderError
+from colstore.types import Json
+
+if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules.transformer import QueryExpansionConfig
+
+KIND = "sentence-transformers"
+
+DECISIVE = (
+    "fingerprint",
+    "dim",
+    "dtype",
+    "query_prefix",
+    "query_length",
+    "query_expansion",
+    "document_prefix",
+    "document_length",
+    "skiplist",
+    "normalized",
+    "similarity",
+)
+"""Settings that decide the vectors; the others tell where they came from."""
+
+
+def describe(checkpoint: Checkpoint, model: MultiVectorEncoder) -> dict[str, Json]:
+    """Return what the pipeline tells of itself; the loader adds what was asked of it."""
+    transformer = transformer_of(model)
+    expansion = transformer.query_expansion
+    return {
+        "kind": KIND,
+        "model": checkpoint.name,
+        "layout": checkpoint.layout,
+        "body": str(transformer.config.model_type),
+        "revision": checkpoint.revision,
+        "dim": model.get_embedding_dimension(),
+        "query_prefix": model.prompts.get("query") or "",
+        "query_expansion": None if expansion is None else _expansion(model, expansion),
+        "document_prefix": model.prompts.get("document") or "",
+        "skiplist": _skiplist(model),
+        "normalized": is_normalized(model),
+        "similarity": model.similarity_fn_name,
+        "versions": _versions(),
+    }
+
+
+def check_same(
+    found: Mapping[str, Json], expected: Mapping[str, Json], *, only: tuple[str, ...] = DECISIVE
+) -> None:
+    """Refuse an encoder whose vectors would differ from those of the expected settings.
+
+    Settings that the expected ones lack are not compared.
+
+    Raises
+    ------
+    EncoderError
+        Naming the first difference.
+    """
+    for name in only:
+        if name in expected and found.get(name) != expected[name]:
+            hint = (
+                "these are other weights or settings; use the same files, or build the index anew"
+                if name == "fingerprint"
+                else "build the index anew, or use the model as it was"
+            )
+            raise EncoderError(
+                f"model {found.get('model')!r} does not encode as {expected.get('model')!r} did: {name} is "
+                f"{found.get(name)!r}, was {expected[name]!r}; {hint}"
+            )
+
+
+def is_normalized(model: MultiVectorEncoder) -> bool:
+    """Tell whether the pipeline brings every token vector to length 1."""
+    from sentence_transformers.base.modules import Normalize
+
+    return any(
+        isinstance(module, Normalize) and module.module_input_name == "token_embeddings" for module in model
+    )
+
+
+def _expansion(model: MultiVectorEncoder, expansion: QueryExpansionConfig) -> dict[str, Json]:
+    """Return how short queries are filled up, the token spelled out (``[MASK]``, or the end of text)."""
+    tokenizer = tokenizer_of(model)
+    token = expansion.get("token") or tokenizer.mask_token or tokenizer.eos_token
+    return {
+        "strategy": expansion["strategy"],
+        "token": None if token is None else str(token),
+        "attend": bool(expansion.get("attend")),
+        "length": expansion["length"],
+    }
+
+
+def _skiplist(model: MultiVectorEncoder) -> list[Json]:
+    """Return the tokens that documents drop; words that the vocabulary lacks drop nothing."""
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+    masks = [module for module in model if isinstance(module, MultiVectorMask)]
+    tokenizer = tokenizer_of(model)
+    unknown = {tokenizer.unk_token_id, None}
+    words = [word for mask in masks for word in mask.skiplist_words]
+    return [word for word in words if tokenizer.convert_tokens_to_ids(word) not in unknown]
+
+
+def _versions() -> dict[str, Json]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("sentence-transformers", "transformers", "tokenizers", "torch")}

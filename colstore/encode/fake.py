@@ -1,0 +1,100 @@
+"""A deterministic encoder without a model: for tests of colstore and of what people build on it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from colstore.encode.tokens import check_texts
+from colstore.errors import ConfigError
+from colstore.types import EncodedText, FloatMatrix, Json
+
+_WORD = re.compile(r"\w+")
+
+
+class FakeEncoder:
+    """One unit vector a word, drawn from the word's hash: texts that share words score high, others do not.
+
+    The same vectors on every machine and in every version of numpy, in any batch. A text without words
+    has one vector, that of the empty word.
+
+    Parameters
+    ----------
+    dim
+        Components of a vector.
+    seed
+        Another seed, other vectors.
+    max_tokens
+        Longer documents are cut to so many words and reported as truncated; ``None`` cuts nothing.
+
+    Examples
+    --------
+    >>> encoder = FakeEncoder(dim=8)
+    >>> query, = encoder.encode_queries(["Bees dance"])
+    >>> document, = encoder.encode_documents(["do bees sleep?"])
+    >>> query.shape, document.vectors.shape, document.truncated
+    ((2, 8), (3, 8), False)
+    >>> round(float((query @ document.vectors.T).max(axis=1)[0]), 5)  # "bees" is in both
+    1.0
+    """
+
+    def __init__(self, dim: int = 32, seed: int = 0, *, max_tokens: int | None = None) -> None:
+        if dim < 1:
+            raise ConfigError(f"dim must be at least 1, got {dim}")
+        if max_tokens is not None and max_tokens < 1:
+            raise ConfigError(f"max_tokens must be at least 1, got {max_tokens}")
+        self._dim = dim
+        self._seed = seed
+        self._max_tokens = max_tokens
+
+    @property
+    def dim(self) -> int:
+        """Components of a token vector."""
+        return self._dim
+
+    @property
+    def settings(self) -> Mapping[str, Json]:
+        """Arguments that make the same encoder again."""
+        return {
+            "kind": "fake",
+            "model": "fake",
+            "dim": self._dim,
+            "seed": self._seed,
+            "max_tokens": self._max_tokens,
+        }
+
+    def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
+        """Return one ``(words, dim)`` float32 matrix of unit rows for each query."""
+        return [self._vectors(self._words(text)) for text in check_texts(texts)]
+
+    def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Return the vectors of each document, and whether words beyond ``max_tokens`` were left out."""
+        return [self._document(text) for text in check_texts(texts)]
+
+    def _document(self, text: str) -> EncodedText:
+        words = self._words(text)
+        kept = words[: self._max_tokens]
+        return EncodedText(self._vectors(kept), truncated=len(kept) < len(words))
+
+    @staticmethod
+    def _words(text: str) -> list[str]:
+        return _WORD.findall(text.lower()) or [""]
+
+    def _vectors(self, words: list[str]) -> FloatMatrix:
+        return np.stack([_word_vector(word, self._dim, self._seed) for word in words])
+
+
+@lru_cache(maxsize=65_536)
+def _word_vector(word: str, dim: int, seed: int) -> FloatMatrix:
+    """Return the ``(dim,)`` unit vector of a word."""
+    # From a hash, because numpy's generators may change between versions.
+    digest = hashlib.shake_256(f"{seed}:{word}".encode("utf-8", "surrogatepass")).digest(4 * dim)
+    uniform = np.frombuffer(digest, dtype="<u4").astype(np.float64) + 0.5
+    centred = uniform / 2**31 - 1.0  # never exactly zero, thanks to the half
+    vector = (centred / np.linalg.norm(centred)).astype(np.float32)
+    vector.setflags(write=False)
+    return vector

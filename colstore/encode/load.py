@@ -1,0 +1,113 @@
+"""A model's name or folder to an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from colstore.encode.checkpoint import find_checkpoint
+from colstore.encode.describe import check_same, describe
+from colstore.encode.fingerprint import model_fingerprint
+from colstore.encode.limits import set_limits
+from colstore.encode.pipeline import load_pipeline
+from colstore.encode.transformer import TransformerEncoder
+from colstore.errors import ConfigError, EncoderError
+from colstore.types import Encoder, Json
+
+DTYPES = ("float32", "bfloat16", "float16")
+TOKEN_BUDGET = 4096
+"""Padded tokens a batch, on a CPU."""
+
+
+def load_encoder(
+    model: str | Path,
+    *,
+    dim: int | None = None,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: str = "float32",
+    max_tokens: int | None = None,
+    query_length: int | None = None,
+    token_budget: int = TOKEN_BUDGET,
+    settings: Mapping[str, Json] | None = None,
+) -> Encoder:
+    """Load a model as an encoder of token vectors.
+
+    Late-interaction checkpoints (Stanford, PyLate, sentence-transformers) bring their markers, lengths,
+    query expansion and skip list. Ordinary encoders (all-MiniLM-L6-v2, bge) are used token by token: the
+    last layer's vectors of all tokens, ``[CLS]`` and ``[SEP]`` included, each brought to length 1, with
+    nothing added.
+
+    Parameters
+    ----------
+    model
+        A folder, a name on the hub, or ``"embedded"`` (all-MiniLM-L6-v2 from the extra ``demo``).
+    dim
+        The dimension that the vectors must have; ``None`` takes any. To reduce the model's own, see
+        :func:`~colstore.encode.projection.fit_projection_from_texts`.
+    trust_remote_code
+        Run Python code that the model brings. Read it first.
+    allow_pickle
+        Load pickled weights (with torch's ``weights_only``) where there are no safetensors.
+    revision
+        Branch, tag or commit, for a name on the hub.
+    device
+        ``"cpu"``, ``"cuda"``, ...; ``None`` takes the fastest there is.
+    dtype
+        ``"float32"``, ``"bfloat16"`` or ``"float16"``: what the model computes in. The vectors are
+        float32 always.
+    max_tokens
+        Most tokens of a document, special tokens and marker included; ``None`` takes the model's own limit.
+    query_length
+        The same for queries; with a fixed expansion, the length that every query is filled up to.
+    token_budget
+        Padded tokens a batch.
+    settings
+        Settings of an earlier encoder whose vectors this one's must match.
+
+    Raises
+    ------
+    EncoderError
+        If the model cannot be loaded, or gives other vectors than ``dim`` or ``settings`` ask for; the
+        message says what to do.
+    ConfigError
+        If an argument cannot be.
+    MissingDependencyError
+        If the model is ``"embedded"`` and its package is not installed.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype must be one of {DTYPES}, got {dtype!r}")
+    if token_budget < 1:
+        raise ConfigError(f"token_budget must be at least 1, got {token_budget}")
+    checkpoint = find_checkpoint(
+        model, revision=revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+    )
+    fingerprint = model_fingerprint(
+        checkpoint.folder, (checkpoint.body, *checkpoint.dense), checkpoint.pickled
+    )
+    if settings is not None:  # before loading: other files may not even bear the settings
+        check_same({"model": str(model), "fingerprint": fingerprint}, settings, only=("fingerprint",))
+    pipeline = load_pipeline(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    lengths = set_limits(pipeline, query_length=query_length, document_length=max_tokens)
+    found = describe(checkpoint, pipeline) | lengths
+    found |= {
+        "dtype": dtype,
+        "device": str(pipeline.device),
+        "trust_remote_code": trust_remote_code,
+        "allow_pickle": checkpoint.pickled,
+        "fingerprint": fingerprint,
+    }
+    _check_dim(found, dim)
+    if settings is not None:
+        check_same(found, settings)
+    return TransformerEncoder(pipeline, found, token_budget=token_budget)
+
+
+def _check_dim(found: Mapping[str, Json], dim: int | None) -> None:
+    if dim is not None and found["dim"] != dim:
+        raise EncoderError(
+            f"model {found['model']!r} gives vectors of {found['dim']} dimensions, not {dim}; to reduce "
+            "them, fit a projection on a sample of the corpus (fit_projection_from_texts)"
+        )

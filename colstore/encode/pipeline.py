@@ -1,0 +1,200 @@
+"""A checkpoint to a sentence-transformers pipeline: weights from its files only, never random ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from colstore.encode.checkpoint import Checkpoint
+from colstore.errors import ColstoreError, EncoderError
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Transformer
+    from transformers import PreTrainedTokenizerBase
+
+_LIBRARIES = ("sentence_transformers", "transformers")
+
+
+def load_pipeline(
+    checkpoint: Checkpoint, *, device: str | None, dtype: str, trust_remote_code: bool
+) -> MultiVectorEncoder:
+    """Return the checkpoint's modules in evaluation mode, on the device, in the number type.
+
+    A late-interaction checkpoint goes through ``MultiVectorEncoder``, which knows the three layouts. An
+    ordinary encoder is put together here (transformer, then normalisation of every token), because
+    ``MultiVectorEncoder`` would add a random projection to it.
+
+    The caller's random state is left as it was.
+
+    Raises
+    ------
+    EncoderError
+        If the library refuses the checkpoint, or some of its weights are in no file.
+    """
+    import torch
+
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        try:
+            model = _build(checkpoint, device, getattr(torch, dtype), trust_remote_code=trust_remote_code)
+        except ColstoreError:
+            raise
+        except Exception as error:  # the one boundary to what loading may raise
+            raise _mapped(checkpoint, error) from error
+        missing = _missing_weights(checkpoint, model, trust_remote_code=trust_remote_code)
+    if missing:
+        raise EncoderError(
+            f"model {checkpoint.name!r}: its files hold no weights for {', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}; vectors would be random; fetch or save the model again"
+        )
+    model.to(getattr(torch, dtype))  # the projection comes in the number type of its own file
+    return model.eval().requires_grad_(False)
+
+
+def transformer_of(model: MultiVectorEncoder) -> Transformer:
+    """Return the pipeline's first module.
+
+    Raises
+    ------
+    EncoderError
+        If that is no transformer.
+    """
+    from sentence_transformers.base import modules
+
+    first: Any = model[0]
+    if not isinstance(first, modules.Transformer):
+        raise EncoderError(f"the model starts with {type(first).__name__}, not with a transformer")
+    transformer: Transformer = first
+    return transformer
+
+
+def tokenizer_of(model: MultiVectorEncoder) -> PreTrainedTokenizerBase:
+    """Return the pipeline's tokenizer.
+
+    Raises
+    ------
+    EncoderError
+        If it has no fast one, which alone tells whether it cut something off.
+    """
+    tokenizer = transformer_of(model).tokenizer
+    if tokenizer is None or not tokenizer.is_fast:
+        raise EncoderError(
+            "the model has no fast tokenizer (tokenizer.json); convert its tokenizer to that format"
+        )
+    return tokenizer
+
+
+def _build(
+    checkpoint: Checkpoint, device: str | None, dtype: torch.dtype, *, trust_remote_code: bool
+) -> MultiVectorEncoder:
+    from sentence_transformers import MultiVectorEncoder
+
+    arguments: dict[str, Any] = {
+        "trust_remote_code": trust_remote_code,
+        # The files are here; only code of another repository, once allowed, may still have to come.
+        "local_files_only": not trust_remote_code,
+        "model_kwargs": {
+            "dtype": dtype,
+            "use_safetensors": not checkpoint.pickled or None,
+            "weights_only": True,
+        },
+    }
+    if checkpoint.layout == "plain":
+        return _plain(checkpoint, device, arguments)
+    model = MultiVectorEncoder(str(checkpoint.folder), device=device, **arguments)
+    _check_modules(checkpoint, model)
+    return model
+
+
+def _plain(checkpoint: Checkpoint, device: str | None, arguments: dict[str, Any]) -> MultiVectorEncoder:
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Normalize, Transformer
+
+    transformer = Transformer.load(str(checkpoint.folder), subfolder=checkpoint.body, **arguments)
+    return MultiVectorEncoder(
+        modules=[transformer, Normalize(module_input_name="token_embeddings")], device=device
+    )
+
+
+def _check_modules(checkpoint: Checkpoint, model: MultiVectorEncoder) -> None:
+    from sentence_transformers.base.modules import Dense
+
+    found = sum(isinstance(module, Dense) for module in model)
+    expected = 1 if checkpoint.layout == "stanford" else len(checkpoint.dense)
+    if found != expected:
+        raise EncoderError(
+            f"model {checkpoint.name!r} ({checkpoint.layout}) has {expected} projections in its files, and "
+            f"the library made {found}, the difference with random weights; save the model with it"
+        )
+
+
+def _missing_weights(
+    checkpoint: Checkpoint, model: MultiVectorEncoder, *, trust_remote_code: bool
+) -> list[str]:
+    """Return the transformer's parameters that no file holds, except a pooler's, whose output is not used."""
+    body = transformer_of(model).model
+    names = {name for name, _ in body.named_parameters() if "pooler" not in name}
+    if not checkpoint.pickled and not _unmatched(names, checkpoint):
+        return []
+    # Names differ from the file's in some architectures: ask the loader, at the price of loading twice.
+    loader: Any = type(body)
+    _, report = loader.from_pretrained(
+        str(checkpoint.folder / checkpoint.body),
+        output_loading_info=True,
+        config=body.config,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=not checkpoint.pickled or None,
+        weights_only=True,
+    )
+    return sorted(name for name in report["missing_keys"] if name in names)
+
+
+def _unmatched(names: set[str], checkpoint: Checkpoint) -> set[str]:
+    """Return the names that end no key of the weight files (keys may have prefixes such as ``bert.``)."""
+    from safetensors import safe_open
+
+    keys: set[str] = set()
+    for path in (checkpoint.folder / checkpoint.body).glob("model*.safetensors"):
+        with safe_open(str(path), framework="pt") as file:
+            keys.update(file.keys())
+    suffixes = {part for key in keys for part in _suffixes(key)}
+    return names - suffixes
+
+
+def _suffixes(key: str) -> list[str]:
+    parts = key.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def _mapped(checkpoint: Checkpoint, error: Exception) -> EncoderError:
+    if "trust_remote_code" in str(error):
+        return EncoderError(
+            f"model {checkpoint.name!r} brings its own Python code; read it, then allow it with "
+            "trust_remote_code=True (--trust-remote-code)"
+        )
+    return EncoderError(
+        f"model {checkpoint.name!r} ({checkpoint.layout} layout) could not be loaded: "
+        f"{type(error).__name__}: {error}; check the folder's files, or fetch the model again"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' progress bars and notices off the terminal while loading."""
+    from transformers.utils import logging as notices
+
+    bars = notices.is_progress_bar_enabled()
+    levels = {name: logging.getLogger(name).level for name in _LIBRARIES}
+    notices.disable_progress_bar()  # type: ignore[no-untyped-call]
+    for name in _LIBRARIES:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        if bars:
+            notices.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,81 @@
+"""Texts to rows of token ids, and rows of like length to one padded batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One text as the tokenizer gave it.
+
+    Parameters
+    ----------
+    inputs
+        The model's inputs by name (``"input_ids"``, ``"attention_mask"``, ...), each one number a token.
+    truncated
+        Whether the text had more tokens.
+    """
+
+    inputs: Mapping[str, list[int]]
+    truncated: bool
+
+    def __len__(self) -> int:
+        return len(self.inputs["input_ids"])
+
+
+def check_texts(texts: Sequence[str]) -> list[str]:
+    """Return the texts as a list.
+
+    Raises
+    ------
+    TypeError
+        If it is one string (whose characters would be taken for texts), or holds something else than strings.
+    """
+    if isinstance(texts, str):
+        raise TypeError("expected a sequence of texts, got one string; wrap it in a list")
+    checked = list(texts)
+    for position, text in enumerate(checked):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{position}] is a {type(text).__name__}, not a string")
+    return checked
+
+
+def tokenise(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prefix: str, arguments: Mapping[str, Any]
+) -> list[TokenRow]:
+    """Return the tokens of each text, its prefix and its special tokens, cut where the arguments say."""
+    if not texts:
+        return []
+    encoded = tokenizer([prefix + text for text in texts], **arguments)
+    columns = {name: values for name, values in encoded.items() if name in tokenizer.model_input_names}
+    # A fast tokenizer keeps what truncation cut off, so this is exact and needs no second pass.
+    overflow = [bool(encoding.overflowing) for encoding in encoded.encodings or []]
+    return [
+        TokenRow({name: values[row] for name, values in columns.items()}, truncated)
+        for row, truncated in enumerate(overflow)
+    ]
+
+
+def pad_batch(tokenizer: PreTrainedTokenizerBase, rows: Sequence[TokenRow]) -> dict[str, Any]:
+    """Return the rows as int64 tensors of shape ``(rows, longest)``, padded on the tokenizer's side."""
+    import torch
+
+    # By hand: `tokenizer.pad` warns against itself for fast tokenizers, and is slower.
+    fillers = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
+    width = max(len(row) for row in rows)
+    batch: dict[str, Any] = {}
+    for name in rows[0].inputs:
+        matrix = np.full((len(rows), width), fillers.get(name, 0), dtype=np.int64)
+        for target, row in zip(matrix, rows, strict=True):
+            place = slice(width - len(row), None) if tokenizer.padding_side == "left" else slice(len(row))
+            target[place] = row.inputs[name]
+        batch[name] = torch.from_numpy(matrix)
+    return batch

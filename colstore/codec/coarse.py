@@ -1,0 +1,89 @@
+"""What every codec shares: a rotation of space, and centroids in it.
+
+A random rotation spreads each vector's length evenly over its components, so that one uniform grid suits all of them;
+it costs nothing at search, where only the query is turned. Centroids are bytes times one scale, and *are* what those
+bytes say: residuals are taken from the rounded centroid, so that rounding loses nothing and an integer scan of the
+centroids is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.errors import ConfigError, VectorError
+from colstore.kernels import calls
+from colstore.kernels.layout import CENTROID_MIDDLE
+from colstore.types import FloatMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class Centroids:
+    """A rotation, and the centroids of token vectors in rotated space.
+
+    Parameters
+    ----------
+    rotation
+        ``(dim, padded)`` float32 with orthonormal rows: ``vectors @ rotation`` keeps all products.
+    values
+        ``(number, padded)`` uint8: component ``(value - 63) * scale``.
+    scale
+        Positive.
+    """
+
+    rotation: FloatMatrix
+    values: NDArray[np.uint8]
+    scale: float
+
+    def __post_init__(self) -> None:
+        if self.rotation.ndim != 2 or self.values.ndim != 2 or self.rotation.shape[1] != self.values.shape[1]:
+            raise ConfigError(
+                f"rotation {self.rotation.shape} and centroids {self.values.shape} must be matrices of equal width"
+            )
+        if not len(self.values) or not self.scale > 0 or not np.isfinite(self.scale):
+            raise ConfigError("there must be at least one centroid, and their scale must be positive and finite")
+
+    @property
+    def dim(self) -> int:
+        """Components of the vectors that go in."""
+        return int(self.rotation.shape[0])
+
+    @property
+    def padded(self) -> int:
+        """Components in rotated space."""
+        return int(self.rotation.shape[1])
+
+    @property
+    def code_dtype(self) -> np.dtype[np.unsignedinteger]:
+        """The narrowest type that holds the number of a centroid."""
+        return np.dtype("<u1" if len(self.values) <= 2**8 else "<u2" if len(self.values) <= 2**16 else "<u4")
+
+    def rotate(self, vectors: FloatMatrix) -> FloatMatrix:
+        """Return ``(tokens, padded)`` float32 in rotated space."""
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise VectorError(f"expected vectors of shape (tokens, {self.dim}), got {vectors.shape}")
+        rotated: FloatMatrix = np.asarray(vectors, np.float32) @ self.rotation
+        return rotated
+
+    def nearest(self, rotated: FloatMatrix) -> NDArray[np.int32]:
+        """Return the number of the nearest centroid of each rotated vector."""
+        return calls.assign(rotated, self.values)[0]
+
+    def floats(self) -> FloatMatrix:
+        """Return the centroids as ``(number, padded)`` float32."""
+        return (self.values.astype(np.float32) - CENTROID_MIDDLE) * np.float32(self.scale)
+
+
+def random_rotation(dim: int, padded: int, seed: int) -> FloatMatrix:
+    """Return ``(dim, padded)`` float32 with orthonormal rows, drawn uniformly.
+
+    >>> r = random_rotation(3, 8, seed=0)
+    >>> bool(np.allclose(r @ r.T, np.eye(3), atol=1e-6))
+    True
+    """
+    gaussian = np.random.default_rng(seed).standard_normal((padded, padded))
+    q, r = np.linalg.qr(gaussian)
+    uniform = q * np.sign(np.diag(r))  # the sign makes the draw uniform (Mezzadri, arXiv math-ph/0609050)
+    return np.ascontiguousarray(uniform[:dim], dtype=np.float32)

@@ -1,0 +1,57 @@
+"""The residual codecs: nearest centroid, and what it leaves on a uniform grid of 8, 4, 2 or 1 bit a component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.codec.coarse import Centroids
+from colstore.config import Bits
+from colstore.errors import VectorError
+from colstore.kernels import calls, twins
+from colstore.types import FloatMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualCodec:
+    """``x = outer * centroid + inner * grid``, with two float16 scales a token and packed grid codes.
+
+    Method: residual compression of ColBERTv2 (arXiv 2112.01488, section 3.3) in a rotated space, with a uniform grid
+    of a step chosen for each token (extended RaBitQ, arXiv 2409.09913) instead of quantile buckets, and with a stored
+    length, so that scores are those of vectors of the length that went in.
+    """
+
+    bits: Bits
+    centroids: Centroids
+
+    @property
+    def token_arrays(self) -> Mapping[str, tuple[str, tuple[int, ...]]]:
+        """``codes``, ``residuals`` (tokens, padded dim * bits / 8) uint8 and ``scales`` (tokens, 2) float16."""
+        return {
+            "codes": (self.centroids.code_dtype.str, ()),
+            "residuals": ("|u1", (self.centroids.padded * self.bits // 8,)),
+            "scales": ("<f2", (2,)),
+        }
+
+    def encode(self, vectors: FloatMatrix) -> dict[str, NDArray[Any]]:
+        """Return the stored arrays of vectors ``(tokens, dim)``."""
+        rotated = self.centroids.rotate(vectors)
+        codes = self.centroids.nearest(rotated)
+        payload, scales = calls.compress(rotated, self.centroids.values, self.centroids.scale, codes, self.bits)
+        with np.errstate(over="ignore"):
+            halves = scales.astype("<f2")
+        if not np.isfinite(halves).all():
+            raise VectorError("a vector is longer than 65,504, the largest float16: scale the vectors first")
+        return {"codes": codes.astype(self.centroids.code_dtype), "residuals": payload, "scales": halves}
+
+    def decode(self, arrays: Mapping[str, NDArray[Any]]) -> FloatMatrix:
+        """Return vectors ``(tokens, dim)`` float32, rotated back."""
+        rotated = twins.decode(
+            arrays["residuals"], self.bits, arrays["codes"], arrays["scales"], self.centroids.values, self.centroids.scale
+        )
+        vectors: FloatMatrix = rotated @ self.centroids.rotation.T
+        return vectors

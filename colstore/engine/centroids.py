@@ -1,0 +1,129 @@
+"""Training of centroids: spherical k-means on a bounded sample, assigned by the integer kernel.
+
+Assignment takes nearly all of the time of k-means. The byte product does it exactly as search later sees it (against
+rounded centroids), many times faster than float matrix products.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.codec import Centroids
+from colstore.errors import VectorError
+from colstore.kernels import calls
+from colstore.kernels.layout import CENTROID_MIDDLE
+from colstore.types import FloatMatrix
+
+ROUNDS = 4
+SAMPLE_PER_CENTROID = 24
+LARGEST_SAMPLE = 1_048_576
+CHUNK = 8_192
+
+
+def centroid_count(tokens: int) -> int:
+    """Return how many centroids suit an index: eight times the root of its tokens, as a power of two.
+
+    Half of PLAID's rule: the centroids are scanned whole for each question, and take room of their own.
+
+    >>> [centroid_count(n) for n in (1, 50, 1_000, 1_240_000, 21_000_000)]
+    [1, 32, 256, 8192, 32768]
+    """
+    if tokens < 2:
+        return 1
+    power = 1 << round(math.log2(8 * math.sqrt(tokens)))
+    return min(power, 1 << (tokens.bit_length() - 1))
+
+
+def sample_size(centroids: int) -> int:
+    """Return how many tokens train so many centroids."""
+    return min(LARGEST_SAMPLE, max(centroids * SAMPLE_PER_CENTROID, 16_384))
+
+
+def train(
+    sample: FloatMatrix,
+    rotation: FloatMatrix,
+    number: int,
+    *,
+    seed: int,
+    threads: int,
+    tick: Callable[[int, int], None] | None = None,
+) -> Centroids:
+    """Train at most ``number`` centroids.
+
+    Parameters
+    ----------
+    sample
+        Token vectors ``(n, dim)`` float32, finite; rows of zeros are left out.
+    rotation
+        ``(dim, padded)``, see :func:`colstore.codec.random_rotation`.
+    number
+        Fewer are returned when the sample has fewer distinct directions.
+    tick
+        Called with (rounds done, rounds in all).
+
+    Raises
+    ------
+    VectorError
+        Nothing to train on.
+    """
+    points = sample @ rotation
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    points = np.ascontiguousarray((points / np.maximum(lengths, 1e-30))[lengths[:, 0] > 0], np.float32)
+    if not len(points):
+        raise VectorError("there is no token vector to train centroids on")
+    generator = np.random.default_rng(seed)
+    centers = _first_centers(points, number, generator)
+    for done in range(ROUNDS):
+        if tick is not None:
+            tick(done, ROUNDS)
+        values, _ = _to_bytes(centers)
+        codes, products = assign(points, values, threads)
+        centers = _means(points, codes, products, len(centers))
+    if tick is not None:
+        tick(ROUNDS, ROUNDS)
+    values, scale = _to_bytes(centers)
+    return Centroids(rotation, values, scale)
+
+
+def assign(points: FloatMatrix, values: NDArray[np.uint8], threads: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the nearest centroid of each point and the integer product, in chunks over threads."""
+    chunks = [points[i : i + CHUNK] for i in range(0, len(points), CHUNK)]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(lambda chunk: calls.assign(chunk, values), chunks))
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _first_centers(points: FloatMatrix, number: int, generator: np.random.Generator) -> FloatMatrix:
+    """Pick distinct points: duplicates would only make empty clusters."""
+    order = generator.permutation(len(points))
+    picked = points[order[: min(len(points), 2 * number)]]
+    _, first = np.unique(np.round(picked, 4), axis=0, return_index=True)
+    return picked[np.sort(first)[:number]]
+
+
+def _to_bytes(centers: FloatMatrix) -> tuple[NDArray[np.uint8], float]:
+    scale = float(np.abs(centers).max()) / CENTROID_MIDDLE
+    values = np.rint(centers / scale) + CENTROID_MIDDLE
+    return values.astype(np.uint8), scale
+
+
+def _means(points: FloatMatrix, codes: NDArray[np.int32], products: NDArray[np.int32], number: int) -> FloatMatrix:
+    """Return unit means; an empty cluster starts again at one of the points worst served."""
+    order = np.argsort(codes, kind="stable")
+    used, starts = np.unique(codes[order], return_index=True)
+    centers = np.zeros((number, points.shape[1]), np.float32)
+    centers[used] = np.add.reduceat(points[order], starts, axis=0)
+    empty = np.setdiff1d(np.arange(number), used)
+    if len(empty):
+        largest = np.abs(points).max(axis=1)
+        served = products * largest  # products are of points scaled to their largest component
+        centers[empty] = points[np.argsort(served, kind="stable")[: len(empty)]]
+    lengths = np.linalg.norm(centers, axis=1, keepdims=True)
+    lost = lengths[:, 0] < 1e-6  # opposite points cancel
+    centers[lost] = points[: int(lost.sum())]
+    return centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-30)

@@ -1,0 +1,297 @@
+"""The pipeline: plan -> (probe -> gather -> prune) -> score -> cut.
+
+Documents are numbered through the index in the order of its segments. Scores are a property of the query, the document
+and its stored codes alone: the integer score decides who is refined, and the refined float score is what is returned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.codec import Codec
+from colstore.config import SearchParams
+from colstore.engine.query import Question, check_query
+from colstore.engine.shard import Shard, Tokens
+from colstore.errors import QueryError
+from colstore.kernels import calls
+from colstore.kernels.calls import Floats, Ints
+from colstore.store import Segment
+from colstore.types import FloatMatrix
+
+BLOCK_DOCUMENTS = 2_048
+"""Documents that one call of the scorer takes: bounds memory, and lets threads share a scan."""
+REFINED_SPARE = 16
+"""Documents refined beyond ``k``: refinement moves a score by a few thousandths."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The best documents, best first.
+
+    Parameters
+    ----------
+    documents
+        ``(n,)`` int64, numbered through the index.
+    scores
+        ``(n,)`` float32.
+    """
+
+    documents: Ints
+    scores: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Documents with integer scores and the tokens that each pass matched (one array of lanes a pass)."""
+
+    documents: Ints
+    scores: Floats
+    tokens: Sequence[Tokens]
+
+
+class Searcher:
+    """Ranks the documents of open segments. Safe to share between threads; searching changes nothing.
+
+    Parameters
+    ----------
+    segments
+        In the order of their documents.
+    codec
+        That wrote them.
+    params
+        Used where a search brings none of its own.
+    """
+
+    def __init__(self, segments: Sequence[Segment], codec: Codec, params: SearchParams | None = None) -> None:
+        self.codec = codec
+        self.params = params or SearchParams()
+        self.shards: list[Shard] = []
+        documents = 0
+        for segment in segments:
+            self.shards.append(Shard(segment, codec, documents))
+            documents += segment.documents
+        self.documents = documents
+        self.tokens = sum(segment.tokens for segment in segments)
+        self._first = np.array([shard.first for shard in self.shards] + [documents], np.int64)
+        self._workspace = threading.local()
+
+    # --- the pipeline -----------------------------------------------------------------------------------------
+
+    def search(
+        self, vectors: FloatMatrix, k: int, *, allowed: Ints | None = None, params: SearchParams | None = None, threads: int = 1
+    ) -> Ranked:  # fmt: skip
+        """Return the ``k`` best documents, and any that tie with the last: who is cut off, the caller's ids decide.
+
+        Parameters
+        ----------
+        vectors
+            ``(tokens, dim)``.
+        k
+            At least 1; fewer documents come back where there are fewer.
+        allowed
+            Ascending document numbers to choose from; ``None`` allows all.
+        params
+            How hard to look.
+        threads
+            That share one exhaustive scan.
+        """
+        if k < 1:
+            raise QueryError(f"k must be at least 1, got {k}")
+        question = Question(check_query(vectors, self.codec.centroids.dim), self.codec)
+        params = params or self.params
+        if self._plan_exact(k, allowed, params):
+            candidates = self._everything(allowed)
+        else:
+            probes, wanted, scored = params.for_k(k)
+            candidates, values = self._gather(question, probes, allowed)
+            candidates = self._prune(question, candidates, values, wanted, scored)
+            if len(candidates) < min(k, self._allowed_count(allowed)):
+                candidates = self._everything(allowed)
+        return self._cut(question, self._score(question, candidates, threads), k)
+
+    def rank(self, vectors: FloatMatrix, documents: Ints, *, threads: int = 1) -> Ranked:
+        """Return all of the given documents, best first, every score refined."""
+        question = Question(check_query(vectors, self.codec.centroids.dim), self.codec)
+        return self._cut(question, self._score(question, np.sort(documents), threads), max(1, len(documents)))
+
+    def _plan_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
+        """Decide whether scoring everything that is allowed is cheaper, or the only right way."""
+        if params.exact or any(shard.postings is None for shard in self.shards):
+            return True
+        count = self._allowed_count(allowed)
+        if 4 * k >= count or self.tokens <= params.exact_tokens:
+            return True
+        return allowed is not None and self._tokens_of(allowed) <= params.exact_tokens
+
+    def _gather(self, question: Question, probes: int, allowed: Ints | None) -> tuple[Ints, Floats]:
+        """Return the documents near the probed centroids, and how much they gained."""
+        found: list[Ints] = []
+        values: list[Floats] = []
+        lists = [
+            calls.probe(query, question.table(number), probes) for number, query in enumerate(question.passes)
+        ]
+        for shard in self.shards:
+            documents, gains = self._gather_shard(question, lists, shard)
+            found.append(documents.astype(np.int64) + shard.first)
+            values.append(gains)
+        documents, gains = np.concatenate(found), np.concatenate(values)
+        if allowed is not None:
+            keep = _among(documents, allowed)
+            return documents[keep], gains[keep]
+        return documents, gains
+
+    def _gather_shard(self, question: Question, lists: Sequence[calls.Probes], shard: Shard) -> tuple[NDArray[np.uint32], Floats]:
+        assert shard.postings is not None
+        offsets, postings = shard.postings
+        space = self._space(shard)
+        parts = []
+        for query, probes in zip(question.passes, lists, strict=True):
+            base = space.next_base()
+            documents = calls.gather(probes, query.tokens, offsets, postings, space.stamps, base, space.totals)
+            parts.append((documents, space.totals[documents]))
+        if len(parts) == 1:
+            return parts[0]
+        totals = np.zeros(shard.documents, np.float32)
+        met = np.zeros(shard.documents, bool)
+        for documents, gains in parts:
+            totals[documents] += gains
+            met[documents] = True
+        together = np.flatnonzero(met).astype(np.uint32)
+        return together, totals[together]
+
+    def _prune(self, question: Question, documents: Ints, values: Floats, wanted: int, scored: int) -> Ints:
+        """Keep the ``wanted`` best by gathered gain, and of these the ``scored`` best by centroid interaction."""
+        documents = np.sort(documents[calls.select(values, wanted)])
+        if len(documents) <= scored:
+            return documents
+        coarse = np.zeros(len(documents), np.float32)
+        for shard, part in self._by_shard(documents):
+            local = documents[part] - shard.first
+            for number, query in enumerate(question.passes):
+                coarse[part] += shard.interact(query, question.table(number), local)
+        return documents[calls.select(coarse, scored)]
+
+    def _score(self, question: Question, documents: Ints, threads: int) -> _Scored:
+        """Score documents (ascending numbers) on their stored codes."""
+        blocks = [
+            (shard, documents[i : min(i + BLOCK_DOCUMENTS, part.stop)] - shard.first)
+            for shard, part in self._by_shard(documents)
+            for i in range(part.start, part.stop, BLOCK_DOCUMENTS)
+        ]
+        for number in range(len(question.passes)):
+            if self.codec.bits < 16:
+                question.table(number)  # before threads would each make their own
+        parts = _in_threads(lambda block: self._score_block(question, *block), blocks, threads)
+        if not parts:
+            return _Scored(documents, np.zeros(0, np.float32), [np.zeros((0, 8), np.int32) for _ in question.passes])
+        tokens = [np.concatenate([part[1][n] for part in parts]) for n in range(len(question.passes))]
+        return _Scored(documents, np.concatenate([part[0] for part in parts]), tokens)
+
+    def _score_block(self, question: Question, shard: Shard, local: Ints) -> tuple[Floats, list[Tokens]]:
+        total = np.zeros(len(local), np.float32)
+        tokens = []
+        for number in range(len(question.passes)):
+            scores, matched = shard.score(question, number, local)
+            total += scores
+            tokens.append(matched)
+        return total, tokens
+
+    def _cut(self, question: Question, scored: _Scored, k: int) -> Ranked:
+        """Refine the best few, and return those that can be among the first ``k``, ties with the last included."""
+        keep = _best_with_ties(scored.scores, k + max(REFINED_SPARE, k // 4))
+        documents = scored.documents[keep]
+        scores = scored.scores[keep] if self.codec.bits == 16 else self._refined(question, documents, keep, scored.tokens)
+        order = np.argsort(-scores, kind="stable")
+        if len(order) > k:
+            order = order[: int(np.searchsorted(-scores[order], -scores[order[k - 1]], side="right"))]
+        return Ranked(documents[order], scores[order])
+
+    def _refined(self, question: Question, documents: Ints, rows: Ints, tokens: Sequence[Tokens]) -> Floats:
+        total = np.zeros(len(documents), np.float32)
+        for shard, part in self._by_shard(documents):
+            local = documents[part] - shard.first
+            for query, matched in zip(question.passes, tokens, strict=True):
+                total[part] += shard.refine(query, local, rows[part], matched)
+        return total
+
+    # --- bookkeeping ------------------------------------------------------------------------------------------
+
+    def locate(self, document: int) -> tuple[Shard, int]:
+        """Return the shard of a document and its local number."""
+        number = int(np.searchsorted(self._first, document, side="right")) - 1
+        return self.shards[number], document - self.shards[number].first
+
+    def _by_shard(self, documents: Ints) -> Iterator[tuple[Shard, slice]]:
+        """Yield each shard with its slice of ascending document numbers."""
+        cuts = np.searchsorted(documents, self._first)
+        for shard, start, stop in zip(self.shards, cuts[:-1], cuts[1:], strict=True):
+            if start < stop:
+                yield shard, slice(int(start), int(stop))
+
+    def _everything(self, allowed: Ints | None) -> Ints:
+        return np.arange(self.documents, dtype=np.int64) if allowed is None else allowed
+
+    def _allowed_count(self, allowed: Ints | None) -> int:
+        return self.documents if allowed is None else len(allowed)
+
+    def _tokens_of(self, documents: Ints) -> int:
+        total = 0
+        for shard, part in self._by_shard(documents):
+            local = documents[part] - shard.first
+            total += int((shard.offsets[local + 1] - shard.offsets[local]).sum())
+        return total
+
+    def _space(self, shard: Shard) -> _Space:
+        spaces: dict[int, _Space] | None = getattr(self._workspace, "spaces", None)
+        if spaces is None:
+            spaces = self._workspace.spaces = {}
+        if shard.first not in spaces:
+            spaces[shard.first] = _Space(shard.documents)
+        return spaces[shard.first]
+
+
+class _Space:
+    """Working memory of one thread for one segment: whose stamps are old is never read."""
+
+    def __init__(self, documents: int) -> None:
+        self.stamps = np.zeros(documents, np.uint32)
+        self.totals = np.zeros(documents, np.float32)
+        self._base = 0
+
+    def next_base(self) -> int:
+        """Return a number above every stamp given so far."""
+        base = self._base
+        if base > 2**32 - 1_000:
+            self.stamps[:] = 0
+            base = 0
+        self._base = base + 64
+        return base
+
+
+def _best_with_ties(scores: Floats, wanted: int) -> Ints:
+    """Return the positions, ascending, of the ``wanted`` best scores and of all that equal the last of them."""
+    if len(scores) <= wanted:
+        return np.arange(len(scores), dtype=np.int64)
+    last = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
+    return np.flatnonzero(scores >= last)
+
+
+def _among(documents: Ints, allowed: Ints) -> NDArray[np.bool_]:
+    place = np.searchsorted(allowed, documents)
+    place[place == len(allowed)] = 0
+    return allowed[place] == documents if len(allowed) else np.zeros(len(documents), bool)
+
+
+def _in_threads(work: Callable[[T], tuple[Floats, list[Tokens]]], items: Sequence[T], threads: int) -> list[tuple[Floats, list[Tokens]]]:
+    if threads <= 1 or len(items) <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))

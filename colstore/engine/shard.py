@@ -1,0 +1,116 @@
+"""A segment as the engine sees it: checked arrays, addressed by local document number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.codec import Codec
+from colstore.engine.query import Question
+from colstore.errors import CorruptIndexError
+from colstore.kernels import calls
+from colstore.kernels.calls import CentroidTable, Floats, Ints, PreparedQuery
+from colstore.store import Segment
+from colstore.types import FloatMatrix, Json
+
+Tokens = NDArray[np.int32]
+
+
+class Shard:
+    """Scores and gathers documents of one segment.
+
+    Every array is checked once before a kernel sees it: kernels trust offsets, and files are not to be trusted.
+
+    Parameters
+    ----------
+    segment
+        Open.
+    codec
+        That wrote it.
+    first
+        Number, in the index, of the segment's first document.
+    """
+
+    def __init__(self, segment: Segment, codec: Codec, first: int) -> None:
+        self.segment, self.codec, self.first = segment, codec, first
+        self.documents = segment.documents
+        for name, (dtype, row) in codec.token_arrays.items():
+            segment.expect(name, dtype, (segment.tokens, *row))
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """First token of each document, and the end: ``(documents + 1,)`` int64, ascending."""
+        offsets = self.segment.doc_offsets().astype(np.int64)
+        if (np.diff(offsets) < 1).any():
+            raise CorruptIndexError("a document has no tokens: run `colstore verify`", file=self.segment.path)
+        return offsets
+
+    @cached_property
+    def codes(self) -> NDArray[Any]:
+        """Centroid of each token, checked."""
+        codes = self.segment.rows("codes")
+        if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
+            raise CorruptIndexError("a token names a centroid that is not there", file=self.segment.path)
+        return codes
+
+    @cached_property
+    def metadata(self) -> list[Mapping[str, Json]]:
+        """Metadata of every document: read when a filter first asks, then kept."""
+        return self.segment.all_metadata()
+
+    @cached_property
+    def postings(self) -> tuple[NDArray[np.uint32], NDArray[Any]] | None:
+        """Offsets and document numbers by centroid, checked; ``None`` where the segment has none."""
+        if "postings" not in self.segment.names:
+            return None
+        number = len(self.codec.centroids.values)
+        self.segment.expect("postings_offsets", "<u4", (number + 1,))
+        self.segment.expect("postings", ("<u2", "<u4"), (None,))
+        offsets, postings = self.segment.rows("postings_offsets"), self.segment.rows("postings")
+        ascending = offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
+        if not ascending or (len(postings) and int(postings.max()) >= self.documents):
+            raise CorruptIndexError("the postings do not fit the documents: run `colstore verify`", file=self.segment.path)
+        return offsets, postings
+
+    def interact(self, query: PreparedQuery, table: CentroidTable, documents: Ints) -> Floats:
+        """Return the centroid scores of documents (local numbers)."""
+        return calls.interact(query, table, self.codes, self.offsets[documents], self.offsets[documents + 1])
+
+    def score(self, question: Question, number: int, documents: Ints) -> tuple[Floats, Tokens]:
+        """Return MaxSim scores of documents (local numbers) in one pass, and the token each query lane matched."""
+        starts, stops = self.offsets[documents], self.offsets[documents + 1]
+        if self.codec.bits == 16:
+            vectors = self.segment.array("vectors")
+            self.segment.ensure_rows("vectors", starts, stops)
+            return calls.dense(_padded(question.sources[number], vectors.shape[1]), vectors, starts, stops)
+        query, table = question.passes[number], question.table(number)
+        for name in ("residuals", "scales"):
+            self.segment.ensure_rows(name, starts, stops)
+        payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
+        return calls.score(query, table, self.codec.bits, payload, self.codes, scales, starts, stops)
+
+    def refine(self, query: PreparedQuery, documents: Ints, rows: Ints, tokens: Tokens) -> Floats:
+        """Return float scores of documents whose matched tokens are ``tokens[rows]``."""
+        payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
+        coarse = self.codec.centroids
+        return calls.refine(
+            query, self.codec.bits, payload, self.codes, scales, self.offsets[documents], rows, tokens,
+            coarse.values, coarse.scale,
+        )  # fmt: skip
+
+    def vectors(self, document: int) -> FloatMatrix:
+        """Return the decoded vectors of a document (local number), ``(tokens, dim)`` float32."""
+        start, stop = int(self.offsets[document]), int(self.offsets[document + 1])
+        return self.codec.decode({name: self.segment.rows(name, start, stop) for name in self.codec.token_arrays})
+
+
+def _padded(vectors: FloatMatrix, width: int) -> FloatMatrix:
+    if vectors.shape[1] == width:
+        return vectors
+    padded = np.zeros((len(vectors), width), np.float32)
+    padded[:, : vectors.shape[1]] = vectors
+    return padded

@@ -1,0 +1,222 @@
+"""Plain numpy twins of the kernels: slow, obvious, and what the tests hold the kernels to.
+
+Each function takes and returns what its namesake in ``calls.py`` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.kernels.calls import Bytes, CentroidTable, Floats, Ints, PreparedQuery, Probes
+from colstore.kernels.layout import CENTROID_MIDDLE, GROUP, WIDTHS, byte_layout, lanes_for
+
+
+def unpack(payload: Bytes, bits: int) -> Bytes:
+    """Return codes ``(tokens, dim)`` uint8 of packed codes ``(tokens, dim * bits / 8)``.
+
+    Plane ``p`` of the bits holds dimensions ``p * n ... (p + 1) * n - 1``, where ``n`` is the number of bytes.
+
+    >>> unpack(np.array([[0x21, 0x43]], np.uint8), 4).tolist()
+    [[1, 3, 2, 4]]
+    """
+    planes = [(payload >> np.uint8(p * bits)) & np.uint8(2**bits - 1) for p in range(8 // bits)]
+    return np.concatenate(planes, axis=1)
+
+
+def decode(payload: Bytes, bits: int, codes: NDArray[Any], scales: Floats, centroids: Bytes, centroid_scale: float) -> Floats:
+    """Return the vectors ``(tokens, dim)`` float32, still rotated, that codes and scales stand for."""
+    outer, inner = scales[:, :1].astype(np.float32), scales[:, 1:].astype(np.float32)
+    nearest = (centroids[codes].astype(np.float32) - CENTROID_MIDDLE) * np.float32(centroid_scale)
+    return outer * nearest + inner * (unpack(payload, bits) - np.float32((2**bits - 1) / 2))
+
+
+def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str = "portable") -> PreparedQuery:
+    """Rotate, round and lay out query tokens."""
+    tokens, width, dim = len(query), WIDTHS[use], rotation.shape[1]
+    lanes = lanes_for(tokens, width)
+    rotated = (query.astype(np.float64) @ rotation).astype(np.float32)
+    step = np.zeros(lanes, np.float32)
+    step[:tokens] = np.abs(rotated).max(axis=1) / np.float32(127)
+    rows = np.zeros((lanes, dim), np.int8)
+    rows[:tokens] = np.rint(np.divide(rotated, step[:tokens, None], out=np.zeros_like(rotated), where=step[:tokens, None] > 0))
+    whole = rows.astype(np.int64).sum(axis=1).astype(np.float32)
+    middle = np.float32((2**bits - 1) / 2 if bits < 16 else 0)
+    sums, norms = np.zeros(lanes, np.float32), np.zeros(lanes, np.float32)
+    sums[:tokens], norms[:tokens] = rotated.sum(axis=1), np.sqrt((rotated**2).sum(axis=1))
+    scale = np.float32(centroid_scale)
+    return PreparedQuery(
+        tokens, lanes, rotated, byte_layout(rows, width), step, -middle * step * whole,
+        scale * step, np.float32(-CENTROID_MIDDLE) * scale * step * whole, sums, norms,
+        flush=longest_safe_run(rows, min(2**bits - 1, 15)), flavour=use,
+    )  # fmt: skip
+
+
+def longest_safe_run(rows: NDArray[np.int8], largest_code: int) -> int:
+    """Return after how many groups of four dimensions 16-bit sums of pairs must be widened.
+
+    >>> longest_safe_run(np.full((1, 128), 127, np.int8), 15)
+    8
+    """
+    lanes, dim = rows.shape
+    run = dim // 4
+    pairs = rows.astype(np.int64).reshape(lanes, dim // 4, 2, 2)
+    while run > 1:
+        blocks = [pairs[:, g : g + run] for g in range(0, dim // 4, run)]
+        above = max(np.maximum(block, 0).sum(axis=(1, 3)).max() for block in blocks)
+        below = max(np.maximum(-block, 0).sum(axis=(1, 3)).max() for block in blocks)
+        if max(above, below) * largest_code <= 32767:
+            break
+        run = (run + 1) // 2
+    return run
+
+
+def query_bytes(query: PreparedQuery) -> NDArray[np.int64]:
+    """Return the query's bytes as ``(lanes, dim)``."""
+    width = WIDTHS[query.flavour]
+    dim = query.rotated.shape[1]
+    across = query.layout.reshape(dim // 4, query.lanes // width, width, 4).transpose(1, 2, 0, 3)
+    return across.reshape(query.lanes, dim).astype(np.int64)
+
+
+def scan(query: PreparedQuery, centroids: Bytes) -> CentroidTable:
+    """Compare every centroid with every lane."""
+    products = centroids.astype(np.int64) @ query_bytes(query).T
+    similarities = products.astype(np.float32) * query.centroid_factor + query.centroid_offset
+    scale = np.divide(127, query.norms, out=np.zeros_like(query.norms), where=query.norms > 0)
+    coarse = np.zeros((1 + len(centroids), query.lanes), np.int8)
+    coarse[1:] = np.clip(similarities * scale, -127, 127).astype(np.int8)
+    groups = -(-len(centroids) // GROUP)
+    best = np.stack([similarities[g * GROUP : (g + 1) * GROUP].max(axis=0) for g in range(groups)])
+    return CentroidTable(similarities, coarse, best)
+
+
+def probe(query: PreparedQuery, table: CentroidTable, wanted: int) -> Probes:
+    """Return the nearest centroids of each lane: best first, ties by number."""
+    count, lanes = table.similarities.shape
+    wanted = min(wanted, count)
+    order = np.argsort(-table.similarities, axis=0, kind="stable")[:wanted].T
+    values = np.take_along_axis(table.similarities.T, order, axis=1)
+    counts = np.where(np.arange(lanes) < query.tokens, wanted, 0)
+    return Probes(order.astype(np.int32), values, counts.astype(np.int32))
+
+
+def gather(
+    probes: Probes, tokens: int, offsets: NDArray[np.uint32], postings: NDArray[Any], stamps: NDArray[np.uint32], base: int,
+    totals: Floats,
+) -> NDArray[np.uint32]:  # fmt: skip
+    """Add each document's gains over the thresholds; documents are returned in ascending order."""
+    gains: dict[int, dict[int, np.float32]] = {}
+    for lane in range(tokens):
+        count = probes.counts[lane]
+        threshold = probes.values[lane, count - 1]
+        for centroid, value in zip(probes.centroids[lane, :count], probes.values[lane, :count], strict=True):
+            for document in postings[offsets[centroid] : offsets[centroid + 1]]:
+                gains.setdefault(int(document), {}).setdefault(lane, value - threshold)
+    for document, by_lane in gains.items():
+        totals[document] = sum(by_lane.values(), np.float32(0))
+        stamps[document] = base + 1 + max(by_lane)
+    return np.array(sorted(gains), np.uint32)
+
+
+def select(values: Floats, wanted: int) -> NDArray[np.int32]:
+    """Return the positions of the largest values, ascending."""
+    return np.sort(np.argsort(-values, kind="stable")[:wanted]).astype(np.int32)
+
+
+def interact(query: PreparedQuery, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
+    """Return MaxSim of documents with every token replaced by its centroid."""
+    coarse = table.coarse[1:]
+    best = [coarse[codes[start:stop]].max(axis=0) for start, stop in zip(starts, stops, strict=True)]
+    weights = (query.norms / np.float32(127))[: query.tokens]
+    return np.array([(row[: query.tokens] * weights).sum() for row in best], np.float32)
+
+
+def score(
+    query: PreparedQuery, table: CentroidTable, bits: int, payload: Bytes, codes: NDArray[Any],
+    scales: NDArray[np.uint16], starts: Ints, stops: Ints,
+) -> tuple[Floats, NDArray[np.int32]]:  # fmt: skip
+    """Return MaxSim of documents from their residual codes, and the token that each lane matched."""
+    pairs = scales.view(np.float16).astype(np.float32)
+    across = query_bytes(query).T
+    scores, tokens = [], []
+    for start, stop in zip(starts, stops, strict=True):
+        products = unpack(payload[start:stop], bits).astype(np.int64) @ across
+        residual = products.astype(np.float32) * query.factor + query.bias
+        similarity = pairs[start:stop, :1] * table.similarities[codes[start:stop]] + pairs[start:stop, 1:] * residual
+        scores.append(similarity.max(axis=0)[: query.tokens].sum())
+        tokens.append(similarity.argmax(axis=0))
+    return np.array(scores, np.float32), np.array(tokens, np.int32).reshape(len(starts), query.lanes)
+
+
+def refine(
+    query: PreparedQuery, bits: int, payload: Bytes, codes: NDArray[Any], scales: NDArray[np.uint16],
+    starts: Ints, rows: Ints, tokens: NDArray[np.int32], centroids: Bytes, centroid_scale: float,
+) -> Floats:  # fmt: skip
+    """Return float32 scores of documents, whose matched tokens are ``tokens[rows]``."""
+    scores = []
+    for start, row in zip(starts, rows, strict=True):
+        at = start + tokens[row, : query.tokens].astype(np.int64)
+        pairs = scales.view(np.float16)[at].astype(np.float32)
+        vectors = decode(payload[at], bits, codes[at], pairs, centroids, centroid_scale)
+        scores.append((vectors * query.rotated).sum())
+    return np.array(scores, np.float32)
+
+
+def dense(query: Floats, payload: NDArray[np.float16], starts: Ints, stops: Ints) -> tuple[Floats, NDArray[np.int32]]:
+    """Return MaxSim of documents from float16 vectors, and the token that each lane matched."""
+    lanes = lanes_for(len(query), 8)
+    across = np.zeros((query.shape[1], lanes), np.float32)
+    across[:, : len(query)] = query.T
+    scores, tokens = [], []
+    for start, stop in zip(starts, stops, strict=True):
+        similarity = payload[start:stop].astype(np.float32) @ across
+        scores.append(similarity.max(axis=0)[: len(query)].sum())
+        tokens.append(similarity.argmax(axis=0))
+    return np.array(scores, np.float32), np.array(tokens, np.int32).reshape(len(starts), lanes)
+
+
+def assign(tokens: Floats, centroids: Bytes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the nearest centroid of each token, both rounded to bytes."""
+    scale = np.float32(127) / np.maximum(np.abs(tokens).max(axis=1, keepdims=True), np.float32(1e-30))
+    products = np.rint(tokens * scale).astype(np.int64) @ centroids.astype(np.int64).T
+    return products.argmax(axis=1).astype(np.int32), products.max(axis=1).astype(np.int32)
+
+
+def compress(
+    tokens: Floats, centroids: Bytes, centroid_scale: float, codes: NDArray[np.int32], bits: int, steps: tuple[float, ...]
+) -> tuple[Bytes, Floats]:
+    """Return residual codes and scales; ``steps`` as in ``sources/compress.py``."""
+    top = 2**bits - 1
+    nearest = np.float32(centroid_scale) * (centroids[codes].astype(np.float32) - CENTROID_MIDDLE)
+    length = np.linalg.norm(tokens, axis=1, keepdims=True)
+    residual = tokens / length - nearest
+    deviation = np.maximum(np.sqrt((residual**2).mean(axis=1, keepdims=True)), 1e-20)
+    trials = []
+    for step in steps:
+        k = np.clip(np.rint(residual / (np.float32(step) * deviation) + np.float32(top / 2)), 0, top)
+        u = k - top / 2
+        along, square = (residual * u).sum(axis=1), (u * u).sum(axis=1)
+        trials.append((along**2 / square, along / square, k))
+    best = np.argmax([t[0] for t in trials], axis=0)
+    every = np.arange(len(tokens))
+    inner = np.stack([t[1] for t in trials])[best, every][:, None]
+    k = np.stack([t[2] for t in trials])[best, every]
+    size = np.linalg.norm(nearest + inner * (k - top / 2), axis=1, keepdims=True)
+    outer = length / np.maximum(size, 1e-20)
+    return pack(k.astype(np.uint8), bits), np.concatenate([outer, outer * inner], axis=1).astype(np.float32)
+
+
+def pack(codes: Bytes, bits: int) -> Bytes:
+    """Return packed codes: the inverse of :func:`unpack`.
+
+    >>> pack(np.array([[1, 3, 2, 4]], np.uint8), 4).tolist()
+    [[33, 67]]
+    """
+    stored = codes.shape[1] * bits // 8
+    packed = np.zeros((len(codes), stored), np.uint8)
+    for p in range(8 // bits):
+        packed |= codes[:, p * stored : (p + 1) * stored] << np.uint8(p * bits)
+    return packed

@@ -1,0 +1,62 @@
+"""The output path of a build: who may have it, and what is there when the build fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from colstore.errors import IndexExistsError, NotAnIndexError
+from colstore.store import building_folder, generations, read_state
+from colstore.types import Json
+
+
+def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
+    """Check that a build may write at ``path``; nothing is changed.
+
+    Raises
+    ------
+    IndexExistsError
+        There is an index, and ``overwrite`` is not set.
+    NotAnIndexError
+        There is something that colstore did not write, or an unfinished build that the caller did not mention.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise NotAnIndexError(f"{path}: a file is in the way; choose another output path")
+    if generations(path):
+        if overwrite or resume:
+            return
+        raise IndexExistsError(
+            f"{path}: there is an index already; choose another path, or --overwrite (overwrite=True) to replace it "
+            "once the new one is complete"
+        )
+    if building_folder(path).is_dir():
+        if overwrite or resume:
+            return
+        raise NotAnIndexError(
+            f"{path}: an unfinished build lies here; go on with --resume (resume=True), or --overwrite "
+            "(overwrite=True) to start again"
+        )
+    if any(entry.name != "LOCK" for entry in path.iterdir()):
+        raise NotAnIndexError(f"{path}: a folder with other things in it; choose a new or empty path")
+
+
+def state_to_resume(path: Path, settings: dict[str, Json]) -> dict[str, Json] | None:
+    """Return the state of the unfinished build at ``path`` if it was made with the same settings.
+
+    Raises
+    ------
+    IndexExistsError
+        It was made with other settings; says which.
+    """
+    state = read_state(path)
+    if state is None:
+        return None
+    before = state.get("settings")
+    if before != settings:
+        changed = sorted(key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key])
+        raise IndexExistsError(
+            f"{path}: the unfinished build there was begun with other settings ({', '.join(changed) or 'unknown'}); "
+            "use the same ones, or --overwrite (overwrite=True) to start again"
+        )
+    return state

@@ -1,0 +1,83 @@
+"""A corpus on disk, a way to call the command line, and the fake encoder in the place of a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import colstore
+from colstore.cli import main
+from colstore.encode.fake import FakeEncoder
+
+Cli = Callable[..., Result]
+
+DOCUMENTS = [
+    {
+        "id": "bees",
+        "title": "Bees",
+        "text": "A scout returns and dances on the comb.",
+        "year": 2020,
+        "lang": "en",
+    },
+    {
+        "id": "bread",
+        "title": "Bread",
+        "text": "Yeast makes gas, and gas makes dough rise.",
+        "year": 2021,
+        "lang": "en",
+    },
+    {
+        "id": "tides",
+        "title": "Tides",
+        "text": "The moon pulls the sea towards it.",
+        "year": 2020,
+        "lang": "en",
+    },
+    {"id": "rost", "title": "Rost", "text": "Eisen rostet an feuchter Luft.", "year": 2021, "lang": "de"},
+]
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """Call ``colstore`` in this process: ``cli("info", path)``; ``input=`` is its standard input."""
+
+    def call(*arguments: object, input: str | None = None) -> Result:  # noqa: A002 - click's own name for it
+        return CliRunner().invoke(
+            main, [str(argument) for argument in arguments], input=input, prog_name="colstore"
+        )
+
+    return call
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Return a JSONL file of four documents."""
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def fake_model(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Build with the fake encoder; return the settings that ``build`` is called with, call by call."""
+    build, calls = colstore.build, []
+
+    def build_with_fake(path: Path, documents: str, *, model: str, **settings: Any) -> colstore.Index:
+        calls.append({"model": model, **settings})
+        return build(path, documents, model=FakeEncoder(), **settings)
+
+    monkeypatch.setattr(colstore, "build", build_with_fake)
+    return calls
+
+
+@pytest.fixture
+def index(tmp_path: Path, corpus: Path) -> Path:
+    """Return the path of an index over the corpus."""
+    path = tmp_path / "test.colstore"
+    colstore.build(path, corpus, model=FakeEncoder(), bits=16).close()
+    return path

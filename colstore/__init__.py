@@ -18,43 +18,59 @@ if TYPE_CHECKING:
     from colstore.building import build, build_from_vectors
     from colstore.config import BuildConfig, SearchParams
     from colstore.errors import ColstoreError
-    from colstore.index import Index, IndexInfo, open_index as open  # noqa: A004 - colstore.open, as in gzip.open
+    from colstore.index import Index, IndexInfo
+    from colstore.index import open_index as open
+    from colstore.living.checking import VerifyReport, verify
+    from colstore.living.recovery import Generation, history, recover
+    from colstore.living.report import ChangeReport
     from colstore.progress import BuildReport, Progress
     from colstore.types import Document, EncodedText, Encoder, Hit
 
 _HOME = {
     "BuildConfig": "config",
     "BuildReport": "progress",
+    "ChangeReport": "living.report",
     "ColstoreError": "errors",
     "Document": "types",
     "EncodedText": "types",
     "Encoder": "types",
+    "Generation": "living.recovery",
     "Hit": "types",
     "Index": "index",
     "IndexInfo": "index",
     "Progress": "progress",
     "SearchParams": "config",
+    "VerifyReport": "living.checking",
     "build": "building",
     "build_from_vectors": "building",
+    "history": "living.recovery",
     "open": "index",
+    "recover": "living.recovery",
+    "verify": "living.checking",
 }
 
 __all__ = [
     "BuildConfig",
     "BuildReport",
+    "ChangeReport",
     "ColstoreError",
     "Document",
     "EncodedText",
     "Encoder",
+    "Generation",
     "Hit",
     "Index",
     "IndexInfo",
     "Progress",
     "SearchParams",
+    "VerifyReport",
     "__version__",
     "build",
     "build_from_vectors",
+    "history",
     "open",
+    "recover",
+    "verify",
 ]
 
 

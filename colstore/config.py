@@ -50,7 +50,9 @@ class BuildConfig:
         if self.bits not in BITS:
             raise ConfigError(f"bits must be one of {BITS}, got {self.bits!r}")
         if not self.pool_factor >= 1.0:
-            raise ConfigError(f"pool_factor must be at least 1 (1 keeps every vector), got {self.pool_factor!r}")
+            raise ConfigError(
+                f"pool_factor must be at least 1 (1 keeps every vector), got {self.pool_factor!r}"
+            )
         if self.pooling not in POOLINGS:
             raise ConfigError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
         if self.centroids is not None and self.centroids < 1:
@@ -77,6 +79,8 @@ class SearchParams:
         Score every (allowed) document instead.
     exact_tokens
         Score every (allowed) document where they have no more tokens than this: looking for candidates costs more.
+    k
+        Hits that the numbers above were chosen for; where more are asked for, candidates and scored grow with them.
     """
 
     probes: int | None = None
@@ -84,9 +88,10 @@ class SearchParams:
     scored: int | None = None
     exact: bool = False
     exact_tokens: int = 32_768
+    k: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("probes", "candidates", "scored"):
+        for name in ("probes", "candidates", "scored", "k"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ConfigError(f"{name} must be a whole number of at least 1 (or None), got {value!r}")
@@ -101,6 +106,8 @@ class SearchParams:
         >>> SearchParams(scored=5).for_k(10)
         (16, 400, 10)
         """
+        growth = max(1.0, k / self.k) if self.k else 1.0
         probes = self.probes or (16 if k <= 10 else 24 if k <= 100 else 48)
-        scored = max(k, self.scored or max(60, 4 * k))
-        return probes, max(scored, self.candidates or max(400, 10 * k)), scored
+        scored = max(k, round(self.scored * growth) if self.scored else max(60, 4 * k))
+        candidates = round(self.candidates * growth) if self.candidates else max(400, 10 * k)
+        return probes, max(scored, candidates), scored

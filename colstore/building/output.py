@@ -54,7 +54,9 @@ def state_to_resume(path: Path, settings: dict[str, Json]) -> dict[str, Json] | 
         return None
     before = state.get("settings")
     if before != settings:
-        changed = sorted(key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key])
+        changed = sorted(
+            key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key]
+        )
         raise IndexExistsError(
             f"{path}: the unfinished build there was begun with other settings ({', '.join(changed) or 'unknown'}); "
             "use the same ones, or --overwrite (overwrite=True) to start again"

@@ -1,25 +1,34 @@
 """Parts: what is encoded, kept as float16 vectors until centroids and codec are trained.
 
-A part is a segment file in the folder ``building/``, sealed every so many documents and noted in the state, so that an
-interrupted build goes on behind the last sealed part. A running digest of ids and texts tells whether the corpus is
-still the same.
+A part is a segment file in the folder ``building/``, sealed every so many documents, bytes or seconds and noted in the
+state, so that an interrupted build goes on behind the last sealed part. Parts end where windows of documents end, so what
+comes after does not depend on when they were sealed (:func:`colstore.building.compression.compress` sees to the rest).
+A running digest of ids, texts and metadata tells whether the corpus is still the same.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
-from colstore.errors import CorruptIndexError, IndexExistsError, VectorError
+from colstore.codec import checked_vectors
+from colstore.errors import CorruptIndexError, IndexExistsError
 from colstore.progress import BuildReport
 from colstore.store import Segment, SegmentRecord, SegmentWriter, building_folder, write_state
+from colstore.store.files import remove_empty_folder
 from colstore.types import Document, FloatMatrix, Json
 
 PART_DOCUMENTS = 4_096
-PART_TOKENS = 1_048_576
+PART_BYTES = 134_217_728
+"""Of vectors: a part is mapped whole when it is read, and counts as the memory of a build."""
+PART_SECONDS = 120.0
+"""What an interruption costs at most, but for one window."""
 
 
 class Parts:
@@ -49,6 +58,7 @@ class Parts:
         self.records: list[SegmentRecord] = []
         self.dim: int | None = None
         self.complete = False
+        self._sealed_at = monotonic()
         self._resume_digest = ""
         if state is not None:
             self._go_on_from(state)
@@ -85,14 +95,15 @@ class Parts:
                 break
             self._note(document)
             done += 1
-        if done < self.documents or self._digest.hexdigest() != self._resume_digest:
+        changed = done < self.documents or self._digest.hexdigest() != self._resume_digest
+        if changed or (self.complete and next(documents, None) is not None):
             raise IndexExistsError(
                 f"{self._directory}: the corpus is not the one that the unfinished build began with; use "
                 "--overwrite (overwrite=True) to start again"
             )
 
     def append(self, documents: Sequence[Document], vectors: Sequence[FloatMatrix]) -> None:
-        """Add documents with their vectors, sealing parts on the way.
+        """Add a window of documents with their vectors, and seal the part if it is due.
 
         Raises
         ------
@@ -105,15 +116,15 @@ class Parts:
             record = (document.title, document.text, document.metadata) if self._store_texts else ("", "", {})
             writer.append([document.id], [len(stored)], {"vectors": stored}, [record])
             self._note(document)
-            if writer.documents >= PART_DOCUMENTS or writer.tokens >= PART_TOKENS:
-                self.seal()
+        if self._is_due():
+            self.seal()
 
     def seal(self, *, complete: bool = False) -> None:
         """Make what was appended durable, and note it in the state."""
         if self._writer is not None:
             self.records.append(self._writer.seal())
             self._writer = None
-        self.complete = complete
+        self.complete, self._sealed_at = complete, monotonic()
         write_state(
             self._directory,
             {
@@ -141,31 +152,32 @@ class Parts:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        if not self.records and self.folder.is_dir():
+            remove_empty_folder(self.folder)  # nothing to go on from, so nothing in the next build's way
+
+    def _is_due(self) -> bool:
+        writer = self._writer
+        if writer is None:
+            return False
+        full = writer.documents >= PART_DOCUMENTS or writer.tokens * 2 * (self.dim or 0) >= PART_BYTES
+        return full or monotonic() - self._sealed_at >= PART_SECONDS
 
     def _open_writer(self, dim: int) -> SegmentWriter:
         if self._writer is None:
             name = f"part-{len(self.records) + 1:06d}"
-            self._writer = SegmentWriter(self.folder, name, {"vectors": ("<f2", (dim,))}, store_texts=self._store_texts)
+            self._writer = SegmentWriter(
+                self.folder, name, {"vectors": ("<f2", (dim,))}, store_texts=self._store_texts
+            )
         return self._writer
 
-    def _checked(self, document: Document, matrix: FloatMatrix) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:
-        vectors = np.asarray(matrix)
-        if vectors.ndim != 2 or not vectors.size:
-            raise VectorError(f"document {document.id!r}: vectors of shape {vectors.shape}, not (tokens, dim)")
-        if self.dim is None:
-            self.dim = vectors.shape[1]
-        if vectors.shape[1] != self.dim:
-            raise VectorError(f"document {document.id!r}: {vectors.shape[1]} dimensions, but {self.dim} before")
-        with np.errstate(over="ignore"):
-            stored = vectors.astype("<f2")
-        if not np.isfinite(stored).all():
-            raise VectorError(f"document {document.id!r}: a component is NaN, infinite or beyond 65,504 (float16)")
-        if not stored.any(axis=1).all():
-            raise VectorError(f"document {document.id!r}: a token vector is all zeros; leave out padding")
+    def _checked(self, document: Document, matrix: FloatMatrix) -> NDArray[np.float16]:
+        stored = checked_vectors(document.id, matrix, self.dim)
+        self.dim = stored.shape[1]
         return stored
 
     def _note(self, document: Document) -> None:
-        for text in (document.id, document.title, document.text):
+        metadata = json.dumps(dict(document.metadata), sort_keys=True)
+        for text in (document.id, document.title, document.text, metadata):
             data = text.encode("utf-8", "surrogatepass")
             self._digest.update(len(data).to_bytes(8, "little") + data)
         if document.vectors is not None:
@@ -175,10 +187,12 @@ class Parts:
         try:
             parts, self._resume_digest = state["parts"], str(state["digest"])
             self.records = [SegmentRecord.from_json(part) for part in parts]  # type: ignore[union-attr]  # checked by from_json
+            self.complete = state.get("complete") is True
             self._report.truncated = int(state["truncated"])  # type: ignore[arg-type]  # checked by int
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptIndexError(
-                "the state of the unfinished build cannot be read; start again with --overwrite", file=self.folder
+                "the state of the unfinished build cannot be read; start again with --overwrite",
+                file=self.folder,
             ) from error
         for record in self.records:
             Segment.open(self.folder, record).close()

@@ -13,12 +13,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from colstore.building.compression import compress
+from colstore.building.compression import Compressed, compress
 from colstore.building.output import claim_output, state_to_resume
 from colstore.building.parts import Parts
 from colstore.building.training import train_centroids, train_projection
 from colstore.codec import Codec, make
-from colstore.codec.base import to_arrays
+from colstore.codec.base import codec_settings, to_arrays
 from colstore.config import Bits, BuildConfig, OnError, Pooling
 from colstore.corpus import CorpusSource, IntakeReport, read_documents
 from colstore.encode import ProjectedEncoder, Projection, load_encoder, pool
@@ -90,7 +90,12 @@ def build(
         Nothing appears at ``path`` then, and an index that was there stays as it was.
     """
     config = BuildConfig(
-        bits=bits, pool_factor=pool_factor, pooling=pooling, centroids=centroids, store_texts=store_texts, seed=seed
+        bits=bits,
+        pool_factor=pool_factor,
+        pooling=pooling,
+        centroids=centroids,
+        store_texts=store_texts,
+        seed=seed,
     )
     path = Path(path)
     claim_output(path, overwrite=overwrite, resume=resume)
@@ -104,7 +109,9 @@ def build(
         raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
     intake = IntakeReport()
     documents = read_documents(corpus, on_error=on_error, on_duplicate=on_duplicate, report=intake)
-    return _Build(path, config, encoder, dim, progress).run(documents, intake, overwrite=overwrite, resume=resume)
+    return _Build(path, config, encoder, dim, progress).run(
+        documents, intake, overwrite=overwrite, resume=resume
+    )
 
 
 def build_from_vectors(
@@ -144,13 +151,20 @@ def build_from_vectors(
     ['b']
     """
     config = BuildConfig(
-        bits=bits, pool_factor=pool_factor, pooling=pooling, centroids=centroids, store_texts=store_texts, seed=seed
+        bits=bits,
+        pool_factor=pool_factor,
+        pooling=pooling,
+        centroids=centroids,
+        store_texts=store_texts,
+        seed=seed,
     )
     path = Path(path)
     claim_output(path, overwrite=overwrite, resume=resume)
     intake = IntakeReport()
     documents = read_documents(_with_vectors(ids, vectors, texts), report=intake)
-    return _Build(path, config, None, None, progress).run(documents, intake, overwrite=overwrite, resume=resume)
+    return _Build(path, config, None, None, progress).run(
+        documents, intake, overwrite=overwrite, resume=resume
+    )
 
 
 def _with_vectors(
@@ -178,28 +192,46 @@ class _Build:
     dim: int | None
     listener: Listener | None
 
-    def run(self, documents: Iterator[Document], intake: IntakeReport, *, overwrite: bool, resume: bool) -> Index:
+    def run(
+        self, documents: Iterator[Document], intake: IntakeReport, *, overwrite: bool, resume: bool
+    ) -> Index:
         """Encode, train, compress, commit; then open what was made."""
         report = BuildReport()
         with WriterLock(self.path):
             claim_output(self.path, overwrite=overwrite, resume=resume)
             state = state_to_resume(self.path, self._settings()) if resume else None
-            with report.stage("encode"), Parts(self.path, self._settings(), state, report, store_texts=self.config.store_texts) as parts:
+            with (
+                report.stage("encode"),
+                Parts(
+                    self.path, self._settings(), state, report, store_texts=self.config.store_texts
+                ) as parts,
+            ):
                 self._encode(documents, parts, report)
             with report.stage("train"):
                 projection, codec = self._train(parts)
             generation = max(generations(self.path), default=0) + 1
             with report.stage("compress"):
                 meter = _Meter(self.listener, "compress", "tokens", parts.tokens)
-                segments = compress(
-                    self.path, parts, codec, projection, self.config, generation, _threads(), lambda done: meter(done, done)
+                compressed = compress(
+                    self.path,
+                    parts,
+                    codec,
+                    projection,
+                    self.config,
+                    generation,
+                    _threads(),
+                    lambda done: meter(done, done),
                 )
             with report.stage("commit"):
-                manifest = self._commit(generation, codec, projection, tuple(segments))
+                manifest = self._commit(generation, codec, projection, compressed)
         report.documents, report.tokens = manifest.documents, manifest.tokens
         _note_intake(report, intake)
         report.note_peak_memory()
-        encoder = self.encoder if projection is None or self.encoder is None else ProjectedEncoder(self.encoder, projection)
+        encoder = (
+            self.encoder
+            if projection is None or self.encoder is None
+            else ProjectedEncoder(self.encoder, projection)
+        )
         index = Index.open(self.path, encoder=encoder)
         index.report = report
         return index
@@ -226,8 +258,14 @@ class _Build:
         bare = [document for document in window if document.vectors is None]
         if bare and self.encoder is None:
             raise CorpusError(f"document {bare[0].id!r} has no vectors, and there is no model to make them")
-        made = iter(self.encoder.encode_documents([document.passage for document in bare]) if bare and self.encoder else ())
-        return [next(made) if document.vectors is None else EncodedText(document.vectors) for document in window]
+        made = iter(
+            self.encoder.encode_documents([document.passage for document in bare])
+            if bare and self.encoder
+            else ()
+        )
+        return [
+            next(made) if document.vectors is None else EncodedText(document.vectors) for document in window
+        ]
 
     def _pooled(self, vectors: FloatMatrix) -> FloatMatrix:
         if self.config.pool_factor == 1:
@@ -240,7 +278,9 @@ class _Build:
         centroids = train_centroids(parts, projection, self.config, _threads(), meter.of)
         return projection, make(self.config.bits, centroids)
 
-    def _commit(self, generation: int, codec: Codec, projection: Projection | None, segments: tuple[Any, ...]) -> Manifest:
+    def _commit(
+        self, generation: int, codec: Codec, projection: Projection | None, compressed: Compressed
+    ) -> Manifest:
         """Write what belongs to no segment, and the manifest; then remove what it replaced."""
         arrays, attributes = to_arrays(codec)
         codec_file = write_arrays_file(self.path, codec_name(generation), arrays, attributes)
@@ -251,8 +291,8 @@ class _Build:
             writer=_writer(),
             dim=codec.centroids.dim,
             config=asdict(self.config),
-            codec=Part({"bits": codec.bits, "centroids": len(codec.centroids.values)}, (codec_file,)),
-            segments=segments,
+            codec=Part(codec_settings(codec, compressed.error), (codec_file,)),
+            segments=compressed.segments,
             centroids=faiss_file,
             encoder=self._encoder_part(generation, projection),
         )
@@ -266,7 +306,9 @@ class _Build:
         if projection is None:
             return Part(dict(self.encoder.settings))
         arrays, attributes = projection.to_arrays(), {"dim": projection.dim}
-        record = write_arrays_file(self.path, encoder_name(f"{generation:06d}/projection.h5"), arrays, attributes)
+        record = write_arrays_file(
+            self.path, encoder_name(f"{generation:06d}/projection.h5"), arrays, attributes
+        )
         return Part(dict(ProjectedEncoder(self.encoder, projection).settings), (record,))
 
 
@@ -296,7 +338,11 @@ class _Meter:
 
 
 def _note_intake(report: BuildReport, intake: IntakeReport) -> None:
-    counts = {"error": intake.skipped_errors, "duplicate": intake.skipped_duplicates, "empty": intake.skipped_empty}
+    counts = {
+        "error": intake.skipped_errors,
+        "duplicate": intake.skipped_duplicates,
+        "empty": intake.skipped_empty,
+    }
     report.skipped = {reason: count for reason, count in counts.items() if count}
     report.incomplete = intake.incomplete
     report.examples = list(intake.examples)

@@ -39,11 +39,15 @@ def train_projection(parts: Parts, dim: int | None, seed: int) -> Projection | N
 
 
 def train_centroids(
-    parts: Parts, projection: Projection | None, config: BuildConfig, threads: int, tick: Callable[[int, int], None]
+    parts: Parts,
+    projection: Projection | None,
+    config: BuildConfig,
+    threads: int,
+    tick: Callable[[int, int], None],
 ) -> Centroids:
     """Train the centroids on a sample of the (projected) vectors."""
     number = config.centroids or engine.centroid_count(parts.tokens)
-    sample = sample_vectors(parts, engine.sample_size(number), config.seed)
+    sample = sample_vectors(parts, engine.sample_size(number, parts.dim or 1), config.seed)
     if projection is not None:
         sample = projection.apply(sample)
     dim = sample.shape[1]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import click
 
+from colstore._version import __version__
 from colstore.cli.group import CommandGroup
 
-COMMANDS = ("build", "search", "info")
+COMMANDS = ("build", "search", "info", "tune", "add", "delete", "compact", "verify", "recover")
 """Every command, in the order of ``--help``; each is ``colstore.cli.<name>.command``."""
 
 _EPILOG = """\b
@@ -19,6 +20,7 @@ Exit codes:
   2    a command line that cannot be understood
   3    a damaged index
   130  interrupted with Ctrl-C
+  `colstore verify` has its own: 0 sound, 1 damaged, 2 could not be checked
 
 \b
 Example:
@@ -33,7 +35,7 @@ Example:
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="colstore", message="colstore %(version)s")
+@click.version_option(__version__, message="colstore %(version)s")
 def main() -> None:
     """Keep a corpus's token vectors in one directory, and search them.
 

@@ -24,9 +24,7 @@ Example:
 
 @click.command("build", epilog=_EPILOG)
 @click.argument("corpus")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Directory of the new index."
-)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Directory of the new index.")
 @click.option(
     "--model",
     default="embedded",
@@ -52,9 +50,7 @@ Example:
     show_default=True,
     help="Keep about one vector in so many (token pooling).",
 )
-@click.option(
-    "--pooling", type=click.Choice(POOLINGS), default="hierarchical", show_default=True, help="How to pool."
-)
+@click.option("--pooling", type=click.Choice(POOLINGS), default="hierarchical", show_default=True, help="How to pool.")
 @click.option(
     "--max-tokens",
     type=click.IntRange(min=1),
@@ -68,9 +64,7 @@ Example:
     help="Most tokens of a query.",
 )
 @click.option("--no-texts", is_flag=True, help="Keep no titles, texts and metadata in the index.")
-@click.option(
-    "--overwrite", is_flag=True, help="Replace the index at the output path, once the new one is complete."
-)
+@click.option("--overwrite", is_flag=True, help="Replace the index at the output path, once the new one is complete.")
 @click.option("--resume", is_flag=True, help="Go on with a build that was interrupted.")
 @click.option(
     "--on-error",
@@ -114,6 +108,7 @@ def command(corpus: str, output: Path, as_json: bool, no_texts: bool, **settings
     with _interruption_told(output), shown_progress() as progress:
         index = colstore.build(output, corpus, store_texts=not no_texts, progress=progress, **settings)
     with index:
+        assert index.report is not None  # every build leaves one
         report = {"index": str(output), **index.report.to_json()}
     if as_json:
         emit_json(report)
@@ -129,7 +124,10 @@ def _interruption_told(output: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise Interruption(_what_is_left(output, before, _index_at(output))) from interrupt
+        from colstore.store import building_folder
+
+        message = _what_is_left(output, before, _index_at(output), can_resume=building_folder(output).is_dir())
+        raise Interruption(message) from interrupt
 
 
 def _index_at(path: Path) -> tuple[Any, Any] | None:
@@ -144,28 +142,32 @@ def _index_at(path: Path) -> tuple[Any, Any] | None:
     return info["created"], info["generation"]
 
 
-def _what_is_left(output: Path, before: object, after: object) -> str:
+def _what_is_left(output: Path, before: object, after: object, *, can_resume: bool) -> str:
     """Return what became of the output path.
 
     Examples
     --------
-    >>> _what_is_left(Path("x.colstore"), None, None)
+    >>> _what_is_left(Path("x.colstore"), None, None, can_resume=False)
     'no index was written at x.colstore'
-    >>> _what_is_left(Path("x.colstore"), ("monday", 1), ("monday", 1))
+    >>> _what_is_left(Path("x.colstore"), None, None, can_resume=True)
+    'no index was written at x.colstore; go on with --resume, or start again with --overwrite'
+    >>> _what_is_left(Path("x.colstore"), ("monday", 1), ("monday", 1), can_resume=False)
     'no index was written; the one that was at x.colstore is as before'
-    >>> _what_is_left(Path("x.colstore"), None, ("tuesday", 1))
+    >>> _what_is_left(Path("x.colstore"), None, ("tuesday", 1), can_resume=False)
     'the index at x.colstore was complete by then'
     """
     if before != after:
         return f"the index at {output} was complete by then"
     if before is None:
-        return f"no index was written at {output}"
-    return f"no index was written; the one that was at {output} is as before"
+        message = f"no index was written at {output}"
+    else:
+        message = f"no index was written; the one that was at {output} is as before"
+    return message + ("; go on with --resume, or start again with --overwrite" if can_resume else "")
 
 
 def _summary(output: Path, report: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a person wants to know of a build, line by line; nothing that was left out goes unsaid."""
-    seconds = sum(report["stage_seconds"].values())
+    seconds = sum(report["seconds"].values())
     yield (
         f"{one_line(str(output))}: {report['documents']:,} documents, {report['tokens']:,} vectors, "
         f"{size(_bytes_below(output))}, in {seconds:.1f} s"

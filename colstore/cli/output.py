@@ -21,9 +21,7 @@ def one_line(text: str) -> str:
     >>> one_line("two\n lines and a \x1b[31mcolour")
     'two lines and a �[31mcolour'
     """
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split())
-    )
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
 
 
 def emit(line: str) -> None:

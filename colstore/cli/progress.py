@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from colstore.progress import Progress
 
-_SHORT_UNITS = {"documents": "docs", "tokens": "tokens"}
+_SHORT_UNITS = {"documents": "docs"}
 
 
 class StageBars:
@@ -28,25 +29,24 @@ class StageBars:
 
     def __init__(self, console: Console) -> None:
         self.bars = _bars(console)
-        self._stage: str | None = None
-        self._task: TaskID | None = None
+        self._task: TaskID = self.bars.add_task("starting", total=None, note="")
+        self._last: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Draw the present state of a stage."""
-        if progress.stage != self._stage:
+        if self._last is None or progress.stage != self._last.stage:
             self._finish_stage()
-            unit = _SHORT_UNITS.get(progress.unit, progress.unit)
-            self._task = self.bars.add_task(progress.stage, total=progress.total, unit=unit, rate="")
-            self._stage = progress.stage
-        if self._task is not None:
-            self.bars.update(self._task, completed=progress.done, total=progress.total, rate=_rate(progress))
+            self._task = self.bars.add_task(progress.stage, total=progress.total, note="")
+        self._last = progress
+        self.bars.update(self._task, completed=progress.done, total=progress.total, note=_note(progress))
 
     def _finish_stage(self) -> None:
         """Fill the bar of the stage that has ended, also where its total was never known."""
-        if self._task is not None:
-            done = self.bars.tasks[-1].completed
-            self.bars.update(self._task, total=done or 1, completed=done or 1)
-            self.bars.stop_task(self._task)
+        if self._last is None:
+            self.bars.remove_task(self._task)
+        else:
+            done = max(1, self._last.done)
+            self.bars.update(self._task, completed=done, total=done)
 
 
 @contextmanager
@@ -69,13 +69,29 @@ def _bars(console: Console) -> Bars:
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[unit]}  {task.fields[rate]}"),
-        progress.TimeElapsedColumn(),
-        progress.TextColumn("left"),
-        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[note]}"),
         console=console,
     )
 
 
-def _rate(progress: Progress) -> str:
-    return f"{progress.done / progress.seconds:,.0f}/s" if progress.seconds > 0 else ""
+def _note(progress: Progress) -> str:
+    """Return unit, rate, and the time left, or, where that is unknown or over, the time so far.
+
+    Examples
+    --------
+    >>> from colstore.progress import Progress
+    >>> _note(Progress("encode", 50, 200, "documents", 4000, 2.0))
+    'docs  25/s  0:00:06 left'
+    >>> _note(Progress("encode", 7, None, "documents", 600, 2.0))
+    'docs  3.5/s  0:00:02'
+    """
+    unit = _SHORT_UNITS.get(progress.unit, progress.unit)
+    rate = progress.done / progress.seconds if progress.seconds > 0 else 0.0
+    shown_rate = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+    if progress.total is not None and 0 < progress.done < progress.total and rate > 0:
+        return f"{unit}  {shown_rate}  {_clock((progress.total - progress.done) / rate)} left"
+    return f"{unit}  {shown_rate}  {_clock(progress.seconds)}"
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -14,9 +14,7 @@ SNIPPET_LETTERS = 200
 
 def print_json(question: str, hits: Sequence[Hit], seconds: float) -> None:
     """Print one line of JSON: ``{"query": ..., "milliseconds": ..., "hits": [...]}``."""
-    emit_json(
-        {"query": question, "milliseconds": round(seconds * 1000, 3), "hits": [dict(hit) for hit in hits]}
-    )
+    emit_json({"query": question, "milliseconds": round(seconds * 1000, 3), "hits": [dict(hit) for hit in hits]})
 
 
 def print_plain(question: str, hits: Sequence[Hit]) -> None:
@@ -52,9 +50,7 @@ def print_rich(question: str, hits: Sequence[Hit], seconds: float) -> None:
         text.highlight_words(_words(question), "yellow", case_sensitive=False)
         if text:
             console.print(Padding(text, (0, 0, 0, 5)))
-    console.print(
-        Text(f"{len(hits)} {'hit' if len(hits) == 1 else 'hits'} in {seconds * 1000:.1f} ms", "dim")
-    )
+    console.print(Text(f"{len(hits)} {'hit' if len(hits) == 1 else 'hits'} in {seconds * 1000:.1f} ms", "dim"))
 
 
 def print_hits(question: str, hits: Sequence[Hit], seconds: float) -> None:
@@ -87,11 +83,7 @@ def snippet(text: str, question: str, letters: int = SNIPPET_LETTERS) -> str:
     line = one_line(text)
     if len(line) <= letters:
         return line
-    found = [
-        match.start()
-        for word in _words(question)
-        for match in re.finditer(re.escape(word), line, re.IGNORECASE)
-    ]
+    found = [match.start() for word in _words(question) for match in re.finditer(re.escape(word), line, re.IGNORECASE)]
     start = _best_start(sorted(found), letters)
     start = min(start, len(line) - letters)
     return _cut_at_words(line, start, start + letters)

@@ -51,8 +51,8 @@ class _Request:
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_filters,
-    help="Only documents whose metadata say so; can be given more than once. Numbers, true, false, null and "
-    '"quoted strings" are read as JSON.',
+    help="Only documents whose metadata say so; can be given more than once (the same KEY again: any of its "
+    'values). Numbers, true, false, null and "quoted strings" are read as JSON.',
 )
 @click.option(
     "--ids",
@@ -60,9 +60,7 @@ class _Request:
     callback=read_ids,
     help="Only the documents named in this file, one id a line.",
 )
-@click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of a search."
-)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of a search.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each question.")
 def command(
     index: str,

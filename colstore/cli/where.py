@@ -11,33 +11,31 @@ import click
 from colstore.types import Json
 
 
-def parse_filters(
-    _context: click.Context, _option: click.Parameter, values: Iterable[str]
-) -> dict[str, Json] | None:
+def parse_filters(_context: click.Context, _option: click.Parameter, values: Iterable[str]) -> dict[str, Json] | None:
     """Return the filters of all ``--where key=value`` options; ``None`` without any.
 
     A value that reads as a JSON number, ``true``, ``false``, ``null`` or a quoted string is that; all else
-    is a string.
+    is a string. A key given more than once may have any of its values.
 
     Raises
     ------
     click.BadParameter
-        No ``=``, no key, or a key that came before.
+        No ``=``, or no key.
 
     Examples
     --------
     >>> parse_filters(None, None, ["year=2020", "lang=en", 'code="7"'])
     {'year': 2020, 'lang': 'en', 'code': '7'}
+    >>> parse_filters(None, None, ["year=2020", "year=2021"])
+    {'year': [2020, 2021]}
     """
-    filters: dict[str, Json] = {}
+    options: dict[str, list[Json]] = {}
     for given in values:
         key, equals, value = given.partition("=")
         if not equals or not key:
             raise click.BadParameter(f"expected key=value, got {given!r}")
-        if key in filters:
-            raise click.BadParameter(f"{key!r} is given twice")
-        filters[key] = _value(value)
-    return filters or None
+        options.setdefault(key, []).append(_value(value))
+    return {key: found[0] if len(found) == 1 else found for key, found in options.items()} or None
 
 
 def read_ids(_context: click.Context, _option: click.Parameter, file: TextIO | None) -> list[str] | None:

@@ -1,13 +1,23 @@
 """Token vectors <-> bytes.
 
-A codec turns float32 token vectors into named arrays, one row a token, and back. Every codec also notes the nearest
-centroid of each token (``codes``), by which search finds candidates; the residual codecs store only what the centroid
-leaves. ``base.py`` has the protocol, :func:`make` and :func:`restore` the ways to one.
+A codec turns float32 token vectors into named arrays, one row a token, and back. Every codec also notes the
+nearest centroid of each token (``codes``), by which search finds candidates; the residual codecs store only
+what the centroid leaves. ``base.py`` has the protocol, :func:`make` and :func:`restore` the ways to one.
 """
 
 from colstore.codec.base import Codec, make, restore
+from colstore.codec.checks import checked_vectors
 from colstore.codec.coarse import Centroids, random_rotation
 from colstore.codec.float16 import Float16Codec
 from colstore.codec.residual import ResidualCodec
 
-__all__ = ["Centroids", "Codec", "Float16Codec", "ResidualCodec", "make", "random_rotation", "restore"]
+__all__ = [
+    "Centroids",
+    "Codec",
+    "Float16Codec",
+    "ResidualCodec",
+    "checked_vectors",
+    "make",
+    "random_rotation",
+    "restore",
+]

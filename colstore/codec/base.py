@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.codec.coarse import Centroids
-from colstore.config import Bits
-from colstore.errors import CorruptIndexError
+from colstore.config import BITS, Bits
+from colstore.errors import ConfigError, CorruptIndexError
+from colstore.kernels.layout import CENTROID_MIDDLE
 from colstore.types import FloatMatrix, Json
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -58,15 +59,36 @@ def to_arrays(codec: Codec) -> tuple[dict[str, NDArray[Any]], dict[str, Json]]:
     return arrays, {"bits": int(codec.bits), "centroid_scale": float(centroids.scale)}
 
 
+def codec_settings(codec: Codec, error: float) -> dict[str, Json]:
+    """Return what a manifest says of a codec.
+
+    Parameters
+    ----------
+    error
+        Mean of 1 - cosine between the tokens that it was trained for and their centroids.
+    """
+    return {"bits": int(codec.bits), "centroids": len(codec.centroids.values), "error": round(error, 9)}
+
+
 def restore(arrays: Arrays, attributes: Mapping[str, Json]) -> Codec:
-    """Return the codec that :func:`to_arrays` described."""
+    """Return the codec that :func:`to_arrays` described.
+
+    Raises
+    ------
+    CorruptIndexError
+        Something is missing, of another kind, or out of range.
+    """
     try:
-        bits, scale = attributes["bits"], attributes["centroid_scale"]
+        stored, scale = attributes["bits"], attributes["centroid_scale"]
         rotation, values = arrays["rotation"], arrays["centroids"]
     except KeyError as error:
         raise CorruptIndexError(f"the codec file lacks {error}") from error
-    if bits not in (16, 8, 4, 2, 1) or not isinstance(scale, float) or rotation.dtype != np.float32 or values.dtype != np.uint8:
+    bits = next((known for known in BITS if known == stored and type(stored) is int), None)
+    if bits is None or type(scale) is not float or rotation.dtype != np.float32 or values.dtype != np.uint8:
         raise CorruptIndexError("the codec file holds values of another kind than this version writes")
-    if not np.isfinite(rotation).all() or int(values.max(initial=0)) > 126:
+    if not np.isfinite(rotation).all() or int(values.max(initial=0)) > 2 * CENTROID_MIDDLE:
         raise CorruptIndexError("the codec file holds values out of range")
-    return make(bits, Centroids(np.ascontiguousarray(rotation), np.ascontiguousarray(values), scale))
+    try:
+        return make(bits, Centroids(np.ascontiguousarray(rotation), np.ascontiguousarray(values), scale))
+    except ConfigError as error:
+        raise CorruptIndexError(f"the codec file does not fit together: {error}") from error

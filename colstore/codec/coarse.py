@@ -1,9 +1,9 @@
 """What every codec shares: a rotation of space, and centroids in it.
 
-A random rotation spreads each vector's length evenly over its components, so that one uniform grid suits all of them;
-it costs nothing at search, where only the query is turned. Centroids are bytes times one scale, and *are* what those
-bytes say: residuals are taken from the rounded centroid, so that rounding loses nothing and an integer scan of the
-centroids is exact.
+A random rotation spreads each vector's length evenly over its components, so that one uniform grid suits all
+of them; it costs nothing at search, where only the query is turned. Centroids are bytes times one scale, and
+*are* what those bytes say: residuals are taken from the rounded centroid, so that rounding loses nothing and
+an integer scan of the centroids is exact.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class Centroids:
 
     def __post_init__(self) -> None:
         if self.rotation.ndim != 2 or self.values.ndim != 2 or self.rotation.shape[1] != self.values.shape[1]:
-            raise ConfigError(
-                f"rotation {self.rotation.shape} and centroids {self.values.shape} must be matrices of equal width"
-            )
+            shapes = f"rotation {self.rotation.shape} and centroids {self.values.shape}"
+            raise ConfigError(f"{shapes} must be matrices of equal width")
         if not len(self.values) or not self.scale > 0 or not np.isfinite(self.scale):
             raise ConfigError("there must be at least one centroid, and their scale must be positive and finite")
+        if self.padded % 8 or self.padded < self.dim:
+            raise ConfigError(f"the width {self.padded} must be a multiple of 8 and at least {self.dim}")
 
     @property
     def dim(self) -> int:
@@ -64,16 +65,20 @@ class Centroids:
         """Return ``(tokens, padded)`` float32 in rotated space."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise VectorError(f"expected vectors of shape (tokens, {self.dim}), got {vectors.shape}")
-        rotated: FloatMatrix = np.asarray(vectors, np.float32) @ self.rotation
-        return rotated
+        return calls.rotate(np.ascontiguousarray(vectors, np.float32), self.rotation)
 
     def nearest(self, rotated: FloatMatrix) -> NDArray[np.int32]:
         """Return the number of the nearest centroid of each rotated vector."""
-        return calls.assign(rotated, self.values)[0]
+        return calls.assign(np.ascontiguousarray(rotated, np.float32), self.values)[0]
 
     def floats(self) -> FloatMatrix:
         """Return the centroids as ``(number, padded)`` float32."""
-        return (self.values.astype(np.float32) - CENTROID_MIDDLE) * np.float32(self.scale)
+        return self.floats_of(np.arange(len(self.values)))
+
+    def floats_of(self, numbers: NDArray[np.integer]) -> FloatMatrix:
+        """Return some of the centroids as ``(len(numbers), padded)`` float32."""
+        some: FloatMatrix = (self.values[numbers].astype(np.float32) - CENTROID_MIDDLE) * np.float32(self.scale)
+        return some
 
 
 def random_rotation(dim: int, padded: int, seed: int) -> FloatMatrix:

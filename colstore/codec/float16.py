@@ -40,7 +40,9 @@ class Float16Codec:
         with np.errstate(over="ignore"):
             stored[:, : self.centroids.dim] = vectors
         if not np.isfinite(stored).all():
-            raise VectorError("a component exceeds 65,504, the largest float16: scale the vectors, or choose fewer bits")
+            raise VectorError(
+                "a component exceeds 65,504, the largest float16: scale the vectors, or choose fewer bits"
+            )
         return {"vectors": stored, "codes": codes.astype(self.centroids.code_dtype)}
 
     def decode(self, arrays: Mapping[str, NDArray[Any]]) -> FloatMatrix:

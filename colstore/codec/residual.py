@@ -1,4 +1,4 @@
-"""The residual codecs: nearest centroid, and what it leaves on a uniform grid of 8, 4, 2 or 1 bit a component."""
+"""The residual codecs: nearest centroid, and what it leaves on a uniform grid of 8, 4, 2 or 1 bits."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from colstore.codec.coarse import Centroids
 from colstore.config import Bits
-from colstore.errors import VectorError
+from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls, twins
+from colstore.kernels.layout import padded_dim
 from colstore.types import FloatMatrix
 
 
@@ -20,17 +21,22 @@ from colstore.types import FloatMatrix
 class ResidualCodec:
     """``x = outer * centroid + inner * grid``, with two float16 scales a token and packed grid codes.
 
-    Method: residual compression of ColBERTv2 (arXiv 2112.01488, section 3.3) in a rotated space, with a uniform grid
-    of a step chosen for each token (extended RaBitQ, arXiv 2409.09913) instead of quantile buckets, and with a stored
-    length, so that scores are those of vectors of the length that went in.
+    Method: residual compression of ColBERTv2 (arXiv 2112.01488, section 3.3) in a rotated space, with a
+    uniform grid of a step chosen for each token (extended RaBitQ, arXiv 2409.09913) instead of quantile
+    buckets, and with a stored length, so that scores are those of vectors of the length that went in.
     """
 
     bits: Bits
     centroids: Centroids
 
+    def __post_init__(self) -> None:
+        if padded_dim(self.centroids.padded, self.bits) != self.centroids.padded:
+            wanted = padded_dim(self.centroids.dim, self.bits)
+            raise ConfigError(f"codes of {self.bits} bits need a rotation {wanted} wide, got {self.centroids.padded}")
+
     @property
     def token_arrays(self) -> Mapping[str, tuple[str, tuple[int, ...]]]:
-        """``codes``, ``residuals`` (tokens, padded dim * bits / 8) uint8 and ``scales`` (tokens, 2) float16."""
+        """``codes``, ``residuals`` (padded dim * bits / 8) uint8 and ``scales`` (2) float16."""
         return {
             "codes": (self.centroids.code_dtype.str, ()),
             "residuals": ("|u1", (self.centroids.padded * self.bits // 8,)),
@@ -51,7 +57,12 @@ class ResidualCodec:
     def decode(self, arrays: Mapping[str, NDArray[Any]]) -> FloatMatrix:
         """Return vectors ``(tokens, dim)`` float32, rotated back."""
         rotated = twins.decode(
-            arrays["residuals"], self.bits, arrays["codes"], arrays["scales"], self.centroids.values, self.centroids.scale
+            arrays["residuals"],
+            self.bits,
+            arrays["codes"],
+            arrays["scales"],
+            self.centroids.values,
+            self.centroids.scale,
         )
         vectors: FloatMatrix = rotated @ self.centroids.rotation.T
         return vectors

@@ -15,7 +15,7 @@ from colstore.corpus.iterable import read_iterable
 from colstore.corpus.jsonl import read_jsonl
 from colstore.corpus.lines import existing_path, printable
 from colstore.corpus.parquet import read_parquet
-from colstore.corpus.policy import IntakePolicy
+from colstore.corpus.policy import IntakePolicy, OnDuplicate
 from colstore.corpus.record import RawItem, excerpt, to_document
 from colstore.corpus.report import IntakeReport
 from colstore.corpus.seen import SeenIds
@@ -35,7 +35,7 @@ def read_documents(
     source: CorpusSource,
     *,
     on_error: OnError = "error",
-    on_duplicate: OnError = "error",
+    on_duplicate: OnDuplicate = "error",
     on_empty: OnError | None = None,
     report: IntakeReport | None = None,
 ) -> Iterator[Document]:
@@ -51,7 +51,7 @@ def read_documents(
         Broken records: ``"error"`` raises the first, ``"skip"`` counts them in the report. A file that is no
         corpus at all (a missing column, no such file) is an error either way.
     on_duplicate
-        Ids that have come before: ``"error"``, or ``"skip"``, which keeps the first.
+        Ids that have come before: ``"error"``, ``"skip"``, which keeps the first, or ``"keep"``, which yields all.
     on_empty
         Documents without title, text and vectors; ``None`` does as ``on_error`` says.
     report
@@ -87,7 +87,7 @@ def _admitted(items: Iterator[RawItem], policy: IntakePolicy, report: IntakeRepo
     with closing(cast("Generator[RawItem, None, None]", items)), SeenIds() as seen:
         for item in items:
             try:
-                document = _admit(item, seen)
+                document = _admit(item, None if policy.on_duplicate == "keep" else seen)
             except CorpusError as error:
                 if not policy.skips(error):
                     raise
@@ -97,11 +97,11 @@ def _admitted(items: Iterator[RawItem], policy: IntakePolicy, report: IntakeRepo
             yield document
 
 
-def _admit(item: RawItem, seen: SeenIds) -> Document:
+def _admit(item: RawItem, seen: SeenIds | None) -> Document:
     if isinstance(item, CorpusError):
         raise item
     document = to_document(item)
-    if not seen.add(document.id):
+    if seen is not None and not seen.add(document.id):
         message = f"id {excerpt(document.id)} comes a second time: ids must be unique, or skip the later ones"
         raise item.error_of(DuplicateIdError, message)
     return document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from colstore.config import OnError
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError, EmptyDocumentError
@@ -21,6 +21,9 @@ def check_choice(name: str, value: object) -> None:
         raise ConfigError(f"{name} must be one of {get_args(OnError)}, got {value!r}")
 
 
+OnDuplicate = Literal["error", "skip", "keep"]
+
+
 @dataclass(frozen=True, slots=True)
 class IntakePolicy:
     """Which errors are raised and which are counted.
@@ -30,18 +33,19 @@ class IntakePolicy:
     on_error
         For broken records.
     on_duplicate
-        For ids that came before.
+        For ids that came before; ``"keep"`` hands every document of the id on.
     on_empty
         For documents with nothing to encode.
     """
 
     on_error: OnError
-    on_duplicate: OnError
+    on_duplicate: OnDuplicate
     on_empty: OnError
 
     def __post_init__(self) -> None:
         for name in ("on_error", "on_duplicate", "on_empty"):
-            check_choice(name, getattr(self, name))
+            if name != "on_duplicate" or self.on_duplicate != "keep":
+                check_choice(name, getattr(self, name))
 
     def skips(self, error: CorpusError) -> bool:
         """Return whether what gave this error is passed over."""

@@ -145,7 +145,7 @@ def _placed_lines(path: Path | None) -> Iterator[tuple[Record, RunLine]]:
 
 
 def _choose_parser(place: Record, text: str) -> _Parser:
-    if text.lstrip().startswith("{"):
+    if text.lstrip().startswith("{") and text.rstrip().endswith("}"):  # a query id may be "{"
         return _parse_json
     match len(text.split()):
         case 6:

@@ -15,6 +15,12 @@ module                what it does
 ``transformer``       the encoder over such a pipeline
 ``tokens``            texts -> rows of token ids, and rows -> a padded batch
 ``batches``           lengths -> batches of about as many padded tokens each
+``masks``             which tokens' vectors count
+``runtimes``          what runs the modules over documents: torch, onnxruntime, OpenVINO
+``backends``          which of them: as asked for, or the fastest here
+``graph``             the modules -> an ONNX graph
+``shrink``            such a graph -> with a projection, with smaller weights
+``export``            an encoder -> the frozen query encoder that an index carries
 ``projection``        fewer dimensions, along the principal axes of a sample
 ``pooling``           fewer vectors a document
 ``fake``              a deterministic encoder without a model, for tests
@@ -23,7 +29,9 @@ module                what it does
 Nothing here imports torch until a model is loaded.
 """
 
+from colstore.encode.backends import with_backend
 from colstore.encode.embedded import EMBEDDED, embedded_model_path
+from colstore.encode.export import FROZEN_DTYPES, FrozenDtype, export_query_encoder
 from colstore.encode.fake import FakeEncoder
 from colstore.encode.load import load_encoder
 from colstore.encode.pooling import pool, pool_hierarchical, pool_neighbours
@@ -34,13 +42,21 @@ from colstore.encode.projection import (
     fit_projection_from_texts,
 )
 from colstore.encode.restore import load_encoder_from_settings
+from colstore.encode.runtimes import BACKENDS, Backend
+from colstore.encode.transformer import TransformerEncoder
 
 __all__ = [
+    "BACKENDS",
     "EMBEDDED",
+    "FROZEN_DTYPES",
+    "Backend",
     "FakeEncoder",
+    "FrozenDtype",
     "ProjectedEncoder",
     "Projection",
+    "TransformerEncoder",
     "embedded_model_path",
+    "export_query_encoder",
     "fit_projection",
     "fit_projection_from_texts",
     "load_encoder",
@@ -48,4 +64,5 @@ __all__ = [
     "pool",
     "pool_hierarchical",
     "pool_neighbours",
+    "with_backend",
 ]

@@ -71,9 +71,7 @@ def find_checkpoint(
     """
     on_hub = _is_on_hub(model)
     if on_hub:
-        folder = hub_folder(
-            str(model), revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
-        )
+        folder = hub_folder(str(model), revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
     else:
         folder = _local_folder(model, revision)
     modules = _modules(folder)
@@ -84,9 +82,7 @@ def find_checkpoint(
         _check_activation(folder / place, trust_remote_code=trust_remote_code)
     _check_tokenizer(folder / body)
     pickled = {_is_pickled(folder / place, allow_pickle=allow_pickle) for place in (body, *dense)}
-    return Checkpoint(
-        str(model), folder, layout, commit_of(folder) if on_hub else None, body, dense, True in pickled
-    )
+    return Checkpoint(str(model), folder, layout, commit_of(folder) if on_hub else None, body, dense, True in pickled)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -123,9 +119,7 @@ def _parse(path: Path) -> Any:  # noqa: ANN401 - JSON
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EncoderError(
-            f"{path} cannot be read as JSON ({error}); fetch the model folder again"
-        ) from error
+        raise EncoderError(f"{path} cannot be read as JSON ({error}); fetch the model folder again") from error
 
 
 def _modules(folder: Path) -> list[tuple[str, str]]:
@@ -166,9 +160,7 @@ def _layout(folder: Path, body: str, modules: list[tuple[str, str]]) -> Layout:
     if kind == "MultiVectorEncoder" or "HF_ColBERT" in architectures:
         return "native"
     if kind != "SentenceTransformer":
-        raise EncoderError(
-            f"model {str(folder)!r} is a {kind}, which gives no vectors of tokens; choose an encoder"
-        )
+        raise EncoderError(f"model {str(folder)!r} is a {kind}, which gives no vectors of tokens; choose an encoder")
     return "plain"
 
 
@@ -177,9 +169,7 @@ def _bare_layout(folder: Path, architectures: list[str]) -> Layout:
         return "stanford"
     for name in architectures:
         if name.endswith("ForRetrieval"):
-            raise EncoderError(
-                f"model {str(folder)!r} ({name}) encodes images of pages; choose a text encoder"
-            )
+            raise EncoderError(f"model {str(folder)!r} ({name}) encodes images of pages; choose a text encoder")
         if name.endswith("ForSequenceClassification"):
             raise EncoderError(
                 f"model {str(folder)!r} ({name}) is a cross-encoder or classifier: it gives scores, not "
@@ -205,8 +195,7 @@ def _check_activation(folder: Path, *, trust_remote_code: bool) -> None:
 def _check_tokenizer(folder: Path) -> None:
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise EncoderError(
-            f"no tokenizer in {str(folder)!r} (looked for {', '.join(_TOKENIZERS)}); "
-            "copy the model's tokenizer there"
+            f"no tokenizer in {str(folder)!r} (looked for {', '.join(_TOKENIZERS)}); copy the model's tokenizer there"
         )
 
 
@@ -215,9 +204,7 @@ def _is_pickled(folder: Path, *, allow_pickle: bool) -> bool:
     if any(folder.glob("model*.safetensors")):
         return False
     if not any(folder.glob("pytorch_model*.bin")):
-        raise EncoderError(
-            f"no weights in {str(folder)!r} (looked for model*.safetensors); fetch the model again"
-        )
+        raise EncoderError(f"no weights in {str(folder)!r} (looked for model*.safetensors); fetch the model again")
     if not allow_pickle:
         raise EncoderError(
             f"the weights in {str(folder)!r} are pickled (pytorch_model.bin), a format that can carry code; "

@@ -20,6 +20,7 @@ DECISIVE = (
     "fingerprint",
     "dim",
     "dtype",
+    "backend",
     "query_prefix",
     "query_length",
     "query_expansion",
@@ -53,9 +54,7 @@ def describe(checkpoint: Checkpoint, model: MultiVectorEncoder) -> dict[str, Jso
     }
 
 
-def check_same(
-    found: Mapping[str, Json], expected: Mapping[str, Json], *, only: tuple[str, ...] = DECISIVE
-) -> None:
+def check_same(found: Mapping[str, Json], expected: Mapping[str, Json], *, only: tuple[str, ...] = DECISIVE) -> None:
     """Refuse an encoder whose vectors would differ from those of the expected settings.
 
     Settings that the expected ones lack are not compared.
@@ -82,9 +81,7 @@ def is_normalized(model: MultiVectorEncoder) -> bool:
     """Tell whether the pipeline brings every token vector to length 1."""
     from sentence_transformers.base.modules import Normalize
 
-    return any(
-        isinstance(module, Normalize) and module.module_input_name == "token_embeddings" for module in model
-    )
+    return any(isinstance(module, Normalize) and module.module_input_name == "token_embeddings" for module in model)
 
 
 def _expansion(model: MultiVectorEncoder, expansion: QueryExpansionConfig) -> dict[str, Json]:

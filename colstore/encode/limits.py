@@ -16,9 +16,7 @@ _UNLIMITED = 512
 """Limit for models that state none and have no table of positions."""
 
 
-def set_limits(
-    model: MultiVectorEncoder, *, query_length: int | None, document_length: int | None
-) -> dict[str, Json]:
+def set_limits(model: MultiVectorEncoder, *, query_length: int | None, document_length: int | None) -> dict[str, Json]:
     """Set both limits in the pipeline and return them; ``None`` takes what the model says.
 
     A limit counts special tokens and marker. With a fixed expansion every query has exactly as many tokens

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from colstore.encode.backends import with_backend
 from colstore.encode.checkpoint import find_checkpoint
 from colstore.encode.describe import check_same, describe
 from colstore.encode.fingerprint import model_fingerprint
 from colstore.encode.limits import set_limits
 from colstore.encode.pipeline import load_pipeline
+from colstore.encode.runtimes import check_backend
 from colstore.encode.transformer import TransformerEncoder
 from colstore.errors import ConfigError, EncoderError
 from colstore.types import Encoder, Json
 
 DTYPES = ("float32", "bfloat16", "float16")
 TOKEN_BUDGET = 4096
-"""Padded tokens a batch, on a CPU."""
+"""Padded tokens a batch, on a CPU: products large enough for its cores, small enough for its caches."""
+GPU_TOKEN_BUDGET = 65_536
 
 
 def load_encoder(
@@ -30,7 +33,9 @@ def load_encoder(
     dtype: str = "float32",
     max_tokens: int | None = None,
     query_length: int | None = None,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
+    backend: str = "torch",
+    documents: Sequence[str] = (),
     settings: Mapping[str, Json] | None = None,
 ) -> Encoder:
     """Load a model as an encoder of token vectors.
@@ -63,7 +68,10 @@ def load_encoder(
     query_length
         The same for queries; with a fixed expansion, the length that every query is filled up to.
     token_budget
-        Padded tokens a batch.
+        Padded tokens a batch; ``None`` takes what suits the device.
+    backend, documents
+        What encodes documents, and a sample of them for ``"auto"``; see
+        :func:`~colstore.encode.backends.with_backend`.
     settings
         Settings of an earlier encoder whose vectors this one's must match.
 
@@ -79,14 +87,13 @@ def load_encoder(
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype must be one of {DTYPES}, got {dtype!r}")
-    if token_budget < 1:
+    check_backend(backend)
+    if token_budget is not None and token_budget < 1:
         raise ConfigError(f"token_budget must be at least 1, got {token_budget}")
     checkpoint = find_checkpoint(
         model, revision=revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
     )
-    fingerprint = model_fingerprint(
-        checkpoint.folder, (checkpoint.body, *checkpoint.dense), checkpoint.pickled
-    )
+    fingerprint = model_fingerprint(checkpoint.folder, (checkpoint.body, *checkpoint.dense), checkpoint.pickled)
     if settings is not None:  # before loading: other files may not even bear the settings
         check_same({"model": str(model), "fingerprint": fingerprint}, settings, only=("fingerprint",))
     pipeline = load_pipeline(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
@@ -94,15 +101,18 @@ def load_encoder(
     found = describe(checkpoint, pipeline) | lengths
     found |= {
         "dtype": dtype,
+        "backend": "torch",
         "device": str(pipeline.device),
         "trust_remote_code": trust_remote_code,
         "allow_pickle": checkpoint.pickled,
         "fingerprint": fingerprint,
     }
     _check_dim(found, dim)
+    budget = token_budget or (TOKEN_BUDGET if pipeline.device.type == "cpu" else GPU_TOKEN_BUDGET)
+    encoder = with_backend(TransformerEncoder(pipeline, found, token_budget=budget), backend, documents)
     if settings is not None:
-        check_same(found, settings)
-    return TransformerEncoder(pipeline, found, token_budget=token_budget)
+        check_same(encoder.settings, settings)
+    return encoder
 
 
 def _check_dim(found: Mapping[str, Json], dim: int | None) -> None:

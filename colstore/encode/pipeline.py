@@ -81,9 +81,7 @@ def tokenizer_of(model: MultiVectorEncoder) -> PreTrainedTokenizerBase:
     """
     tokenizer = transformer_of(model).tokenizer
     if tokenizer is None or not tokenizer.is_fast:
-        raise EncoderError(
-            "the model has no fast tokenizer (tokenizer.json); convert its tokenizer to that format"
-        )
+        raise EncoderError("the model has no fast tokenizer (tokenizer.json); convert its tokenizer to that format")
     return tokenizer
 
 
@@ -114,9 +112,7 @@ def _plain(checkpoint: Checkpoint, device: str | None, arguments: dict[str, Any]
     from sentence_transformers.base.modules import Normalize, Transformer
 
     transformer = Transformer.load(str(checkpoint.folder), subfolder=checkpoint.body, **arguments)
-    return MultiVectorEncoder(
-        modules=[transformer, Normalize(module_input_name="token_embeddings")], device=device
-    )
+    return MultiVectorEncoder(modules=[transformer, Normalize(module_input_name="token_embeddings")], device=device)
 
 
 def _check_modules(checkpoint: Checkpoint, model: MultiVectorEncoder) -> None:
@@ -131,9 +127,7 @@ def _check_modules(checkpoint: Checkpoint, model: MultiVectorEncoder) -> None:
         )
 
 
-def _missing_weights(
-    checkpoint: Checkpoint, model: MultiVectorEncoder, *, trust_remote_code: bool
-) -> list[str]:
+def _missing_weights(checkpoint: Checkpoint, model: MultiVectorEncoder, *, trust_remote_code: bool) -> list[str]:
     """Return the transformer's parameters that no file holds, except a pooler's, whose output is not used."""
     body = transformer_of(model).model
     names = {name for name, _ in body.named_parameters() if "pooler" not in name}

@@ -22,9 +22,7 @@ _CANCELLED = 1e-6
 """Means shorter than this are rounding noise of vectors that cancel out."""
 
 
-def pool(
-    vectors: NDArray[Any], factor: float, method: Pooling = "hierarchical", *, protected: int = 1
-) -> FloatMatrix:
+def pool(vectors: NDArray[Any], factor: float, method: Pooling = "hierarchical", *, protected: int = 1) -> FloatMatrix:
     """Return about one vector in ``factor``, by the named method; ``"none"`` and factor 1 keep all.
 
     Parameters
@@ -136,9 +134,7 @@ def _checked(vectors: NDArray[Any], factor: float, protected: int) -> FloatMatri
         raise ConfigError(f"protected must be at least 0, got {protected}")
     matrix = np.asarray(vectors, dtype=np.float32)
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise VectorError(
-            f"token vectors have shape (tokens, dim) with at least one of each, got {matrix.shape}"
-        )
+        raise VectorError(f"token vectors have shape (tokens, dim) with at least one of each, got {matrix.shape}")
     lengths = np.linalg.norm(matrix, axis=1)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
         raise VectorError("token vectors to pool must be finite, and none may be all zero")

@@ -44,16 +44,12 @@ class Projection:
     def __post_init__(self) -> None:
         axes, shares = self.axes, self.shares
         if axes.ndim != 2 or axes.dtype != np.float32 or not 1 <= axes.shape[1] <= axes.shape[0]:
-            raise VectorError(
-                f"axes must be float32 of shape (dim_in, dim), got {axes.dtype} of shape {axes.shape}"
-            )
+            raise VectorError(f"axes must be float32 of shape (dim_in, dim), got {axes.dtype} of shape {axes.shape}")
         if shares.shape != (axes.shape[1],) or not np.isfinite(shares).all():
             raise VectorError(f"shares must be {axes.shape[1]} finite numbers, got shape {shares.shape}")
         # Also refuses NaN and infinities, for which the comparison is false.
         if not np.abs(axes.T @ axes - np.eye(axes.shape[1], dtype=np.float32)).max() < 1e-3:
-            raise VectorError(
-                "the axes of a projection must be orthonormal columns; its file is damaged or another's"
-            )
+            raise VectorError("the axes of a projection must be orthonormal columns; its file is damaged or another's")
 
     @property
     def dim_in(self) -> int:
@@ -91,18 +87,14 @@ class Projection:
         [[0.800000011920929, 0.6000000238418579]]
         """
         if matrix.ndim != 2 or matrix.shape[1] != self.dim_in:
-            raise VectorError(
-                f"this projection takes matrices of shape (n, {self.dim_in}), got {matrix.shape}"
-            )
+            raise VectorError(f"this projection takes matrices of shape (n, {self.dim_in}), got {matrix.shape}")
         with np.errstate(invalid="ignore", over="ignore"):  # told by row below
             projected = np.asarray(matrix, dtype=np.float32) @ self.axes
             lengths = np.linalg.norm(projected, axis=1, keepdims=True)
         good = np.isfinite(lengths) & (lengths > 0)
         if not good.all():
             row = int(np.argmin(good))
-            raise VectorError(
-                f"row {row} has no direction left on the axes (it is zero, not finite, or beside them)"
-            )
+            raise VectorError(f"row {row} has no direction left on the axes (it is zero, not finite, or beside them)")
         return np.asarray(projected / lengths, dtype=np.float32)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -151,9 +143,7 @@ class ProjectedEncoder:
 
     def __init__(self, encoder: Encoder, projection: Projection) -> None:
         if encoder.dim != projection.dim_in:
-            raise VectorError(
-                f"this projection takes {projection.dim_in} dimensions, the encoder gives {encoder.dim}"
-            )
+            raise VectorError(f"this projection takes {projection.dim_in} dimensions, the encoder gives {encoder.dim}")
         self.encoder = encoder
         self.projection = projection
 
@@ -247,9 +237,7 @@ def _from_blocks(blocks: Iterator[NDArray[Any]], dim: int) -> Projection:
         product = (block.T @ block).astype(np.float64)
         moment = product if moment is None else moment + product
     if moment is None or not np.isfinite(moment).all() or not np.trace(moment) > 0:
-        raise VectorError(
-            "no axes can be fitted: the sample is empty, all zero, or has values that are not finite"
-        )
+        raise VectorError("no axes can be fitted: the sample is empty, all zero, or has values that are not finite")
     if not 1 <= dim <= len(moment):
         raise ConfigError(f"dim must lie in 1..{len(moment)} (the model's own), got {dim}")
     return _leading_axes(moment, dim)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from colstore.encode.describe import KIND
 from colstore.encode.fake import FakeEncoder
-from colstore.encode.load import TOKEN_BUDGET, load_encoder
+from colstore.encode.load import load_encoder
 from colstore.encode.projection import ProjectedEncoder, Projection
 from colstore.errors import EncoderError
 from colstore.types import Encoder, Json
@@ -24,7 +24,7 @@ def load_encoder_from_settings(
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     device: str | None = None,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
 ) -> Encoder:
     """Load the encoder that some settings describe, and make sure that it is the same.
 
@@ -71,9 +71,7 @@ def load_encoder_from_settings(
             token_budget=token_budget,
         )
     else:
-        raise EncoderError(
-            f"an encoder of kind {kind!r} cannot be loaded from its settings; hand over the encoder"
-        )
+        raise EncoderError(f"an encoder of kind {kind!r} cannot be loaded from its settings; hand over the encoder")
     return encoder if settings.get("projection") is None else _project(encoder, settings, projection)
 
 
@@ -84,7 +82,7 @@ def _load_again(
     trust_remote_code: bool,
     allow_pickle: bool,
     device: str | None,
-    token_budget: int,
+    token_budget: int | None,
 ) -> Encoder:
     expected = dict(settings)
     if settings.get("projection") is not None:
@@ -96,6 +94,7 @@ def _load_again(
         revision=_optional(settings, "revision", str) if model_override is None else None,
         device=device,
         dtype=_given(settings, "dtype", str),
+        backend=_optional(settings, "backend", str) or "torch",
         max_tokens=_given(settings, "document_length", int),
         query_length=_given(settings, "query_length", int),
         token_budget=token_budget,
@@ -105,9 +104,7 @@ def _load_again(
 
 def _project(encoder: Encoder, settings: Mapping[str, Json], projection: Projection | None) -> Encoder:
     if projection is None:
-        raise EncoderError(
-            "these settings include a projection, which is stored beside them; hand it over, too"
-        )
+        raise EncoderError("these settings include a projection, which is stored beside them; hand it over, too")
     projected = ProjectedEncoder(encoder, projection)
     if projected.settings["projection"] != settings["projection"]:
         raise EncoderError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,18 +65,23 @@ def tokenise(
     ]
 
 
-def pad_batch(tokenizer: PreTrainedTokenizerBase, rows: Sequence[TokenRow]) -> dict[str, Any]:
-    """Return the rows as int64 tensors of shape ``(rows, longest)``, padded on the tokenizer's side."""
-    import torch
-
+def pad_rows(tokenizer: PreTrainedTokenizerBase, rows: Sequence[TokenRow]) -> dict[str, NDArray[np.int64]]:
+    """Return the rows as int64 arrays of shape ``(rows, longest)``, padded on the tokenizer's side."""
     # By hand: `tokenizer.pad` warns against itself for fast tokenizers, and is slower.
     fillers = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
     width = max(len(row) for row in rows)
-    batch: dict[str, Any] = {}
+    batch: dict[str, NDArray[np.int64]] = {}
     for name in rows[0].inputs:
         matrix = np.full((len(rows), width), fillers.get(name, 0), dtype=np.int64)
         for target, row in zip(matrix, rows, strict=True):
             place = slice(width - len(row), None) if tokenizer.padding_side == "left" else slice(len(row))
             target[place] = row.inputs[name]
-        batch[name] = torch.from_numpy(matrix)
+        batch[name] = matrix
     return batch
+
+
+def pad_batch(tokenizer: PreTrainedTokenizerBase, rows: Sequence[TokenRow]) -> dict[str, Any]:
+    """Return what :func:`pad_rows` does as tensors, over the same memory."""
+    import torch
+
+    return {name: torch.from_numpy(matrix) for name, matrix in pad_rows(tokenizer, rows).items()}

@@ -1,16 +1,20 @@
-"""The encoder over a sentence-transformers pipeline, with batches of our own."""
+"""The encoder over a sentence-transformers pipeline, with batches of our own, and perhaps another runtime."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colstore.encode.batches import token_budget_batches
+from colstore.encode.graph import export_graph
+from colstore.encode.masks import Task, token_mask
 from colstore.encode.pipeline import tokenizer_of, transformer_of
-from colstore.encode.tokens import TokenRow, check_texts, pad_batch, tokenise
+from colstore.encode.runtimes import Runtime
+from colstore.encode.tokens import TokenRow, check_texts, pad_batch, pad_rows, tokenise
 from colstore.errors import EncoderError
 from colstore.types import EncodedText, FloatMatrix, Json
 
@@ -18,7 +22,11 @@ if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
     from transformers import PreTrainedTokenizerBase
 
-Task = Literal["query", "document"]
+Prepared = list[TokenRow]
+"""Documents that are tokenised and wait to be encoded."""
+
+Tick = Callable[[int], None]
+"""Called with the tokens of each batch that is done; may raise to stop."""
 
 
 class TransformerEncoder:
@@ -36,6 +44,8 @@ class TransformerEncoder:
         What :func:`colstore.encode.describe.describe` says of it.
     token_budget
         Padded tokens a batch.
+    runtime
+        Runs the modules over documents in torch's place; queries stay with torch.
 
     Attributes
     ----------
@@ -43,15 +53,25 @@ class TransformerEncoder:
         The pipeline, for those who export it.
     """
 
-    def __init__(self, model: MultiVectorEncoder, settings: Mapping[str, Json], *, token_budget: int) -> None:
+    def __init__(
+        self,
+        model: MultiVectorEncoder,
+        settings: Mapping[str, Json],
+        *,
+        token_budget: int,
+        runtime: Runtime | None = None,
+    ) -> None:
         self.model = model
+        self.token_budget = token_budget
+        self._runtime = runtime
+        self._mask = token_mask(model, "document")
+        self._graph: bytes | None = None
         self._transformer = transformer_of(model)
         self._tokenizer: PreTrainedTokenizerBase = tokenizer_of(model)
         self._settings = dict(settings)
-        self._budget = token_budget
         self._turn = threading.Lock()
         # Lengths of low-precision rows stray by up to 1 %: normalise once more, in float32.
-        self._renormalise = bool(settings["normalized"]) and settings["dtype"] != "float32"
+        self._renormalise = bool(settings["normalized"]) and not self.is_float32
         self._check_batches()
 
     @property
@@ -63,6 +83,13 @@ class TransformerEncoder:
     def settings(self) -> Mapping[str, Json]:
         """All that is needed to encode the same way later."""
         return dict(self._settings)
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether torch computes in float32 here."""
+        import torch
+
+        return next(self.model.parameters()).dtype == torch.float32
 
     def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
         """Return one ``(tokens, dim)`` float32 matrix for each query, expansion tokens included.
@@ -78,7 +105,8 @@ class TransformerEncoder:
             widths = [self._query_width(len(row)) for row in rows]
             # The library's own preparation: it knows how queries are filled up, and queries are short.
             return self._in_batches(
-                widths, lambda batch: self._library_batch([texts[at] for at in batch], "query"), "query"
+                widths,
+                lambda batch: self._forward(self._library_batch([texts[at] for at in batch], "query"), "query"),
             )
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
@@ -89,14 +117,55 @@ class TransformerEncoder:
         EncoderError
             If the model gives values that are not finite, or no vector at all for a document.
         """
-        texts = check_texts(texts)
+        return self.encode_prepared(self.prepare_documents(texts))
+
+    def prepare_documents(self, texts: Sequence[str]) -> Prepared:
+        """Do what needs no model yet (tokenise), so that it can be done ahead in another thread."""
+        return self._tokenise(check_texts(texts), "document")
+
+    def encode_prepared(self, rows: Prepared, tick: Tick | None = None) -> list[EncodedText]:
+        """Return what :meth:`encode_documents` does, for documents that are prepared.
+
+        Parameters
+        ----------
+        rows
+            Of :meth:`prepare_documents`.
+        tick
+            Called after each batch with its number of tokens.
+        """
+        encode = self._torch_batch if self._runtime is None else self._runtime_batch
         with self._turn:
-            rows = self._tokenise(texts, "document")
-            lengths = [len(row) for row in rows]
             matrices = self._in_batches(
-                lengths, lambda batch: self._document_batch([rows[at] for at in batch]), "document"
+                [len(row) for row in rows], lambda batch: encode([rows[at] for at in batch]), tick
             )
         return [EncodedText(matrix, row.truncated) for matrix, row in zip(matrices, rows, strict=True)]
+
+    def inputs(self) -> list[str]:
+        """Return the names of the tensors that the model takes.
+
+        Raises
+        ------
+        EncoderError
+            If there are others than token ids, attention mask and token types.
+        """
+        features = self._library_batch(["a probe"], "query")
+        known = ("input_ids", "attention_mask", "token_type_ids")
+        strange = set(features) - {*known, "modality", "query_expansion_positions", "prompt_length"}
+        if strange:
+            raise EncoderError(f"the model takes inputs that no graph has: {', '.join(sorted(strange))}")
+        return [name for name in known if name in features]
+
+    def graph(self) -> bytes:
+        """Return the modules as an ONNX graph in float32, see :func:`~colstore.encode.graph.export_graph`."""
+        if self._graph is None:
+            self._graph = export_graph(self.model, self.inputs())
+        return self._graph
+
+    def on_runtime(self, settings: Mapping[str, Json], runtime: Runtime) -> TransformerEncoder:
+        """Return an encoder of the same pipeline whose documents are encoded by a runtime."""
+        encoder = TransformerEncoder(self.model, settings, token_budget=self.token_budget, runtime=runtime)
+        encoder._graph = self._graph
+        return encoder
 
     def _tokenise(self, texts: list[str], task: Task) -> list[TokenRow]:
         transformer = self._transformer
@@ -116,17 +185,28 @@ class TransformerEncoder:
         features: dict[str, Any] = self.model.preprocess(texts, prompt=self._prefix(task), task=task)
         return features
 
-    def _document_batch(self, rows: list[TokenRow]) -> dict[str, Any]:
-        return {**pad_batch(self._tokenizer, rows), "modality": "text"}
+    def _torch_batch(self, rows: list[TokenRow]) -> list[FloatMatrix]:
+        return self._forward({**pad_batch(self._tokenizer, rows), "modality": "text"}, "document")
+
+    def _runtime_batch(self, rows: list[TokenRow]) -> list[FloatMatrix]:
+        assert self._runtime is not None
+        inputs = pad_rows(self._tokenizer, rows)
+        mask = self._mask.apply(inputs["input_ids"], inputs["attention_mask"])
+        matrix: FloatMatrix = self._runtime.run(inputs)[mask]
+        if self._settings["normalized"] and not self._runtime.exact:
+            matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+        return self._split(matrix, mask.sum(axis=1))
 
     def _in_batches(
-        self, lengths: list[int], features: Callable[[Sequence[int]], dict[str, Any]], task: Task
+        self, lengths: list[int], encode: Callable[[Sequence[int]], list[FloatMatrix]], tick: Tick | None = None
     ) -> list[FloatMatrix]:
         """Return the matrices of all texts in their order, encoded in batches of like length."""
         results: dict[int, FloatMatrix] = {}
-        for batch in token_budget_batches(lengths, self._budget):
+        for batch in token_budget_batches(lengths, self.token_budget):
             positions = batch.tolist()
-            results.update(zip(positions, self._forward(features(positions), task), strict=True))
+            results.update(zip(positions, encode(positions), strict=True))
+            if tick is not None:
+                tick(sum(lengths[position] for position in positions))
         return [results[position] for position in range(len(lengths))]
 
     def _forward(self, features: dict[str, Any], task: Task) -> list[FloatMatrix]:
@@ -140,33 +220,32 @@ class TransformerEncoder:
             vectors = outputs["token_embeddings"][mask].float()
             if self._renormalise:
                 vectors = torch.nn.functional.normalize(vectors, dim=-1)
-            counts = mask.sum(dim=1).tolist()
+            counts = mask.sum(dim=1).cpu().numpy()
             matrix = vectors.cpu().numpy()
-        self._check_outputs(matrix, counts)
-        return np.split(matrix, np.cumsum(counts)[:-1])
+        return self._split(matrix, counts)
 
-    def _check_outputs(self, matrix: FloatMatrix, counts: list[int]) -> None:
+    def _split(self, matrix: FloatMatrix, counts: NDArray[np.int64]) -> list[FloatMatrix]:
+        """Return the rows of each text as a view, after checking them."""
         if not np.isfinite(matrix).all():
             raise EncoderError(
                 f"model {self._settings['model']!r} gave values that are not finite "
                 f"(dtype {self._settings['dtype']}); load it with dtype='float32', or fetch its weights again"
             )
-        if min(counts) == 0:
+        if counts.min() == 0:
             raise EncoderError(
                 f"model {self._settings['model']!r} gave no vector for a text; its mask drops every token"
             )
+        return np.split(matrix, np.cumsum(counts)[:-1])
 
     def _check_batches(self) -> None:
         """Refuse a checkpoint whose texts the library prepares in a way of its own (chat templates, say)."""
         import torch
 
         texts = ["One short probe.", ""]
-        ours = self._document_batch(self._tokenise(texts, "document"))
+        ours = pad_batch(self._tokenizer, self._tokenise(texts, "document"))
         theirs = self._library_batch(texts, "document")
         same = theirs.get("modality") == "text" and all(
-            name in theirs and torch.equal(tensor, theirs[name])
-            for name, tensor in ours.items()
-            if name != "modality"
+            name in theirs and torch.equal(tensor, theirs[name]) for name, tensor in ours.items()
         )
         if not same:
             raise EncoderError(

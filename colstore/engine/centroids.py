@@ -1,7 +1,7 @@
 """Training of centroids: spherical k-means on a bounded sample, assigned by the integer kernel.
 
-Assignment takes nearly all of the time of k-means. The byte product does it exactly as search later sees it (against
-rounded centroids), many times faster than float matrix products.
+Assignment takes nearly all of the time of k-means. The byte product does it exactly as search later sees it
+(against rounded centroids), many times faster than float matrix products.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from colstore.types import FloatMatrix
 
 ROUNDS = 4
 SAMPLE_PER_CENTROID = 24
-LARGEST_SAMPLE = 1_048_576
+LARGEST_SAMPLE_BYTES = 1 << 29
 CHUNK = 8_192
 
 
@@ -39,9 +39,9 @@ def centroid_count(tokens: int) -> int:
     return min(power, 1 << (tokens.bit_length() - 1))
 
 
-def sample_size(centroids: int) -> int:
-    """Return how many tokens train so many centroids."""
-    return min(LARGEST_SAMPLE, max(centroids * SAMPLE_PER_CENTROID, 16_384))
+def sample_size(centroids: int, dim: int = 128) -> int:
+    """Return how many tokens of ``dim`` components train so many centroids: at most half a gigabyte of them."""
+    return min(LARGEST_SAMPLE_BYTES // (4 * dim), max(centroids * SAMPLE_PER_CENTROID, 16_384))
 
 
 def train(
@@ -71,7 +71,7 @@ def train(
     VectorError
         Nothing to train on.
     """
-    points = sample @ rotation
+    points = _rotate(sample, rotation, threads)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     points = np.ascontiguousarray((points / np.maximum(lengths, 1e-30))[lengths[:, 0] > 0], np.float32)
     if not len(points):
@@ -92,10 +92,19 @@ def train(
 
 def assign(points: FloatMatrix, values: NDArray[np.uint8], threads: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the nearest centroid of each point and the integer product, in chunks over threads."""
-    chunks = [points[i : i + CHUNK] for i in range(0, len(points), CHUNK)]
     with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(lambda chunk: calls.assign(chunk, values), chunks))
+        parts = list(pool.map(lambda chunk: calls.assign(chunk, values), _chunks(points)))
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _rotate(sample: FloatMatrix, rotation: FloatMatrix, threads: int) -> FloatMatrix:
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(lambda chunk: calls.rotate(chunk, rotation), _chunks(sample)))
+    return np.concatenate([np.empty((0, rotation.shape[1]), np.float32), *parts])
+
+
+def _chunks(rows: FloatMatrix) -> list[FloatMatrix]:
+    return [np.ascontiguousarray(rows[i : i + CHUNK], np.float32) for i in range(0, len(rows), CHUNK)]
 
 
 def _first_centers(points: FloatMatrix, number: int, generator: np.random.Generator) -> FloatMatrix:
@@ -114,16 +123,25 @@ def _to_bytes(centers: FloatMatrix) -> tuple[NDArray[np.uint8], float]:
 
 def _means(points: FloatMatrix, codes: NDArray[np.int32], products: NDArray[np.int32], number: int) -> FloatMatrix:
     """Return unit means; an empty cluster starts again at one of the points worst served."""
-    order = np.argsort(codes, kind="stable")
-    used, starts = np.unique(codes[order], return_index=True)
     centers = np.zeros((number, points.shape[1]), np.float32)
-    centers[used] = np.add.reduceat(points[order], starts, axis=0)
-    empty = np.setdiff1d(np.arange(number), used)
+    for first in range(0, len(points), CHUNK * 8):  # in chunks: sorting copies the points
+        part = codes[first : first + CHUNK * 8]
+        order = np.argsort(part, kind="stable")
+        used, starts = np.unique(part[order], return_index=True)
+        centers[used] += np.add.reduceat(points[first + order], starts, axis=0)
+    empty = np.setdiff1d(np.arange(number), codes)
     if len(empty):
-        largest = np.abs(points).max(axis=1)
-        served = products * largest  # products are of points scaled to their largest component
-        centers[empty] = points[np.argsort(served, kind="stable")[: len(empty)]]
+        centers[empty] = points[np.argsort(_similarities(points, products), kind="stable")[: len(empty)]]
     lengths = np.linalg.norm(centers, axis=1, keepdims=True)
     lost = lengths[:, 0] < 1e-6  # opposite points cancel
     centers[lost] = points[: int(lost.sum())]
-    return centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-30)
+    means: FloatMatrix = centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-30)
+    return means
+
+
+def _similarities(points: FloatMatrix, products: NDArray[np.int32]) -> FloatMatrix:
+    """Return what products with centroid bytes say of the similarities, up to one factor for all points."""
+    largest = np.abs(points).max(axis=1)
+    offsets = CENTROID_MIDDLE * np.rint(points * (127 / largest)[:, None]).sum(axis=1)
+    similarities: FloatMatrix = (products - offsets) * largest  # points were scaled to their largest component
+    return similarities

@@ -54,10 +54,12 @@ def by_ids(shards: Sequence[Shard], ids: Iterable[str]) -> Ints:
 
 
 def find(shards: Sequence[Shard], ids: Sequence[str]) -> Ints:
-    """Return the document number of each id, -1 where the index has none."""
+    """Return the document number of each id, -1 where the index has none (or no longer)."""
     numbers = np.full(len(ids), -1, np.int64)
     for shard in shards:
         local = shard.segment.ids.find_many(ids)
+        if shard.deleted is not None:
+            local[shard.is_deleted[local] & (local >= 0)] = -1
         numbers = np.where(local >= 0, local + shard.first, numbers)
     return numbers
 
@@ -68,12 +70,16 @@ def _by_metadata(shards: Sequence[Shard], where: Where, chosen: Ints | None) -> 
     found = []
     for shard in shards:
         for local, metadata in enumerate(shard.metadata):
+            if shard.is_deleted[local]:
+                continue
             if unseen:
                 unseen -= metadata.keys()
             if all(test(metadata.get(field, _MISSING)) for field, test in tests.items()):
                 found.append(shard.first + local)
     if unseen:
-        known = sorted({field for shard in shards for metadata in shard.metadata[:1000] for field in metadata})
+        known = sorted(
+            {field for shard in shards for metadata in shard.metadata[:1000] for field in metadata}
+        )
         raise QueryError(
             f"no document has the metadata field {sorted(unseen)[0]!r}; there are {', '.join(known[:20]) or 'none'}"
         )

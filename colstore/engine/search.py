@@ -68,18 +68,25 @@ class Searcher:
         That wrote them.
     params
         Used where a search brings none of its own.
+    deleted
+        For each segment the local numbers of its deleted documents, or ``None``; they are never returned.
     """
 
-    def __init__(self, segments: Sequence[Segment], codec: Codec, params: SearchParams | None = None) -> None:
+    def __init__(
+        self, segments: Sequence[Segment], codec: Codec, params: SearchParams | None = None,
+        deleted: Sequence[Ints | None] = (),
+    ) -> None:  # fmt: skip
         self.codec = codec
         self.params = params or SearchParams()
         self.shards: list[Shard] = []
         documents = 0
-        for segment in segments:
-            self.shards.append(Shard(segment, codec, documents))
+        for number, segment in enumerate(segments):
+            self.shards.append(Shard(segment, codec, documents, deleted[number] if deleted else None))
             documents += segment.documents
         self.documents = documents
-        self.tokens = sum(segment.tokens for segment in segments)
+        self._alive_mask = self._without(deleted)
+        self.alive = None if self._alive_mask is None else np.flatnonzero(self._alive_mask)
+        self.tokens = sum(segment.entry.live_tokens for segment in segments)
         self._first = np.array([shard.first for shard in self.shards] + [documents], np.int64)
         self._workspace = threading.local()
 
@@ -107,6 +114,7 @@ class Searcher:
             raise QueryError(f"k must be at least 1, got {k}")
         question = Question(check_query(vectors, self.codec.centroids.dim), self.codec)
         params = params or self.params
+        allowed = self._only_alive(allowed)
         if self._plan_exact(k, allowed, params):
             candidates = self._everything(allowed)
         else:
@@ -129,7 +137,9 @@ class Searcher:
         count = self._allowed_count(allowed)
         if 4 * k >= count or self.tokens <= params.exact_tokens:
             return True
-        return allowed is not None and self._tokens_of(allowed) <= params.exact_tokens
+        if allowed is None or allowed is self.alive or len(allowed) > params.exact_tokens:
+            return False  # a document has a token at least
+        return self._tokens_of(allowed) <= params.exact_tokens
 
     def _gather(self, question: Question, probes: int, allowed: Ints | None) -> tuple[Ints, Floats]:
         """Return the documents near the probed centroids, and how much they gained."""
@@ -144,18 +154,22 @@ class Searcher:
             values.append(gains)
         documents, gains = np.concatenate(found), np.concatenate(values)
         if allowed is not None:
-            keep = _among(documents, allowed)
+            keep = self._mask(allowed)[documents]
             return documents[keep], gains[keep]
         return documents, gains
 
-    def _gather_shard(self, question: Question, lists: Sequence[calls.Probes], shard: Shard) -> tuple[NDArray[np.uint32], Floats]:
+    def _gather_shard(
+        self, question: Question, lists: Sequence[calls.Probes], shard: Shard
+    ) -> tuple[NDArray[np.uint32], Floats]:
         assert shard.postings is not None
         offsets, postings = shard.postings
         space = self._space(shard)
         parts = []
         for query, probes in zip(question.passes, lists, strict=True):
             base = space.next_base()
-            documents = calls.gather(probes, query.tokens, offsets, postings, space.stamps, base, space.totals)
+            documents = calls.gather(
+                probes, query.tokens, offsets, postings, space.stamps, base, space.totals
+            )
             parts.append((documents, space.totals[documents]))
         if len(parts) == 1:
             return parts[0]
@@ -191,7 +205,9 @@ class Searcher:
                 question.table(number)  # before threads would each make their own
         parts = _in_threads(lambda block: self._score_block(question, *block), blocks, threads)
         if not parts:
-            return _Scored(documents, np.zeros(0, np.float32), [np.zeros((0, 8), np.int32) for _ in question.passes])
+            return _Scored(
+                documents, np.zeros(0, np.float32), [np.zeros((0, 8), np.int32) for _ in question.passes]
+            )
         tokens = [np.concatenate([part[1][n] for part in parts]) for n in range(len(question.passes))]
         return _Scored(documents, np.concatenate([part[0] for part in parts]), tokens)
 
@@ -208,7 +224,11 @@ class Searcher:
         """Refine the best few, and return those that can be among the first ``k``, ties with the last included."""
         keep = _best_with_ties(scored.scores, k + max(REFINED_SPARE, k // 4))
         documents = scored.documents[keep]
-        scores = scored.scores[keep] if self.codec.bits == 16 else self._refined(question, documents, keep, scored.tokens)
+        scores = (
+            scored.scores[keep]
+            if self.codec.bits == 16
+            else self._refined(question, documents, keep, scored.tokens)
+        )
         order = np.argsort(-scores, kind="stable")
         if len(order) > k:
             order = order[: int(np.searchsorted(-scores[order], -scores[order[k - 1]], side="right"))]
@@ -228,6 +248,29 @@ class Searcher:
         """Return the shard of a document and its local number."""
         number = int(np.searchsorted(self._first, document, side="right")) - 1
         return self.shards[number], document - self.shards[number].first
+
+    def _without(self, deleted: Sequence[Ints | None]) -> NDArray[np.bool_] | None:
+        """Return for each document whether it is there still; ``None`` where none is deleted."""
+        if all(numbers is None or not len(numbers) for numbers in deleted):
+            return None
+        mask = np.ones(self.documents, bool)
+        for shard, numbers in zip(self.shards, deleted, strict=True):
+            if numbers is not None:
+                mask[shard.first + numbers] = False
+        return mask
+
+    def _mask(self, allowed: Ints) -> NDArray[np.bool_]:
+        """Return for each document whether it is allowed."""
+        if allowed is self.alive and self._alive_mask is not None:
+            return self._alive_mask
+        mask = np.zeros(self.documents, bool)
+        mask[allowed] = True
+        return mask
+
+    def _only_alive(self, allowed: Ints | None) -> Ints | None:
+        if self.alive is None or allowed is None:
+            return self.alive if allowed is None else allowed
+        return np.intersect1d(allowed, self.alive, assume_unique=True)
 
     def _by_shard(self, documents: Ints) -> Iterator[tuple[Shard, slice]]:
         """Yield each shard with its slice of ascending document numbers."""
@@ -284,13 +327,9 @@ def _best_with_ties(scores: Floats, wanted: int) -> Ints:
     return np.flatnonzero(scores >= last)
 
 
-def _among(documents: Ints, allowed: Ints) -> NDArray[np.bool_]:
-    place = np.searchsorted(allowed, documents)
-    place[place == len(allowed)] = 0
-    return allowed[place] == documents if len(allowed) else np.zeros(len(documents), bool)
-
-
-def _in_threads(work: Callable[[T], tuple[Floats, list[Tokens]]], items: Sequence[T], threads: int) -> list[tuple[Floats, list[Tokens]]]:
+def _in_threads(
+    work: Callable[[T], tuple[Floats, list[Tokens]]], items: Sequence[T], threads: int
+) -> list[tuple[Floats, list[Tokens]]]:
     if threads <= 1 or len(items) <= 1:
         return [work(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:

@@ -33,13 +33,30 @@ class Shard:
         That wrote it.
     first
         Number, in the index, of the segment's first document.
+    deleted
+        Local numbers of deleted documents, ascending; ``None`` where none is.
     """
 
-    def __init__(self, segment: Segment, codec: Codec, first: int) -> None:
-        self.segment, self.codec, self.first = segment, codec, first
+    def __init__(self, segment: Segment, codec: Codec, first: int, deleted: Ints | None = None) -> None:
+        self.segment, self.codec, self.first, self.deleted = segment, codec, first, deleted
         self.documents = segment.documents
         for name, (dtype, row) in codec.token_arrays.items():
             segment.expect(name, dtype, (segment.tokens, *row))
+
+    def take_over(self, other: Shard) -> None:
+        """Keep what another shard of the same segment and codec has read and checked already."""
+        if other.segment.entry.checksum == self.segment.entry.checksum and other.codec is self.codec:
+            for name in ("offsets", "codes", "metadata", "postings"):
+                if name in other.__dict__:
+                    self.__dict__[name] = other.__dict__[name]
+
+    @cached_property
+    def is_deleted(self) -> NDArray[np.bool_]:
+        """For each document whether it is deleted."""
+        mask = np.zeros(self.documents, bool)
+        if self.deleted is not None:
+            mask[self.deleted] = True
+        return mask
 
     @cached_property
     def offsets(self) -> Ints:
@@ -71,9 +88,13 @@ class Shard:
         self.segment.expect("postings_offsets", "<u4", (number + 1,))
         self.segment.expect("postings", ("<u2", "<u4"), (None,))
         offsets, postings = self.segment.rows("postings_offsets"), self.segment.rows("postings")
-        ascending = offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
+        ascending = (
+            offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
+        )
         if not ascending or (len(postings) and int(postings.max()) >= self.documents):
-            raise CorruptIndexError("the postings do not fit the documents: run `colstore verify`", file=self.segment.path)
+            raise CorruptIndexError(
+                "the postings do not fit the documents: run `colstore verify`", file=self.segment.path
+            )
         return offsets, postings
 
     def interact(self, query: PreparedQuery, table: CentroidTable, documents: Ints) -> Floats:
@@ -105,7 +126,9 @@ class Shard:
     def vectors(self, document: int) -> FloatMatrix:
         """Return the decoded vectors of a document (local number), ``(tokens, dim)`` float32."""
         start, stop = int(self.offsets[document]), int(self.offsets[document + 1])
-        return self.codec.decode({name: self.segment.rows(name, start, stop) for name in self.codec.token_arrays})
+        return self.codec.decode(
+            {name: self.segment.rows(name, start, stop) for name in self.codec.token_arrays}
+        )
 
 
 def _padded(vectors: FloatMatrix, width: int) -> FloatMatrix:

@@ -1,20 +1,22 @@
-"""Sources of the compiled kernels, one module each, and the C signatures by which they are called.
+"""The C signatures by which kernels are called.
 
-In :data:`SIGNATURES` ``p`` is an address, ``i`` a signed size and ``f`` a float32. This module imports nothing, so
-that a process whose kernels lie in the cache never imports numba. Each kernel's plain numpy twin is in
+``p`` is an address, ``i`` a signed size and ``f`` a float32. This module imports nothing, so that a process
+whose kernels lie in the cache never imports numba. Each kernel's plain numpy twin is in
 ``colstore/kernels/twins.py``.
 """
 
 SIGNATURES = {
-    "assign": "ppiippp",
-    "compress": "pppfippp",
+    "assign": "ppiipppp",
+    "compress": "pppfipppp",
     "dense": "pppipipp",
-    "gather": "ppppppiiiipppp",
-    "interact": "pppippip",
-    "prepare": "ppiiiiiffppppppppp",
+    "gather": "ppppppiiippp",
+    "interact": "pppippipp",
+    "prepare": "ppiiiiifpppp",
     "probe": "ppiiiipppp",
-    "refine": "ppppppipfppip",
-    "scan": "pipppppppp",
+    "product": "pppipp",
+    "refine": "ppppppipfppiip",
+    "rotate": "pipiip",
+    "scan": "pippppppp",
     "score": "pppppippppiipp",
     "select": "ppiipp",
 }

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.kernels.calls import Bytes, CentroidTable, Floats, Ints, PreparedQuery, Probes
-from colstore.kernels.layout import CENTROID_MIDDLE, GROUP, WIDTHS, byte_layout, lanes_for
+from colstore.kernels.arrays import Bytes, CentroidTable, Floats, Ints, PreparedQuery, Probes
+from colstore.kernels.layout import CENTROID_MIDDLE, GROUP, SMALLEST, STEPS, WIDTHS, byte_layout, lanes_for
 
 
 def unpack(payload: Bytes, bits: int) -> Bytes:
     """Return codes ``(tokens, dim)`` uint8 of packed codes ``(tokens, dim * bits / 8)``.
 
-    Plane ``p`` of the bits holds dimensions ``p * n ... (p + 1) * n - 1``, where ``n`` is the number of bytes.
+    Plane ``p`` of the bits holds dimensions ``p * n ... (p + 1) * n - 1``, where ``n`` is the number of
+    bytes.
 
     >>> unpack(np.array([[0x21, 0x43]], np.uint8), 4).tolist()
     [[1, 3, 2, 4]]
@@ -26,31 +27,40 @@ def unpack(payload: Bytes, bits: int) -> Bytes:
     return np.concatenate(planes, axis=1)
 
 
-def decode(payload: Bytes, bits: int, codes: NDArray[Any], scales: Floats, centroids: Bytes, centroid_scale: float) -> Floats:
+def decode(
+    payload: Bytes, bits: int, codes: NDArray[Any], scales: Floats, centroids: Bytes, centroid_scale: float
+) -> Floats:
     """Return the vectors ``(tokens, dim)`` float32, still rotated, that codes and scales stand for."""
     outer, inner = scales[:, :1].astype(np.float32), scales[:, 1:].astype(np.float32)
     nearest = (centroids[codes].astype(np.float32) - CENTROID_MIDDLE) * np.float32(centroid_scale)
-    return outer * nearest + inner * (unpack(payload, bits) - np.float32((2**bits - 1) / 2))
+    vectors: Floats = outer * nearest + inner * (unpack(payload, bits) - np.float32((2**bits - 1) / 2))
+    return vectors
+
+
+def rotate(vectors: Floats, matrix: Floats) -> Floats:
+    """Return ``vectors @ matrix``."""
+    product: Floats = (vectors.astype(np.float64) @ matrix).astype(np.float32)
+    return product
 
 
 def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str = "portable") -> PreparedQuery:
     """Rotate, round and lay out query tokens."""
-    tokens, width, dim = len(query), WIDTHS[use], rotation.shape[1]
-    lanes = lanes_for(tokens, width)
-    rotated = (query.astype(np.float64) @ rotation).astype(np.float32)
-    step = np.zeros(lanes, np.float32)
-    step[:tokens] = np.abs(rotated).max(axis=1) / np.float32(127)
-    rows = np.zeros((lanes, dim), np.int8)
-    rows[:tokens] = np.rint(np.divide(rotated, step[:tokens, None], out=np.zeros_like(rotated), where=step[:tokens, None] > 0))
+    tokens, dim = len(query), rotation.shape[1]
+    lanes = lanes_for(tokens, WIDTHS[use])
+    rotated = np.zeros((lanes, dim), np.float32)
+    rotated[:tokens] = rotate(query, rotation)
+    step = np.abs(rotated).max(axis=1) / np.float32(127)
+    step[step * 127 <= SMALLEST] = 0
+    rows = np.divide(rotated, step[:, None], out=np.zeros_like(rotated), where=step[:, None] > 0)
+    rows = np.rint(rows).astype(np.int8)
     whole = rows.astype(np.int64).sum(axis=1).astype(np.float32)
-    middle = np.float32((2**bits - 1) / 2 if bits < 16 else 0)
-    sums, norms = np.zeros(lanes, np.float32), np.zeros(lanes, np.float32)
-    sums[:tokens], norms[:tokens] = rotated.sum(axis=1), np.sqrt((rotated**2).sum(axis=1))
+    largest_code = 2**bits - 1 if bits < 16 else 0
     scale = np.float32(centroid_scale)
     return PreparedQuery(
-        tokens, lanes, rotated, byte_layout(rows, width), step, -middle * step * whole,
-        scale * step, np.float32(-CENTROID_MIDDLE) * scale * step * whole, sums, norms,
-        flush=longest_safe_run(rows, min(2**bits - 1, 15)), flavour=use,
+        tokens, lanes, rotated[:tokens], byte_layout(rows), step, np.float32(-largest_code /
+        2) * step * whole, scale * step, np.float32(-CENTROID_MIDDLE) * scale * step * whole,
+        rotated.sum(axis=1), np.linalg.norm(rotated, axis=1), flush=longest_safe_run(rows, min(largest_code,
+        15)), flavour=use,
     )  # fmt: skip
 
 
@@ -61,13 +71,12 @@ def longest_safe_run(rows: NDArray[np.int8], largest_code: int) -> int:
     8
     """
     lanes, dim = rows.shape
-    run = dim // 4
+    run: int = dim // 4
     pairs = rows.astype(np.int64).reshape(lanes, dim // 4, 2, 2)
     while run > 1:
         blocks = [pairs[:, g : g + run] for g in range(0, dim // 4, run)]
-        above = max(np.maximum(block, 0).sum(axis=(1, 3)).max() for block in blocks)
-        below = max(np.maximum(-block, 0).sum(axis=(1, 3)).max() for block in blocks)
-        if max(above, below) * largest_code <= 32767:
+        largest = max(int(np.maximum(sign * block, 0).sum(axis=(1, 3)).max()) for block in blocks for sign in (1, -1))
+        if largest * largest_code <= 32767:
             break
         run = (run + 1) // 2
     return run
@@ -75,9 +84,8 @@ def longest_safe_run(rows: NDArray[np.int8], largest_code: int) -> int:
 
 def query_bytes(query: PreparedQuery) -> NDArray[np.int64]:
     """Return the query's bytes as ``(lanes, dim)``."""
-    width = WIDTHS[query.flavour]
     dim = query.rotated.shape[1]
-    across = query.layout.reshape(dim // 4, query.lanes // width, width, 4).transpose(1, 2, 0, 3)
+    across = query.layout.reshape(dim // 4, query.lanes, 4).transpose(1, 0, 2)
     return across.reshape(query.lanes, dim).astype(np.int64)
 
 
@@ -85,9 +93,8 @@ def scan(query: PreparedQuery, centroids: Bytes) -> CentroidTable:
     """Compare every centroid with every lane."""
     products = centroids.astype(np.int64) @ query_bytes(query).T
     similarities = products.astype(np.float32) * query.centroid_factor + query.centroid_offset
-    scale = np.divide(127, query.norms, out=np.zeros_like(query.norms), where=query.norms > 0)
-    coarse = np.zeros((1 + len(centroids), query.lanes), np.int8)
-    coarse[1:] = np.clip(similarities * scale, -127, 127).astype(np.int8)
+    scale = np.divide(127, query.norms, out=np.zeros_like(query.norms), where=query.norms > SMALLEST)
+    coarse = np.clip(similarities * scale, -127, 127).astype(np.int8)
     groups = -(-len(centroids) // GROUP)
     best = np.stack([similarities[g * GROUP : (g + 1) * GROUP].max(axis=0) for g in range(groups)])
     return CentroidTable(similarities, coarse, best)
@@ -104,8 +111,8 @@ def probe(query: PreparedQuery, table: CentroidTable, wanted: int) -> Probes:
 
 
 def gather(
-    probes: Probes, tokens: int, offsets: NDArray[np.uint32], postings: NDArray[Any], stamps: NDArray[np.uint32], base: int,
-    totals: Floats,
+    probes: Probes, tokens: int, offsets: NDArray[np.uint32], postings: NDArray[Any],
+    stamps: NDArray[np.uint32], base: int, totals: Floats,
 ) -> NDArray[np.uint32]:  # fmt: skip
     """Add each document's gains over the thresholds; documents are returned in ascending order."""
     gains: dict[int, dict[int, np.float32]] = {}
@@ -128,8 +135,7 @@ def select(values: Floats, wanted: int) -> NDArray[np.int32]:
 
 def interact(query: PreparedQuery, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
     """Return MaxSim of documents with every token replaced by its centroid."""
-    coarse = table.coarse[1:]
-    best = [coarse[codes[start:stop]].max(axis=0) for start, stop in zip(starts, stops, strict=True)]
+    best = [table.coarse[codes[start:stop]].max(axis=0) for start, stop in zip(starts, stops, strict=True)]
     weights = (query.norms / np.float32(127))[: query.tokens]
     return np.array([(row[: query.tokens] * weights).sum() for row in best], np.float32)
 
@@ -186,27 +192,30 @@ def assign(tokens: Floats, centroids: Bytes) -> tuple[NDArray[np.int32], NDArray
 
 
 def compress(
-    tokens: Floats, centroids: Bytes, centroid_scale: float, codes: NDArray[np.int32], bits: int, steps: tuple[float, ...]
+    tokens: Floats, centroids: Bytes, centroid_scale: float, codes: NDArray[np.int32], bits: int
 ) -> tuple[Bytes, Floats]:
-    """Return residual codes and scales; ``steps`` as in ``sources/compress.py``."""
+    """Return residual codes and scales."""
     top = 2**bits - 1
     nearest = np.float32(centroid_scale) * (centroids[codes].astype(np.float32) - CENTROID_MIDDLE)
     length = np.linalg.norm(tokens, axis=1, keepdims=True)
-    residual = tokens / length - nearest
+    residual = tokens / np.maximum(length, SMALLEST) - nearest
     deviation = np.maximum(np.sqrt((residual**2).mean(axis=1, keepdims=True)), 1e-20)
-    trials = []
-    for step in steps:
-        k = np.clip(np.rint(residual / (np.float32(step) * deviation) + np.float32(top / 2)), 0, top)
-        u = k - top / 2
-        along, square = (residual * u).sum(axis=1), (u * u).sum(axis=1)
-        trials.append((along**2 / square, along / square, k))
-    best = np.argmax([t[0] for t in trials], axis=0)
+    trials = [_trial(residual, np.float32(step) * deviation, top) for step in STEPS[bits]]
+    best = np.argmax([agreement for agreement, _, _ in trials], axis=0)
     every = np.arange(len(tokens))
-    inner = np.stack([t[1] for t in trials])[best, every][:, None]
-    k = np.stack([t[2] for t in trials])[best, every]
+    inner = np.stack([trial[1] for trial in trials])[best, every][:, None]
+    k = np.stack([trial[2] for trial in trials])[best, every]
     size = np.linalg.norm(nearest + inner * (k - top / 2), axis=1, keepdims=True)
-    outer = length / np.maximum(size, 1e-20)
+    outer = length / np.maximum(size, SMALLEST)
     return pack(k.astype(np.uint8), bits), np.concatenate([outer, outer * inner], axis=1).astype(np.float32)
+
+
+def _trial(residual: Floats, step: Floats, top: int) -> tuple[Floats, Floats, Floats]:
+    """Return how well the grid of this step agrees, the least-squares length, and the codes."""
+    k = np.clip(np.rint(residual / step + np.float32(top / 2)), 0, top)
+    u = k - np.float32(top / 2)
+    along, square = (residual * u).sum(axis=1), (u * u).sum(axis=1)
+    return along**2 / square, along / square, k
 
 
 def pack(codes: Bytes, bits: int) -> Bytes:

@@ -6,17 +6,19 @@ segment. ``docs/FORMAT.md`` specifies what lies on disk.
 """
 
 from colstore.store.building import building_folder, read_state, write_state
-from colstore.store.cleanup import referenced_files, remove_unreferenced
+from colstore.store.cleanup import discard, referenced_files, remove_unreferenced
 from colstore.store.format import FORMAT_VERSION, centroids_name, codec_name, encoder_name
-from colstore.store.history import commit, generations, latest, load
+from colstore.store.history import check_folder, commit, generations, latest, load
 from colstore.store.lock import WriterLock
 from colstore.store.manifest import Manifest, Part
-from colstore.store.records import ArraySpec, FileRecord, SegmentRecord
+from colstore.store.records import AddedRecord, ArraySpec, DeletedRecord, FileRecord, SegmentRecord
 from colstore.store.segment_reader import Segment, segments_folder
 from colstore.store.segment_writer import SegmentWriter
+from colstore.store.tombstones import read_tombstones, write_tombstones
 from colstore.store.verification import LEVELS, Level, Problem, verify, verify_manifest
 from colstore.store.whole_files import (
     ArraysFile,
+    check_checksum,
     check_size,
     read_arrays_file,
     read_whole,
@@ -27,8 +29,10 @@ from colstore.store.whole_files import (
 __all__ = [
     "FORMAT_VERSION",
     "LEVELS",
+    "AddedRecord",
     "ArraySpec",
     "ArraysFile",
+    "DeletedRecord",
     "FileRecord",
     "Level",
     "Manifest",
@@ -40,15 +44,19 @@ __all__ = [
     "WriterLock",
     "building_folder",
     "centroids_name",
+    "check_checksum",
+    "check_folder",
     "check_size",
     "codec_name",
     "commit",
+    "discard",
     "encoder_name",
     "generations",
     "latest",
     "load",
     "read_arrays_file",
     "read_state",
+    "read_tombstones",
     "read_whole",
     "referenced_files",
     "remove_unreferenced",
@@ -57,5 +65,6 @@ __all__ = [
     "verify_manifest",
     "write_arrays_file",
     "write_state",
+    "write_tombstones",
     "write_whole",
 ]

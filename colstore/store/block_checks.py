@@ -30,9 +30,7 @@ class BlockChecks:
         Of the file, for messages.
     """
 
-    def __init__(
-        self, data: NDArray[np.uint8], load_sums: Callable[[], NDArray[np.uint64]], path: str
-    ) -> None:
+    def __init__(self, data: NDArray[np.uint8], load_sums: Callable[[], NDArray[np.uint64]], path: str) -> None:
         self._data = data
         self._load_sums = load_sums
         self._sums: NDArray[np.uint64] | None = None

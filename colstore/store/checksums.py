@@ -76,7 +76,5 @@ def _stream(path: Path, sums: list[int] | None) -> str:
         while count := file.readinto(buffer):
             whole.update(view[:count])
             if sums is not None:
-                sums += [
-                    block_sum(view[i : min(i + BLOCK_BYTES, count)]) for i in range(0, count, BLOCK_BYTES)
-                ]
+                sums += [block_sum(view[i : min(i + BLOCK_BYTES, count)]) for i in range(0, count, BLOCK_BYTES)]
     return whole.hexdigest()

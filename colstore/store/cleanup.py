@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from colstore.errors import ColstoreError, ConfigError
+from colstore.errors import ColstoreError, ConfigError, StorageError
 from colstore.store import format as names
 from colstore.store.files import fsync_folder, remove, remove_empty_folder
 from colstore.store.history import generations, load
 from colstore.store.manifest import Manifest
+from colstore.store.records import SegmentRecord
 
 
 def referenced_files(manifest: Manifest) -> frozenset[str]:
@@ -23,10 +25,10 @@ def remove_unreferenced(directory: Path, keep: Iterable[Manifest], *, building: 
     """Delete what colstore wrote and no kept generation names. Hold the writer lock meanwhile.
 
     Deleted are: manifests of generations that are not kept (before any other file, so that a crash leaves
-    no manifest without its files), ``codec-*``, ``centroids-*`` and segment files that no kept manifest
-    names, files of the encoder that only a deleted manifest named, temporary files of crashed writers, and,
-    if asked, an unfinished build. Anything else stays, whatever its name, and links to folders are not
-    followed.
+    no manifest without its files), ``codec-*``, ``centroids-*``, segment and deletes files that no kept
+    manifest names, files of the encoder that only a deleted manifest named, temporary files of crashed
+    writers, and, if asked, an unfinished build. Anything else stays, whatever its name, and links to folders
+    are not followed.
 
     Parameters
     ----------
@@ -62,6 +64,17 @@ def remove_unreferenced(directory: Path, keep: Iterable[Manifest], *, building: 
     return removed
 
 
+def discard(directory: Path, segments: Iterable[SegmentRecord]) -> None:
+    """Remove segments that no manifest names or ever named: a change was given up, or they were merged at once.
+
+    What cannot be removed now is removed by :func:`remove_unreferenced` later.
+    """
+    for record in segments:
+        for file in record.files:
+            with suppress(StorageError):
+                remove(directory / file.path)
+
+
 def _encoder_files(directory: Path, dropped: list[int]) -> list[str]:
     """Return encoder files that dropped manifests name; no pattern tells that such names are ours."""
     found: list[str] = []
@@ -75,12 +88,12 @@ def _encoder_files(directory: Path, dropped: list[int]) -> list[str]:
 
 
 def _ours(directory: Path) -> list[str]:
-    """Return codec, centroid and segment files, and temporary files, whether needed or not."""
+    """Return codec, centroid, segment, deletes and temporary files, whether needed or not."""
     found = [path for path in _files(directory, "") if names.kind_of(path) in ("codec", "centroids")]
-    found += [
-        path for path in _files(directory, names.SEGMENTS) if names.kind_of(path) in ("segment", "sums")
-    ]
-    folders = ("", names.SEGMENTS, names.ENCODER)
+    for folder in (names.SEGMENTS, names.DELETES):
+        kinds = ("segment", "sums", "deletes")
+        found += [path for path in _files(directory, folder) if names.kind_of(path) in kinds]
+    folders = ("", names.SEGMENTS, names.DELETES, names.ENCODER)
     return found + [path for folder in folders for path in _files(directory, folder) if _is_temporary(path)]
 
 

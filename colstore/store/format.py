@@ -15,6 +15,7 @@ FORMAT_VERSION: Final = 1
 """The newest version this code reads, and the only one it writes."""
 
 SEGMENTS: Final = "segments"
+DELETES: Final = "deletes"
 ENCODER: Final = "encoder"
 BUILDING: Final = "building"
 LOCK: Final = "LOCK"
@@ -37,10 +38,11 @@ DTYPES: Final = frozenset({"|u1", "<u2", "<u4", "<u8", "|i1", "<i2", "<i4", "<i8
 _ID = r"[a-z0-9][a-z0-9_-]{0,63}"
 _PATTERNS: Final = {
     "manifest": re.compile(r"manifest-(\d{12})\.json", re.ASCII),
-    "codec": re.compile(r"codec-\d{6}\.h5", re.ASCII),
-    "centroids": re.compile(r"centroids-\d{6}\.faiss", re.ASCII),
+    "codec": re.compile(r"codec-\d{6,12}\.h5", re.ASCII),
+    "centroids": re.compile(r"centroids-\d{6,12}\.faiss", re.ASCII),
     "segment": re.compile(rf"segments/{_ID}\.h5"),
     "sums": re.compile(rf"segments/{_ID}\.sums"),
+    "deletes": re.compile(rf"deletes/{_ID}-\d{{12}}\.h5", re.ASCII),
     "encoder": re.compile(r"encoder(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){1,4}"),
 }
 _SEGMENT_ID: Final = re.compile(_ID)
@@ -101,6 +103,24 @@ def sums_file(segment_id: str) -> str:
     '000001.sums'
     """
     return f"{segment_id}.sums"
+
+
+def deletes_name(segment_id: str, generation: int) -> str:
+    """Return the path, in the index, of a segment's list of deleted documents since a generation.
+
+    >>> deletes_name("000001", 7)
+    'deletes/000001-000000000007.h5'
+    """
+    return f"{DELETES}/{segment_id}-{generation:012d}.h5"
+
+
+def is_deletes_of(path: str, segment_id: str) -> bool:
+    """Tell whether a path is a list of deleted documents of this segment.
+
+    >>> is_deletes_of("deletes/a-000000000007.h5", "a"), is_deletes_of("deletes/a-b-000000000007.h5", "a")
+    (True, False)
+    """
+    return re.fullmatch(rf"{DELETES}/{re.escape(segment_id)}-\d{{12}}\.h5", path, re.ASCII) is not None
 
 
 def encoder_name(name: str) -> str:

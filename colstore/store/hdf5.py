@@ -83,9 +83,7 @@ def _gaps(image: _SparseFile, arrays: Mapping[str, ArraySpec]) -> dict[int, byte
     spans = sorted((spec.offset, spec.offset + spec.nbytes) for spec in arrays.values() if spec.nbytes)
     starts = [0, *(end for _, end in spans)]
     stops = [*(start for start, _ in spans), image.size]
-    return {
-        start: image.content(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop
-    }
+    return {start: image.content(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop}
 
 
 def _place(file: h5py.File, name: str, dtype: str, shape: Shape) -> ArraySpec:
@@ -116,9 +114,7 @@ def write_layout(file: Beside, layout: Layout, sources: Mapping[str, ReadAt]) ->
             count = min(_COPY_BYTES, spec.nbytes - start)
             data = read_at(start, count)
             if len(data) != count:
-                raise ValueError(
-                    f"the source of {name!r} ended after {start + len(data)} of {spec.nbytes} bytes"
-                )
+                raise ValueError(f"the source of {name!r} ended after {start + len(data)} of {spec.nbytes} bytes")
             file.write_at(spec.offset + start, data)
 
 
@@ -142,9 +138,7 @@ def layout_problems(path: Path, arrays: Mapping[str, ArraySpec]) -> list[str]:
             problems = [f"array {name!r} is missing" for name in sorted(set(arrays) - found)]
             problems += [f"{name!r} is not in the manifest" for name in sorted(found - set(arrays))]
             for name in sorted(found & set(arrays)):
-                problems += [
-                    f"array {name!r}: {text}" for text in _dataset_problems(file, name, arrays[name])
-                ]
+                problems += [f"array {name!r}: {text}" for text in _dataset_problems(file, name, arrays[name])]
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # all that h5py raises
         return [f"libhdf5 cannot read it: {error}"]
     return problems

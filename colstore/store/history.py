@@ -60,9 +60,7 @@ def _readable_bytes(manifest: Manifest) -> bytes:
     except (TypeError, ValueError, CorruptIndexError) as error:
         raise ConfigError(f"this manifest could not be read again: {error}") from error
     if len(data) > names.MAX_MANIFEST_BYTES:
-        raise StorageError(
-            f"the manifest would take {len(data):,} bytes: compact the index into fewer segments"
-        )
+        raise StorageError(f"the manifest would take {len(data):,} bytes: compact the index into fewer segments")
     return data
 
 
@@ -102,18 +100,26 @@ def latest(directory: Path) -> Manifest:
     CorruptIndexError
         The manifest is damaged.
     """
+    check_folder(directory)
+    return load(directory, generations(directory)[-1])
+
+
+def check_folder(directory: Path) -> None:
+    """Check that a path is a folder with at least one generation, readable or not.
+
+    Raises
+    ------
+    IndexNotFoundError, NotAnIndexError
+        It is not.
+    """
     with storage_errors(directory, "opening"):
         exists, is_folder = directory.exists(), directory.is_dir()
     if not exists:
         raise IndexNotFoundError(f"{directory}: no such path; `colstore build` makes an index")
     if not is_folder:
-        raise NotAnIndexError(
-            f"{directory}: a file, not an index; an index is a directory that `colstore build` made"
-        )
-    found = generations(directory)
-    if not found:
+        raise NotAnIndexError(f"{directory}: a file, not an index; an index is a directory that `colstore build` made")
+    if not generations(directory):
         raise _not_an_index(directory)
-    return load(directory, found[-1])
 
 
 def load(directory: Path, generation: int) -> Manifest:

@@ -148,9 +148,7 @@ class Ids:
         if (candidates >= self._documents).any():
             raise CorruptIndexError("'id_hash_order' names documents that are not there", file=self._path)
         found = np.full(len(wanted), -1, dtype=np.int64)
-        for i, candidate, data in zip(
-            asked.tolist(), candidates.tolist(), self._gather(candidates), strict=True
-        ):
+        for i, candidate, data in zip(asked.tolist(), candidates.tolist(), self._gather(candidates), strict=True):
             if data == wanted[i]:
                 found[i] = candidate
         return found

@@ -107,13 +107,23 @@ class Manifest:
 
     @property
     def documents(self) -> int:
-        """Documents of all segments."""
+        """Documents of all segments, deleted ones included."""
         return sum(segment.documents for segment in self.segments)
 
     @property
     def tokens(self) -> int:
-        """Tokens of all segments."""
+        """Tokens of all segments, those of deleted documents included."""
         return sum(segment.tokens for segment in self.segments)
+
+    @property
+    def live_documents(self) -> int:
+        """Documents that are not deleted: those that a search can return."""
+        return sum(segment.live_documents for segment in self.segments)
+
+    @property
+    def live_tokens(self) -> int:
+        """Tokens of documents that are not deleted."""
+        return sum(segment.live_tokens for segment in self.segments)
 
     @property
     def files(self) -> list[FileRecord]:

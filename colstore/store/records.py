@@ -138,6 +138,74 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedRecord:
+    """Which documents of a segment are deleted.
+
+    Parameters
+    ----------
+    documents, tokens
+        How many.
+    file
+        ``deletes/<segment id>-<generation>.h5``, whose array ``documents`` lists their local numbers.
+    """
+
+    documents: int
+    tokens: int
+    file: FileRecord
+
+    def __post_init__(self) -> None:
+        if names.kind_of(self.file.path) != "deletes":
+            raise CorruptIndexError(f"{self.file.path!r} cannot list deleted documents")
+        spec = self.file.arrays.get("documents")
+        if spec is None or spec.dtype != "<u4" or spec.shape != (self.documents,) or not self.documents:
+            raise CorruptIndexError(f"{self.file.path!r} does not list {self.documents} deleted documents")
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        return {"documents": self.documents, "tokens": self.tokens, "file": self.file.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Json) -> Self:
+        """Read the JSON form strictly."""
+        fields = Fields(value, "deleted")
+        record = cls(
+            documents=fields.count("documents", least=1),
+            tokens=fields.count("tokens"),
+            file=FileRecord.from_json(fields.take("file")),
+        )
+        fields.finish()
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class AddedRecord:
+    """How well the codec fits the tokens of a segment that came after it was trained.
+
+    Parameters
+    ----------
+    tokens
+        How many of the segment's tokens came later.
+    error
+        Mean of 1 - cosine between these tokens and their centroids.
+    """
+
+    tokens: int
+    error: float
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        return {"tokens": self.tokens, "error": self.error}
+
+    @classmethod
+    def from_json(cls, value: Json) -> Self:
+        """Read the JSON form strictly."""
+        fields = Fields(value, "added")
+        record = cls(tokens=fields.count("tokens"), error=fields.number("error"))
+        fields.finish()
+        return record
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentRecord:
     """A segment, as a manifest names it.
 
@@ -155,6 +223,10 @@ class SegmentRecord:
         xxh3_128 of the ``.sums`` file.
     arrays
         Where each array lies in the ``.h5`` file.
+    deleted
+        Documents that no longer count; ``None`` where all do.
+    added
+        Tokens that came after the codec was trained; ``None`` where none did.
     """
 
     id: str
@@ -164,19 +236,43 @@ class SegmentRecord:
     checksum: str
     sums_checksum: str
     arrays: Mapping[str, ArraySpec]
+    deleted: DeletedRecord | None = None
+    added: AddedRecord | None = None
 
     def __post_init__(self) -> None:
         if not names.is_segment_id(self.id):
             raise CorruptIndexError(f"{self.id!r} cannot be the id of a segment")
         check_arrays(self.arrays, self.bytes, f"segment {self.id}")
+        if self.deleted is not None:
+            self._check_deleted(self.deleted)
+        if self.added is not None and self.added.tokens > self.tokens:
+            raise CorruptIndexError(f"segment {self.id}: {self.added.tokens} tokens added, of {self.tokens}")
+
+    def _check_deleted(self, deleted: DeletedRecord) -> None:
+        if deleted.documents > self.documents or deleted.tokens > self.tokens:
+            raise CorruptIndexError(f"segment {self.id}: more is deleted than there is")
+        if not names.is_deletes_of(deleted.file.path, self.id):
+            raise CorruptIndexError(f"segment {self.id}: {deleted.file.path!r} belongs to another segment")
 
     @property
-    def files(self) -> tuple[FileRecord, FileRecord]:
-        """The segment's two files inside an index, the ``.h5`` and the ``.sums``."""
+    def live_documents(self) -> int:
+        """Documents that are not deleted."""
+        return self.documents - (0 if self.deleted is None else self.deleted.documents)
+
+    @property
+    def live_tokens(self) -> int:
+        """Tokens of documents that are not deleted."""
+        return self.tokens - (0 if self.deleted is None else self.deleted.tokens)
+
+    @property
+    def files(self) -> tuple[FileRecord, ...]:
+        """The segment's files inside an index: the ``.h5``, the ``.sums``, the list of deleted documents."""
         folder = names.SEGMENTS
+        tombstones = () if self.deleted is None else (self.deleted.file,)
         return (
             FileRecord(f"{folder}/{names.segment_file(self.id)}", self.bytes, self.checksum, self.arrays),
             FileRecord(f"{folder}/{names.sums_file(self.id)}", sums_bytes(self.bytes), self.sums_checksum),
+            *tombstones,
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -189,6 +285,8 @@ class SegmentRecord:
             "checksum": self.checksum,
             "sums_checksum": self.sums_checksum,
             "arrays": {name: spec.to_json() for name, spec in sorted(self.arrays.items())},
+            "deleted": None if self.deleted is None else self.deleted.to_json(),
+            "added": None if self.added is None else self.added.to_json(),
         }
 
     @classmethod
@@ -203,6 +301,7 @@ class SegmentRecord:
         """
         fields = Fields(value, "segment")
         segment_id = fields.text("id")
+        deleted, added = fields.optional_mapping("deleted"), fields.optional_mapping("added")
         record = cls(
             id=segment_id,
             documents=fields.count("documents"),
@@ -211,6 +310,8 @@ class SegmentRecord:
             checksum=fields.text("checksum", HEX128),
             sums_checksum=fields.text("sums_checksum", HEX128),
             arrays=_arrays_from_json(fields.mapping("arrays"), f"segment {segment_id}"),
+            deleted=None if deleted is None else DeletedRecord.from_json(deleted),
+            added=None if added is None else AddedRecord.from_json(added),
         )
         fields.finish()
         return record

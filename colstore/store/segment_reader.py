@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,10 +49,12 @@ class Segment:
 
     def __init__(self, folder: Path, record: SegmentRecord, data: NDArray[np.uint8]) -> None:
         self.entry = record
+        self._data = data
         self.path = folder / names.segment_file(record.id)
         self._folder = folder
         self._arrays = {name: _view(data, record, name) for name in record.arrays}
         self._checks = BlockChecks(data, self._load_sums, str(self.path))
+        self._sums = b""
         self._doc_offsets: Array | None = None
         self.ids = Ids(self, record.documents, str(self.path))
         self._texts = self._block_reader("texts")
@@ -77,9 +80,31 @@ class Segment:
         """
         path = folder / names.segment_file(record.id)
         segment = cls(folder, record, _map(path, record.bytes))
-        check_file_size(folder / names.sums_file(record.id), sums_bytes(record.bytes))
+        # Read now, used later: a snapshot must not need a name that a writer may remove meanwhile.
+        sums, size = folder / names.sums_file(record.id), sums_bytes(record.bytes)
+        check_file_size(sums, size)
+        segment._sums = read_file(sums, size)
         segment._check_structure()
         return segment
+
+    def with_entry(self, record: SegmentRecord) -> Self:
+        """Return the same open file as another generation sees it: with other deleted documents.
+
+        Raises
+        ------
+        ColstoreError
+            The record is of another segment, or this one is closed.
+        """
+        if not self.same_file(record) or not self._arrays:
+            raise ColstoreError(f"segment {self.id} is closed, or is not the one that was asked for")
+        other = type(self)(self._folder, record, self._data)
+        other._sums, other._checks, other._doc_offsets = self._sums, self._checks, self._doc_offsets
+        return other
+
+    def same_file(self, record: SegmentRecord) -> bool:
+        """Tell whether a record names this very file, whatever it says of deleted documents."""
+        mine, other = (replace(entry, deleted=None, added=None) for entry in (self.entry, record))
+        return mine == other
 
     @property
     def id(self) -> str:
@@ -153,9 +178,7 @@ class Segment:
         spec = self.entry.arrays[name]
         stop = spec.shape[0] if stop is None else stop
         if not 0 <= start <= stop <= spec.shape[0]:
-            raise CorruptIndexError(
-                f"rows {start}..{stop} of {name!r}, which has {spec.shape[0]}", file=self.path
-            )
+            raise CorruptIndexError(f"rows {start}..{stop} of {name!r}, which has {spec.shape[0]}", file=self.path)
         self._checks.ensure(spec.offset + start * spec.row_bytes, spec.offset + stop * spec.row_bytes)
 
     def ensure_rows(self, name: str, starts: Rows, stops: Rows) -> None:
@@ -193,9 +216,7 @@ class Segment:
         array = self.array(name)
         stop = len(array) if stop is None else stop
         if not 0 <= start <= stop <= len(array):
-            raise CorruptIndexError(
-                f"rows {start}..{stop} of {name!r}, which has {len(array)}", file=self.path
-            )
+            raise CorruptIndexError(f"rows {start}..{stop} of {name!r}, which has {len(array)}", file=self.path)
         self.ensure(name, start, stop)
         return array[start:stop]
 
@@ -229,9 +250,7 @@ class Segment:
             return None
         record = as_title_text(self._texts.get(document))
         if record is None:
-            raise CorruptIndexError(
-                f"the record of document {document} is not a title and a text", file=self.path
-            )
+            raise CorruptIndexError(f"the record of document {document} is not a title and a text", file=self.path)
         return record
 
     def metadata(self, document: int) -> Mapping[str, Json]:
@@ -253,8 +272,8 @@ class Segment:
 
     def close(self) -> None:
         """Let go of the file. Safe to call twice, and with arrays still in use."""
-        self._arrays, self._doc_offsets = {}, None
-        self._checks = BlockChecks(np.zeros(0, np.uint8), self._load_sums, str(self.path))
+        self._arrays, self._doc_offsets, self._data = {}, None, np.zeros(0, np.uint8)
+        self._checks = BlockChecks(self._data, self._load_sums, str(self.path))
 
     def _as_metadata(self, document: int, value: Json) -> Mapping[str, Json]:
         metadata = as_mapping(value)
@@ -275,13 +294,12 @@ class Segment:
         return BlockReader(self.rows, name, self.documents, str(self.path))
 
     def _load_sums(self) -> NDArray[np.uint64]:
-        path = self._folder / names.sums_file(self.id)
-        data = read_file(path, sums_bytes(self.entry.bytes))
-        if checksum(data) != self.entry.sums_checksum:
+        if checksum(self._sums) != self.entry.sums_checksum:
             raise ChecksumError(
-                "the block checksums themselves changed: restore this file from a copy", file=path
+                "the block checksums themselves changed: restore this file from a copy",
+                file=self._folder / names.sums_file(self.id),
             )
-        return np.frombuffer(data, dtype="<u8")
+        return np.frombuffer(self._sums, dtype="<u8")
 
     def _check_structure(self) -> None:
         documents = self.documents
@@ -292,9 +310,7 @@ class Segment:
         self.expect("id_hash_order", "<u4", (documents,))
         for name in ("texts", "metadata"):
             if name in self.names:
-                self._check_offsets(
-                    f"{name}_blocks", self._block_count(), len(self.expect(name, "|u1", (None,)))
-                )
+                self._check_offsets(f"{name}_blocks", self._block_count(), len(self.expect(name, "|u1", (None,))))
                 self.expect(f"{name}_sizes", "<u4", (self._block_count(),))
 
     def _check_offsets(self, name: str, entries: int, last: int) -> None:

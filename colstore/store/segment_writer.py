@@ -185,9 +185,7 @@ class SegmentWriter:
 
     def _check_usable(self) -> None:
         if not self._usable:
-            raise StorageError(
-                f"{self._path}: sealed, or abandoned after a failed write: begin a new segment"
-            )
+            raise StorageError(f"{self._path}: sealed, or abandoned after a failed write: begin a new segment")
 
     def _encode_records(self, ids: Sequence[str], records: Sequence[Record] | None) -> dict[str, list[str]]:
         """Return the JSON of each document's texts and metadata; nothing where none are stored."""

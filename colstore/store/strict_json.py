@@ -21,9 +21,7 @@ def canonical(value: object) -> bytes:
     >>> canonical({"b": 1, "a": [1.5, "é"]}).decode()
     '{"a":[1.5,"é"],"b":1}'
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def parse_object(data: bytes) -> dict[str, Json]:
@@ -134,6 +132,13 @@ class Fields:
     def count(self, key: str, *, least: int = 0, most: int = MAX_COUNT) -> int:
         """Return a whole number in ``least..most``."""
         return as_count(self.take(key), f"{self.where}: {key!r}", least=least, most=most)
+
+    def number(self, key: str) -> float:
+        """Return a finite number of at least 0."""
+        value = self.take(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise CorruptIndexError(f"{self.where}: {key!r} must be a number of at least 0, not {_brief(value)}")
+        return float(value)
 
     def items(self, key: str) -> list[Json]:
         """Return a list field."""

@@ -37,9 +37,7 @@ def check_array(name: str, dtype: np.dtype[Any], axes: int) -> None:
     if not names.is_array_name(name) or name in RESERVED:
         raise ConfigError(f"{name!r} cannot be the name of an array of yours")
     if dtype.newbyteorder("<").str not in names.DTYPES or not 1 <= axes <= 4:
-        raise ConfigError(
-            f"array {name!r} cannot be {dtype.str} with {axes} axes: use {sorted(names.DTYPES)}"
-        )
+        raise ConfigError(f"array {name!r} cannot be {dtype.str} with {axes} axes: use {sorted(names.DTYPES)}")
 
 
 @dataclass(slots=True)
@@ -88,9 +86,7 @@ class TokenStreams:
                 spool = opened.enter_context(Beside(file.target.with_name(f"{file.target.stem}-{name}")))
                 self._streams[name] = _Stream(little, row, spool)
             else:
-                self._streams[name] = _Stream(
-                    little, row, file, hdf5.first_offset(little.str, row, attributes)
-                )
+                self._streams[name] = _Stream(little, row, file, hdf5.first_offset(little.str, row, attributes))
 
     def __contains__(self, name: object) -> bool:
         return name in self._streams
@@ -109,9 +105,7 @@ class TokenStreams:
         for name, stream in self._streams.items():
             array, shape = arrays[name], (tokens, *stream.row)
             if array.shape != shape or array.dtype != stream.dtype:
-                raise VectorError(
-                    f"{name!r} must be {stream.dtype.str} {shape}, got {array.dtype.str} {array.shape}"
-                )
+                raise VectorError(f"{name!r} must be {stream.dtype.str} {shape}, got {array.dtype.str} {array.shape}")
             stored[name] = np.ascontiguousarray(array, dtype=stream.dtype)
         return stored
 

@@ -22,6 +22,7 @@ from colstore.store.ids import id_hashes
 from colstore.store.manifest import Manifest
 from colstore.store.records import FileRecord, SegmentRecord
 from colstore.store.segment_reader import Segment
+from colstore.store.tombstones import read_tombstones
 from colstore.store.whole_files import check_checksum, check_size
 
 Level = Literal["quick", "full", "deep"]
@@ -81,9 +82,7 @@ def verify(directory: Path, level: Level = "full") -> list[Problem]:
 def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") -> list[Problem]:
     """Do :func:`verify` for one generation."""
     check = check_size if level == "quick" else check_checksum
-    problems = [
-        problem for record in manifest.files for problem in _try(record.path, check, directory, record)
-    ]
+    problems = [problem for record in manifest.files for problem in _try(record.path, check, directory, record)]
     if level != "deep":
         return problems
     bad = {problem.file for problem in problems}
@@ -92,6 +91,8 @@ def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") 
         problems += [Problem(record.path, text) for text in found]
     for segment in manifest.segments:
         problems += _segment_problems(directory, segment)
+        if segment.deleted is not None and segment.deleted.file.path not in bad:
+            problems += _try(segment.deleted.file.path, read_tombstones, directory, segment)
     return problems + _duplicates_across(directory, manifest, {problem.file for problem in problems})
 
 
@@ -99,7 +100,7 @@ def _hdf5_files(manifest: Manifest) -> list[FileRecord]:
     return [record for record in manifest.files if record.arrays]
 
 
-def _try(path: str, check: Callable[..., None], *arguments: object) -> list[Problem]:
+def _try(path: str, check: Callable[..., object], *arguments: object) -> list[Problem]:
     try:
         check(*arguments)
     except (CorruptIndexError, StorageError) as error:
@@ -116,9 +117,7 @@ def _segment_problems(directory: Path, record: SegmentRecord) -> list[Problem]:
     try:
         bad = segment.bad_blocks()
         if bad:
-            return [
-                Problem(path, f"{len(bad)} of its 64 KiB blocks differ from their checksums, first: {bad[0]}")
-            ]
+            return [Problem(path, f"{len(bad)} of its 64 KiB blocks differ from their checksums, first: {bad[0]}")]
         return [Problem(path, message) for message in content_problems(segment)]
     except CorruptIndexError as error:
         return [Problem(path, str(error))]
@@ -163,7 +162,7 @@ def _id_problems(segment: Segment) -> Iterator[str]:
 
 def _duplicates_across(directory: Path, manifest: Manifest, bad: set[str]) -> list[Problem]:
     """Return a problem for each segment with an id of an earlier one; equal hashes tell where to look."""
-    sound = [record for record in manifest.segments if record.files[0].path not in bad]
+    sound = [record for record in manifest.segments if not any(file.path in bad for file in record.files)]
     if not sound:
         return []
     segments = [Segment.open(directory / names.SEGMENTS, record) for record in sound]
@@ -174,10 +173,16 @@ def _duplicates_across(directory: Path, manifest: Manifest, bad: set[str]) -> li
     pairs = zip(owners[order[same]].tolist(), owners[order[same + 1]].tolist(), strict=True)
     problems = []
     for earlier, later in sorted({(one, two) for one, two in pairs if one != two}):
-        twice = set(segments[earlier].ids.all()) & set(segments[later].ids.all())
+        twice = _live_ids(directory, segments[earlier]) & _live_ids(directory, segments[later])
         message = f"id {min(twice, default='')!r} is also in segment {segments[earlier].id}"
         problems += [Problem(sound[later].files[0].path, message)] if twice else []
     return problems
+
+
+def _live_ids(directory: Path, segment: Segment) -> set[str]:
+    deleted = read_tombstones(directory, segment.entry)
+    numbers = np.arange(segment.documents)
+    return set(segment.ids.many(numbers if deleted is None else np.delete(numbers, deleted)))
 
 
 def _ascending(array: NDArray[Any]) -> bool:

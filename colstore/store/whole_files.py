@@ -127,10 +127,7 @@ def write_arrays_file(
     _check_path(path)
     if _ATTRIBUTES in arrays or not all(names.is_array_name(name) for name in arrays):
         raise ConfigError(f"array names {sorted(arrays)} are not all free and of a-z, 0-9 and '_'")
-    stored = {
-        name: np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        for name, array in arrays.items()
-    }
+    stored = {name: np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")) for name, array in arrays.items()}
     stored[_ATTRIBUTES] = np.frombuffer(canonical(dict(attributes)), dtype=np.uint8)
     make_folder((directory / path).parent)
     layout = hdf5.draw(
@@ -142,9 +139,7 @@ def write_arrays_file(
         problems = hdf5.layout_problems(file.path, layout.arrays)
         whole = file_checksum(file.path)
         if problems:
-            raise StorageError(
-                f"{directory / path} reads back differently from what was written: {problems[0]}"
-            )
+            raise StorageError(f"{directory / path} reads back differently from what was written: {problems[0]}")
         file.publish()
     return FileRecord(path, layout.size, whole, layout.arrays)
 
@@ -161,9 +156,7 @@ def read_arrays_file(directory: Path, record: FileRecord) -> ArraysFile:
     """
     data = read_whole(directory, record)
     arrays = {
-        name: np.frombuffer(data, spec.dtype, spec.nbytes // spec.itemsize, spec.offset)
-        .reshape(spec.shape)
-        .copy()
+        name: np.frombuffer(data, spec.dtype, spec.nbytes // spec.itemsize, spec.offset).reshape(spec.shape).copy()
         for name, spec in record.arrays.items()
     }
     if _ATTRIBUTES not in arrays:

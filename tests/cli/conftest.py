@@ -47,9 +47,7 @@ def cli() -> Cli:
     """Call ``colstore`` in this process: ``cli("info", path)``; ``input=`` is its standard input."""
 
     def call(*arguments: object, input: str | None = None) -> Result:  # noqa: A002 - click's own name for it
-        return CliRunner().invoke(
-            main, [str(argument) for argument in arguments], input=input, prog_name="colstore"
-        )
+        return CliRunner().invoke(main, [str(argument) for argument in arguments], input=input, prog_name="colstore")
 
     return call
 
@@ -59,6 +57,16 @@ def corpus(tmp_path: Path) -> Path:
     """Return a JSONL file of four documents."""
     path = tmp_path / "corpus.jsonl"
     path.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def queries(tmp_path: Path) -> Path:
+    """Return a JSONL file of three questions."""
+    path = tmp_path / "queries.jsonl"
+    questions = ["who dances on the comb?", "what makes dough rise?", "what pulls the sea?"]
+    lines = [json.dumps({"_id": str(number), "text": text}) for number, text in enumerate(questions)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

@@ -16,7 +16,15 @@ from click.testing import Result
 import colstore
 from colstore.cli import main
 from colstore.cli.failures import CorruptFailure, Failure, Interruption
-from colstore.errors import ChecksumError, ColstoreError, ConfigError, CorruptIndexError, MissingFileError
+from colstore.errors import (
+    ChecksumError,
+    ColstoreError,
+    ConfigError,
+    CorruptIndexError,
+    IndexNotFoundError,
+    MissingFileError,
+    NotAnIndexError,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Cli = Callable[..., Result]
@@ -127,4 +135,5 @@ def test_a_real_ctrl_c_in_the_middle_of_a_build_leaves_no_index(tmp_path: Path) 
     assert stderr.startswith("colstore: interrupted: no index was written")
     assert stderr.count("\n") == 1
     assert stdout == ""
-    assert not (tmp_path / "x.colstore").exists()
+    with pytest.raises((IndexNotFoundError, NotAnIndexError)):
+        colstore.open(tmp_path / "x.colstore")

@@ -80,18 +80,20 @@ def test_help_loads_nothing_heavy() -> None:
         "heavy = {'torch', 'transformers', 'numba', 'faiss', 'h5py', 'scipy', 'rich'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.usefixtures("fake_model")
-def test_the_examples_run(cli: Cli, tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_run(
+    cli: Cli, tmp_path: Path, corpus: Path, queries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the order of the commands, in a folder with a collection named as they name it."""
     (tmp_path / "work" / "data").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work")
     shutil.copy(corpus, "data/corpus.jsonl")
+    Path("new.jsonl").write_text('{"id": "moon", "text": "Its shadow turns red."}\n', encoding="utf-8")
+    shutil.copy(queries, "data/queries.jsonl")
     for name in COMMANDS:
         for example in examples(help_of(cli, name)):
             result = cli(*shlex.split(example)[1:])

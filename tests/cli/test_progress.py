@@ -26,22 +26,24 @@ def step(stage: str, done: int, total: int | None, unit: str = "documents") -> P
 
 
 def test_a_stage_shows_how_far_how_fast_and_how_long_still() -> None:
-    shown = drawn(step("encoding", 50, 200))
-    for piece in ("encoding", "50/200", "docs", "25/s", "left"):
-        assert piece in shown
+    assert "50/200 docs  25/s  0:00:06 left" in drawn(step("encode", 50, 200))
 
 
 def test_stages_follow_each_other_and_totals_may_be_unknown() -> None:
-    last_frame = drawn(step("reading", 7, None), step("encoding", 1, 2), step("encoding", 2, 2)).split("\r")[
-        -1
-    ]
-    assert "reading" in last_frame
+    shown = drawn(step("encode", 7, None), step("compress", 1, 2, "tokens"), step("compress", 2, 2, "tokens"))
+    last_frame = shown.split("\x1b[2K")[-1]
     assert "7/7" in last_frame
     assert "2/2" in last_frame
+    assert "tokens  1.0/s  0:00:02" in last_frame
+    assert "starting" not in last_frame
 
 
 def test_a_stage_without_anything_done_draws_too() -> None:
-    assert "training" in drawn(step("training", 0, None, unit="tokens"), step("encoding", 0, 3))
+    assert "train" in drawn(step("train", 0, None, unit="rounds"), step("encode", 0, 3))
+
+
+def test_before_the_first_stage_something_is_seen_to_happen() -> None:
+    assert "starting" in drawn()
 
 
 def test_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,8 +52,11 @@ def test_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_on_a_terminal_there_is_something_to_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_there_is_something_to_call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with shown_progress() as progress:
         assert progress is not None
-        progress(step("encoding", 1, 2))
+        progress(step("encode", 2, 2))
+    assert "2/2" in capsys.readouterr().err

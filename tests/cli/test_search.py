@@ -61,8 +61,15 @@ def test_a_filter_that_is_none(cli: Cli, index: Path, given: str) -> None:
     assert "key=value" in result.stderr
 
 
-def test_a_filter_given_twice(cli: Cli, index: Path) -> None:
-    assert cli("search", index, "gas", "--where", "year=1", "--where", "year=2").exit_code == 2
+def test_a_key_given_twice_may_have_either_value(cli: Cli, index: Path) -> None:
+    result = cli("search", index, "gas", "--where", "lang=de", "--where", "lang=en", "--where", "year=2020")
+    assert set(ids(result.stdout)) == {"bees", "tides"}
+
+
+def test_a_field_that_no_document_has_is_named(cli: Cli, index: Path) -> None:
+    result = cli("search", index, "gas", "--where", "yaer=2020")
+    assert result.exit_code == 1
+    assert "yaer" in result.stderr
 
 
 def test_an_unknown_id_is_named(cli: Cli, index: Path, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ class TestSettings:
         assert settings.pop("skiplist") == list("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
         assert settings == {
             "kind": "sentence-transformers",
+            "backend": "torch",
             "model": str(folder),
             "layout": "stanford",
             "body": "bert",

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from colstore.store import (
     FORMAT_VERSION,
+    AddedRecord,
     FileRecord,
     Manifest,
     Part,
@@ -27,6 +29,7 @@ from colstore.store import (
     encoder_name,
     segments_folder,
     write_arrays_file,
+    write_tombstones,
     write_whole,
 )
 from colstore.types import Document
@@ -55,8 +58,11 @@ def main() -> None:
     segments = [
         _segment(directory, n, documents, random, expected) for n, documents in enumerate(DOCUMENTS, 1)
     ]
-    for generation in (1, 2):  # an index that has grown once
-        _commit(directory, generation, segments[:generation])
+    _commit(directory, 1, segments[:1])
+    # An index that has grown once, and has lost its second document ("β-carotene": 2 tokens).
+    first = write_tombstones(directory, segments[0], 2, np.array([1]), 2)
+    second = replace(segments[1], added=AddedRecord(segments[1].tokens, 0.25))
+    _commit(directory, 2, [first, second])
     text = json.dumps(expected, ensure_ascii=False, indent=1)
     (HERE / f"store-{FORMAT_VERSION}.json").write_text(text + "\n", encoding="utf-8")
 

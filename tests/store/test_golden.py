@@ -18,6 +18,7 @@ from colstore.store import (
     latest,
     load,
     read_arrays_file,
+    read_tombstones,
     read_whole,
     segments_folder,
     verify,
@@ -27,7 +28,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 # sha256 over the sorted names and contents of the files of each golden index, so that none changes unnoticed.
 FINGERPRINTS = {
-    1: "d4ce8b7c6c60ecbd6cc428c23daaa02a4aed58e0df32cdc4474aea13024239ad",
+    1: "dfae14556ec71e5d50cf47780b8e2bee6105155957e4304d8d66e934f3b12130",
 }
 
 
@@ -73,6 +74,22 @@ def test_a_golden_index_reads_as_it_was_written(version: int) -> None:
     assert read_segments(directory, manifest) == expected
     assert read_segments(directory, load(directory, 1)) == expected[:3]
     assert verify(directory, "deep") == []
+
+
+@pytest.mark.parametrize("version", FINGERPRINTS)
+def test_the_deleted_and_added_documents_of_a_golden_index_are_known(version: int) -> None:
+    directory = directory_of(version)
+    manifest = latest(directory)
+    deleted = [read_tombstones(directory, record) for record in manifest.segments]
+    assert deleted[0] is not None
+    assert (deleted[0].tolist(), deleted[1]) == ([1], None)
+    assert (manifest.documents, manifest.live_documents) == (43, 42)
+    assert manifest.tokens - manifest.live_tokens == 2
+    added = [record.added for record in manifest.segments]
+    assert added[0] is None
+    assert added[1] is not None
+    assert (added[1].tokens, added[1].error) == (manifest.segments[1].tokens, 0.25)
+    assert load(directory, 1).live_documents == 3
 
 
 @pytest.mark.parametrize("version", FINGERPRINTS)

@@ -1,7 +1,8 @@
 """Kernel ``assign``: the nearest centroid of each token, by brute force in integers.
 
-The byte product turned round: 32 tokens, rounded to bytes, lie in the lanes, and the centroids stream past as codes.
-The offset of the codes adds the same to all products of a token, so the largest integer is the nearest centroid.
+The byte product turned round: 32 tokens, rounded to bytes, lie in the lanes, and the centroids stream past as
+codes. The offset of the codes adds the same to all products of a token, so the largest integer is the nearest
+centroid; among equals, the first.
 """
 
 from __future__ import annotations
@@ -11,76 +12,74 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from colstore.kernels.layout import WIDTHS
 from colstore.kernels.sources.build import compiled, shifted
-from colstore.kernels.sources.simd import I8, I32, VECTOR_WIDTH, ByteProducts, Emitter, size
+from colstore.kernels.sources.emit import I32, Emitter, LaneBest, emitted, size
+from colstore.kernels.sources.products import ByteProducts
 
 LANES = 32
 ROWS = 2
 
 
-def build(*, dim: int, flavour: str) -> Any:  # noqa: ANN401
+def build(*, dim: int, flavour: str) -> Any:
     """Compile for one dimension."""
-    width = VECTOR_WIDTH[flavour]
-    vectors = LANES // width
-    nearest = _nearest(dim, vectors, flavour)
+    nearest = _nearest(dim, flavour)
+    spread = _spread(dim)
 
-    @compiled("f32 u8 int int i8 i32 i32")
+    @compiled("f32 u8 int int i8 i8 i32 i32", fastmath={"nnan", "nsz"})
     def assign(
-        tokens: Any, centroids: Any, count: Any, number: Any, layout: Any, codes: Any, products: Any
+        tokens: Any,
+        centroids: Any,
+        count: Any,
+        number: Any,
+        rounded: Any,
+        layout: Any,
+        codes: Any,
+        products: Any,
     ) -> None:
-        # layout: LANES * dim bytes; codes and products: room for LANES more than count
+        # rounded: dim bytes; layout: LANES * dim bytes; codes and products: room for LANES more than count
         for first in range(0, count, LANES):
             for lane in range(LANES):
-                row = min(first + lane, count - 1) * dim
+                token = shifted(tokens, min(first + lane, count - 1) * dim)
                 largest = types.float32(1e-30)
                 for j in range(dim):
-                    largest = max(largest, abs(tokens[row + j]))
+                    largest = max(largest, abs(token[j]))
                 scale = types.float32(127) / largest
                 for j in range(dim):
-                    place = (((j // 4) * vectors + lane // width) * width + lane % width) * 4 + j % 4
-                    layout[place] = types.int8(np.rint(tokens[row + j] * scale))
+                    rounded[j] = types.int8(types.int32(np.rint(token[j] * scale)))
+                spread(rounded, layout, lane)
             nearest(centroids, number, layout, shifted(codes, first), shifted(products, first))
 
     return assign
 
 
-def _nearest(dim: int, vectors: int, flavour: str) -> Any:  # noqa: ANN401
-    width = VECTOR_WIDTH[flavour]
-    whole = ir.VectorType(I32, width)
+def _spread(dim: int) -> Any:
+    @emitted
+    def spread(e: Emitter, rounded: Any, layout: Any, lane: Any) -> None:
+        """Put the bytes of one token into its lane, four dimensions at a time."""
+        b = e.builder
+        place = b.mul(lane, size(4))
+        with e.counted(size(dim // 4)) as group:
+            four = e.load(rounded, b.mul(group, size(4)), I32)
+            e.store(four, layout, b.add(b.mul(group, size(4 * LANES)), place))
 
-    @intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-    def nearest(_context: Any, centroids: Any, number: Any, layout: Any, codes: Any, products: Any) -> Any:  # noqa: ANN401
-        signature = types.void(centroids, types.intp, layout, codes, products)
+    return spread
 
-        def codegen(context: Any, b: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-            e = Emitter(b)
-            raw = [b.bitcast(a, I8.as_pointer()) if isinstance(a.type, ir.PointerType) else a for a in arguments]
-            centroids, number, layout, codes, products = raw
-            tile = ByteProducts(e, flavour, ROWS, vectors, wide=True)
-            top = [e.slot(whole) for _ in range(vectors)]
-            where = [e.slot(whole) for _ in range(vectors)]
-            for v in range(vectors):
-                b.store(ir.Constant(whole, [-(2**31)] * width), top[v])
-                b.store(ir.Constant(whole, [0] * width), where[v])
-            last = b.sub(number, size(1))
-            with cgutils.for_range(b, b.sdiv(b.add(number, size(ROWS - 1)), size(ROWS))) as loop:
-                at = [e.smaller(b.add(b.mul(loop.index, size(ROWS)), size(r)), last) for r in range(ROWS)]
-                sums = tile.run([b.gep(centroids, [b.mul(i, size(dim))]) for i in at], layout, dim // 4, size(1))
-                for r in range(ROWS):
-                    index = e.splat(b.trunc(at[r], I32), width)
-                    for v in range(vectors):
-                        value = b.load(sums[r * vectors + v])
-                        better = b.icmp_signed(">", value, b.load(top[v]))
-                        b.store(b.select(better, value, b.load(top[v])), top[v])
-                        b.store(b.select(better, index, b.load(where[v])), where[v])
-            for v in range(vectors):
-                e.store(b.load(where[v]), codes, size(4 * width * v))
-                e.store(b.load(top[v]), products, size(4 * width * v))
-            return context.get_dummy_value()
 
-        return signature, codegen
+def _nearest(dim: int, flavour: str) -> Any:
+    vectors = LANES // WIDTHS[flavour]
+    whole = ir.VectorType(I32, WIDTHS[flavour])
+
+    @emitted
+    def nearest(e: Emitter, centroids: Any, number: Any, layout: Any, codes: Any, products: Any) -> None:
+        b = e.builder
+        tile = ByteProducts(e, flavour, ROWS, vectors, wide=True)
+        best = LaneBest(e, whole, vectors)
+        with e.tiles(number, ROWS) as rows:
+            starts = [b.gep(centroids, [b.mul(row, size(dim))]) for row in rows]
+            for row, sums in zip(rows, tile.run(starts, layout, dim // 4, size(1)), strict=True):
+                best.offer(sums, row)
+        best.write(products, codes)
 
     return nearest

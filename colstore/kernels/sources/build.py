@@ -1,4 +1,4 @@
-"""What kernel sources share: typed pointers that index like arrays, and the way from Python to machine code."""
+"""What kernel sources share: typed pointers that index like arrays, and the way to machine code."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import cfunc, types
+from numba import njit, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, overload
+
+from colstore.kernels.sources.emit import Emitter
 
 POINTERS: dict[str, Any] = {
     "u8": types.CPointer(types.uint8),
@@ -22,40 +25,65 @@ POINTERS: dict[str, Any] = {
     "int": types.intp,
     "float": types.float32,
 }
+UNSIGNED = {1: "u8", 2: "u16", 4: "u32"}
+"""Names of the unsigned types by their bytes: codes and postings come in the narrowest that fits."""
+
+REASSOCIATE = {"reassoc", "contract", "nsz"}
+"""Lets LLVM sum in vectors. The order of a sum is then LLVM's choice, but still the same for every row."""
 
 
-def compiled(signature: str) -> Callable[[Callable[..., None]], Any]:
-    """Compile a function of pointers and sizes; ``signature`` names their types, as in ``"u8 i64 f32 int"``."""
+def compiled(signature: str, fastmath: set[str] | bool = False) -> Callable[[Callable[..., None]], Any]:
+    """Compile a function of pointers and sizes; ``signature`` names their types: ``"u8 i64 f32 int"``."""
     arguments = [POINTERS[word] for word in signature.split()]
-    decorate: Callable[[Callable[..., None]], Any] = cfunc(types.void(*arguments), nopython=True, error_model="numpy")
-    return decorate
+    options = {"error_model": "numpy", "fastmath": fastmath, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+    def compile_now(function: Callable[..., None]) -> Any:
+        (overload,) = njit(types.void(*arguments), **options)(function).overloads.values()
+        return overload
+
+    return compile_now
 
 
-def portable_object(function: Any) -> bytes | None:  # noqa: ANN401 - a numba object, which has no types
-    """Return the machine code of a compiled function, or ``None`` if it calls anything but itself and libc."""
-    library = function._library
-    module = llvm.parse_assembly(library.get_llvm_str())
+def target_features() -> frozenset[str]:
+    """Return the features that numba compiles for: the processor's, unless numba was told otherwise."""
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return frozenset(word[1:] for word in features.split(",") if word.startswith("+"))
+
+
+def symbol(function: Any) -> str:
+    """Return the name of a compiled function in its machine code."""
+    name: str = function.fndesc.llvm_func_name
+    return name
+
+
+def address(function: Any) -> int:
+    """Return where a compiled function lies."""
+    return int(function.library.get_pointer_to_function(symbol(function)))
+
+
+def portable_object(function: Any) -> bytes | None:
+    """Return the machine code of a compiled function; ``None`` if it calls anything but itself and libc."""
+    module = llvm.parse_assembly(function.library.get_llvm_str())
     outside = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
     if outside - {"memset", "memcpy", "memmove"}:
         return None
-    _, kind, (code, _) = library.serialize_using_object_code()
-    return code if kind == "object" or code else None
+    _, kind, (code, _) = function.library.serialize_using_object_code()
+    return code if kind == "object" else None
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def _load(_context: Any, pointer: Any, index: Any) -> Any:  # noqa: ANN401
-    def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        where = builder.gep(arguments[0], [arguments[1]])
-        loaded = builder.load(where)
+@intrinsic
+def _load(_context: Any, pointer: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        loaded = builder.load(builder.gep(arguments[0], [arguments[1]]))
         loaded.align = 1
         return context.data_model_manager[pointer.dtype].from_data(builder, loaded)
 
     return pointer.dtype(pointer, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def _store(_context: Any, pointer: Any, index: Any, value: Any) -> Any:  # noqa: ANN401
-    def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+@intrinsic
+def _store(_context: Any, pointer: Any, index: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         where = builder.gep(arguments[0], [arguments[1]])
         stored = builder.store(context.data_model_manager[pointer.dtype].as_data(builder, arguments[2]), where)
         stored.align = 1
@@ -64,40 +92,45 @@ def _store(_context: Any, pointer: Any, index: Any, value: Any) -> Any:  # noqa:
     return types.void(pointer, types.intp, pointer.dtype), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def shifted(_context: Any, pointer: Any, count: Any) -> Any:  # noqa: ANN401
+@intrinsic
+def shifted(_context: Any, pointer: Any, count: Any) -> Any:
     """Return the pointer ``count`` elements further on."""
 
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def half_to_float(_context: Any, half: Any) -> Any:  # noqa: ANN401
+@intrinsic
+def half_to_float(_context: Any, half: Any) -> Any:
     """Return the float32 of a float16's bits (finite values only)."""
 
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        i32, f32 = ir.IntType(32), ir.FloatType()
-        bits = builder.zext(arguments[0], i32)
-        magnitude = builder.shl(builder.and_(bits, ir.Constant(i32, 0x7FFF)), ir.Constant(i32, 13))
-        value = builder.fmul(builder.bitcast(magnitude, f32), ir.Constant(f32, 2.0**112))
-        sign = builder.shl(builder.and_(bits, ir.Constant(i32, 0x8000)), ir.Constant(i32, 16))
-        return builder.bitcast(builder.or_(builder.bitcast(value, i32), sign), f32)
+    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return Emitter(builder).half_to_float(arguments[0])
 
     return types.float32(types.uint16), codegen
 
 
-@overload(operator.getitem)  # type: ignore[untyped-decorator]  # numba ships no types
-def _pointer_getitem(pointer: Any, index: Any) -> Any:  # noqa: ANN401, ARG001
+@intrinsic
+def root(_context: Any, value: Any) -> Any:
+    """Return the square root of a float32, by the processor's instruction: ``numpy.sqrt`` calls a library."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return Emitter(builder).call("llvm.sqrt.f32", ir.FloatType(), arguments)
+
+    return types.float32(types.float32), codegen
+
+
+@overload(operator.getitem)
+def _pointer_getitem(pointer: Any, index: Any) -> Any:
     if isinstance(pointer, types.CPointer):
         return lambda pointer, index: _load(pointer, index)
     return None
 
 
-@overload(operator.setitem)  # type: ignore[untyped-decorator]  # numba ships no types
-def _pointer_setitem(pointer: Any, index: Any, value: Any) -> Any:  # noqa: ANN401, ARG001
+@overload(operator.setitem)
+def _pointer_setitem(pointer: Any, index: Any, value: Any) -> Any:
     if isinstance(pointer, types.CPointer):
         return lambda pointer, index, value: _store(pointer, index, value)
     return None

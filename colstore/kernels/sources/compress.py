@@ -1,10 +1,11 @@
-"""Kernel ``compress``: the residual of each token on a uniform grid whose step is the best of several for that token.
+"""Kernel ``compress``: the residual of each token on a uniform grid, of the step that suits that token best.
 
-For a token ``x`` with centroid ``c`` the residual is ``r = x / |x| - c``; its codes are ``k = round(r / step +
-middle)``, clipped, and the grid value of a code is ``u = k - middle``. Of :data:`STEPS` (in root mean squares of the
-residual) the step is kept whose ``u`` points most nearly along ``r``, as extended RaBitQ does (arXiv 2409.09913).
-Then ``x`` is fitted by ``outer * c + inner * u``, with ``inner / outer`` the least-squares length of ``r`` on ``u``,
-and ``outer`` such that the whole has the length of ``x``: what is stored scores like the vector it stands for.
+For a token ``x`` with centroid ``c`` the residual is ``r = x / |x| - c``; its codes are ``k = round(r / step
++ middle)``, clipped, and the grid value of a code is ``u = k - middle``. Of :data:`STEPS` (in root mean
+squares of the residual) the step is kept whose ``u`` points most nearly along ``r``, as extended RaBitQ does
+(arXiv 2409.09913). Then ``x`` is fitted by ``outer * c + inner * u``, with ``inner / outer`` the
+least-squares length of ``r`` on ``u``, and ``outer`` such that the whole has the length of ``x``: what is
+stored scores like the vector it stands for.
 """
 
 from __future__ import annotations
@@ -12,84 +13,118 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
+from numba.extending import register_jitable
 
-from colstore.kernels.sources.build import compiled
-
-STEPS: dict[int, tuple[float, ...]] = {
-    1: (1.0,),
-    2: (0.80, 0.90, 1.00, 1.10, 1.20),
-    4: (0.24, 0.27, 0.30, 0.33, 0.36, 0.39),
-    8: (0.018, 0.022, 0.026, 0.030),
-}
+from colstore.kernels.layout import CENTROID_MIDDLE, SMALLEST, STEPS
+from colstore.kernels.sources.build import REASSOCIATE, compiled, root, shifted
 
 
-def build(*, bits: int, dim: int) -> Any:  # noqa: ANN401
+def build(*, bits: int, dim: int) -> Any:
     """Compile for one number of bits and dimension."""
-    top = 2**bits - 1
-    middle = np.float32(top / 2)
     stored = dim * bits // 8
-    planes = 8 // bits
-    steps = tuple(np.float32(s) for s in STEPS[bits])
+    subtract = _subtract(dim)
+    fit = _fit(bits, dim)
+    pack = _pack(bits, stored)
+    measure = _measure(bits, dim)
 
-    @njit(inline="always", fastmath=True)  # type: ignore[untyped-decorator]  # numba ships no types
-    def agreement(residual: Any, inverse: Any) -> Any:  # noqa: ANN401
-        """Return <r, u>, <u, u> of the residual's codes at this step."""
-        along = types.float32(0)
-        square = types.float32(0)
-        for j in range(dim):
-            k = np.rint(residual[j] * inverse + middle)
-            k = min(max(k, types.float32(0)), types.float32(top))
-            u = k - middle
-            along += residual[j] * u
-            square += u * u
-        return along, square
-
-    @compiled("f32 u8 i32 float int f32 u8 f32")
+    @compiled("f32 u8 i32 float int f32 f32 u8 f32", fastmath=REASSOCIATE)
     def compress(
         tokens: Any, centroids: Any, codes: Any, centroid_scale: Any, count: Any,
-        residual: Any, payload: Any, scales: Any,
+        nearest: Any, residual: Any, payload: Any, scales: Any,
     ) -> None:  # fmt: skip
-        # residual: room for one token
+        # nearest, residual: room for one token
         for i in range(count):
-            row = i * dim
-            base = int(codes[i]) * dim
-            length = types.float32(0)
-            for j in range(dim):
-                length += tokens[row + j] * tokens[row + j]
-            length = np.sqrt(length)
-            power = types.float32(0)
-            for j in range(dim):
-                c = centroid_scale * (types.float32(centroids[base + j]) - types.float32(63))
-                r = tokens[row + j] / length - c
-                residual[j] = r
-                power += r * r
-            deviation = max(np.sqrt(power / types.float32(dim)), types.float32(1e-20))
-            best = types.float32(-1)
-            inverse = types.float32(0)
-            inner = types.float32(0)
-            for s in steps:
-                trial = types.float32(1) / (s * deviation)
-                along, square = agreement(residual, trial)
-                if along * along > best * square:
-                    best = along * along / square
-                    inverse = trial
-                    inner = along / square
-            size = types.float32(0)
-            for j in range(dim):
-                k = np.rint(residual[j] * inverse + middle)
-                k = min(max(k, types.float32(0)), types.float32(top))
-                c = centroid_scale * (types.float32(centroids[base + j]) - types.float32(63))
-                value = c + inner * (k - middle)
-                size += value * value
-                residual[j] = k
-            for j in range(stored):
-                byte = 0
-                for p in range(planes):
-                    byte |= int(residual[p * stored + j]) << (p * bits)
-                payload[i * stored + j] = types.uint8(byte)
-            outer = length / max(np.sqrt(size), types.float32(1e-20))
+            centroid = shifted(centroids, int(codes[i]) * dim)
+            length, deviation = subtract(shifted(tokens, i * dim), centroid, centroid_scale, nearest, residual)
+            inverse, inner = fit(residual, deviation)
+            size = measure(nearest, residual, inverse, inner)
+            pack(residual, shifted(payload, i * stored))
+            outer = length / max(size, types.float32(SMALLEST))
             scales[2 * i] = outer
             scales[2 * i + 1] = outer * inner
 
     return compress
+
+
+def _subtract(dim: int) -> Any:
+    @register_jitable
+    def subtract(token: Any, centroid: Any, centroid_scale: Any, nearest: Any, residual: Any) -> Any:
+        """Write the centroid, and what it leaves of the token at length 1; return length and deviation."""
+        square = types.float32(0)
+        for j in range(dim):
+            square += token[j] * token[j]
+        length = root(square)
+        shrink = types.float32(1) / max(length, types.float32(SMALLEST))
+        power = types.float32(0)
+        for j in range(dim):
+            c = centroid_scale * types.float32(types.int32(centroid[j]) - types.int32(CENTROID_MIDDLE))
+            r = token[j] * shrink - c
+            nearest[j] = c
+            residual[j] = r
+            power += r * r
+        return length, max(root(power / types.float32(dim)), types.float32(1e-20))
+
+    return subtract
+
+
+def _fit(bits: int, dim: int) -> Any:
+    top = np.float32(2**bits - 1)
+    middle = np.float32(top / 2)
+    steps = tuple(np.float32(s) for s in STEPS[bits])
+
+    @register_jitable
+    def fit(residual: Any, deviation: Any) -> Any:
+        """Return the inverse of the best step, and the least-squares length of the residual on its grid."""
+        best = types.float32(-1)
+        inverse = types.float32(0)
+        inner = types.float32(0)
+        for s in steps:
+            trial = types.float32(1) / (s * deviation)
+            along = types.float32(0)
+            square = types.float32(0)
+            for j in range(dim):
+                k = np.rint(residual[j] * trial + middle)
+                u = min(max(k, types.float32(0)), top) - middle
+                along += residual[j] * u
+                square += u * u
+            if along * along > best * square:
+                best = along * along / square
+                inverse = trial
+                inner = along / square
+        return inverse, inner
+
+    return fit
+
+
+def _measure(bits: int, dim: int) -> Any:
+    top = np.float32(2**bits - 1)
+    middle = np.float32(top / 2)
+
+    @register_jitable
+    def measure(nearest: Any, residual: Any, inverse: Any, inner: Any) -> Any:
+        """Replace the residual by its codes, and return the length of what they stand for."""
+        square = types.float32(0)
+        for j in range(dim):
+            k = np.rint(residual[j] * inverse + middle)
+            k = min(max(k, types.float32(0)), top)
+            value = nearest[j] + inner * (k - middle)
+            square += value * value
+            residual[j] = k
+        return root(square)
+
+    return measure
+
+
+def _pack(bits: int, stored: int) -> Any:
+    planes = 8 // bits
+
+    @register_jitable
+    def pack(codes: Any, payload: Any) -> None:
+        for j in range(stored):
+            byte = types.int32(0)
+            for p in range(planes):
+                byte |= types.int32(codes[p * stored + j]) << types.int32(p * bits)
+            payload[j] = types.uint8(byte)
+
+    return pack

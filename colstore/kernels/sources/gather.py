@@ -1,29 +1,27 @@
-"""Kernel ``gather``: walk the postings of the probed centroids and add up, per document, what each lane found best.
+"""Kernel ``gather``: walk the postings of the probed centroids, adding up for each document each lane's best.
 
-A lane's centroids come best first, so the first time a document turns up is its best: a stamp per document tells
-whether this lane has seen it. What a lane did not find counts as its threshold, the similarity of the last centroid
-probed, for every document alike; totals are therefore kept above the sum of the thresholds.
+A lane's centroids come best first, so the first time a document turns up is its best: a stamp per document
+tells whether this lane has seen it. What a lane did not find counts as its threshold, the similarity of the
+last centroid probed, for every document alike; totals are therefore kept above the sum of the thresholds.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from colstore.kernels.sources.build import compiled
+from colstore.kernels.sources.build import UNSIGNED, compiled
 
 
-def build(*, posting_bytes: int) -> Any:  # noqa: ANN401
+def build(*, posting_bytes: int) -> Any:
     """Compile for postings of 2 or 4 bytes."""
-    posting_type = "u16" if posting_bytes == 2 else "u32"
 
-    @compiled(f"i32 f32 i32 u32 {posting_type} u32 int int int int f32 i64 u32 i64")
+    @compiled(f"i32 f32 i32 u32 {UNSIGNED[posting_bytes]} u32 int int int f32 i64 u32")
     def gather(
         chosen: Any, values: Any, counts: Any, offsets: Any, postings: Any, stamps: Any,
-        used: Any, wanted: Any, base: Any, first_document: Any,
-        totals: Any, found: Any, documents: Any, _unused: Any,
+        used: Any, wanted: Any, base: Any, totals: Any, found: Any, documents: Any,
     ) -> None:  # fmt: skip
         # stamps: one number a document, at most ``base`` where this query has not seen it
-        seen = found[0]
+        seen = 0
         for lane in range(used):
             stamp = base + 1 + lane
             threshold = values[lane * wanted + counts[lane] - 1]

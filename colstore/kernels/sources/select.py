@@ -1,7 +1,7 @@
 """Kernel ``select``: the positions of (about) the ``wanted`` largest of many values, by a histogram.
 
-Keeps every value in the bins above the cut and, in order of position, as many of the bin at the cut as fit in
-``room``. The order of the result is that of the positions.
+Keeps every value in the bins above the cut and, in order of position, as many of the bin at the cut as there
+is room for. The order of the result is that of the positions.
 """
 
 from __future__ import annotations
@@ -10,13 +10,22 @@ from typing import Any
 
 import numpy as np
 from numba import types
+from numba.extending import register_jitable
 
+from colstore.kernels.layout import BINS
 from colstore.kernels.sources.build import compiled
 
-BINS = 1024
+
+@register_jitable
+def _bin(value: Any, low: Any, scale: Any) -> Any:
+    """Return the bin of a value: never one outside, whatever rounding or an infinite scale does."""
+    place = (value - low) * scale
+    if not place > 0:
+        return 0
+    return int(min(place, types.float32(BINS - 1)))
 
 
-def build() -> Any:  # noqa: ANN401
+def build() -> Any:
     """Compile once."""
 
     @compiled("f32 i64 int int i32 i64")
@@ -26,13 +35,11 @@ def build() -> Any:  # noqa: ANN401
         for i in range(count):
             low = min(low, values[i])
             high = max(high, values[i])
-        scale = types.float32(0)
-        if high > low:
-            scale = types.float32(BINS - 1) / (high - low)
+        scale = types.float32(BINS - 1) / (high - low)
         for b in range(BINS):
             histogram[b] = 0
         for i in range(count):
-            histogram[int((values[i] - low) * scale)] += 1
+            histogram[_bin(values[i], low, scale)] += 1
         cut = BINS - 1
         above = 0
         while cut > 0 and above + histogram[cut] < wanted:
@@ -41,7 +48,7 @@ def build() -> Any:  # noqa: ANN401
         spare = wanted - above
         n = 0
         for i in range(count):
-            b = int((values[i] - low) * scale)
+            b = _bin(values[i], low, scale)
             if b > cut:
                 positions[n] = i
                 n += 1

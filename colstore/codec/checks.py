@@ -1,0 +1,47 @@
+"""The check that every vector passes on its way into an index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.errors import VectorError
+
+
+def checked_vectors(document_id: str, vectors: NDArray[Any], dim: int | None) -> NDArray[np.float16]:
+    """Return token vectors as float16, the precision that an index is made from.
+
+    Parameters
+    ----------
+    document_id
+        For messages.
+    vectors
+        Should have shape ``(tokens, dim)``, at least one row, and be numbers.
+    dim
+        Components that they must have; ``None`` takes any number.
+
+    Raises
+    ------
+    VectorError
+        Another shape, values that are not finite or beyond float16, or rows of zeros.
+
+    Examples
+    --------
+    >>> checked_vectors("d1", np.eye(2), 2).dtype
+    dtype('float16')
+    """
+    array = np.asarray(vectors)
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
+        given = f"got {array.dtype} {array.shape}"
+        raise VectorError(f"document {document_id!r}: vectors must be numbers of shape (tokens, dim), {given}")
+    if dim is not None and array.shape[1] != dim:
+        raise VectorError(f"document {document_id!r}: {array.shape[1]} dimensions, but {dim} before")
+    with np.errstate(over="ignore"):
+        stored = array.astype("<f2")
+    if not np.isfinite(stored).all():
+        raise VectorError(f"document {document_id!r}: a component is NaN, infinite or beyond 65,504 (float16)")
+    if not stored.any(axis=1).all():
+        raise VectorError(f"document {document_id!r}: a token vector is all zeros; leave out padding")
+    return stored

@@ -1,0 +1,191 @@
+"""Finding the cheapest search settings that reach a wanted recall of the exact top k, on this very index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from colstore.config import SearchParams
+from colstore.engine.search import Searcher
+from colstore.errors import ConfigError, QueryError
+from colstore.types import FloatMatrix, Json
+
+PSEUDO_QUERIES = 100
+PSEUDO_TOKENS = 24
+PROBES = (4, 8, 16, 32, 64)
+SCORED = (1, 2, 4, 6, 10, 16, 25, 40)
+"""Documents scored, in multiples of k."""
+SPREAD = (3, 8, 20)
+"""Candidates for each document scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One point of the curve.
+
+    Parameters
+    ----------
+    probes, candidates, scored
+        See :class:`SearchParams`.
+    recall
+        Mean part of the exact top k found.
+    milliseconds
+        Median of a search on one thread.
+    """
+
+    probes: int
+    candidates: int
+    scored: int
+    recall: float
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TuneReport:
+    """What tuning tried, and what it chose.
+
+    Parameters
+    ----------
+    params
+        The cheapest settings that reached ``recall``, or the best there were.
+    k, wanted
+        What was asked for.
+    recall, milliseconds
+        Of the chosen settings, on the queries they were chosen by.
+    exact_milliseconds
+        Median of scoring everything.
+    queries, pseudo
+        How many, and whether they were made from documents.
+    curve
+        The trials that no other beats in both recall and time, cheapest first.
+    """
+
+    params: SearchParams
+    k: int
+    wanted: float
+    recall: float
+    milliseconds: float
+    exact_milliseconds: float
+    queries: int
+    pseudo: bool
+    curve: tuple[Trial, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether the wanted recall was reached."""
+        return self.recall >= self.wanted
+
+    def to_json(self) -> dict[str, Json]:
+        """Return plain data, as the manifest keeps it."""
+        whole = asdict(self)
+        whole["curve"] = [asdict(trial) for trial in self.curve]
+        return whole
+
+
+def tune(
+    searcher: Searcher, queries: Sequence[FloatMatrix] | None, *, recall: float, k: int, seed: int = 0,
+    tick: Callable[[int, int], None] | None = None,
+) -> TuneReport:  # fmt: skip
+    """Measure settings against exhaustive scoring on the same codes, and choose.
+
+    Parameters
+    ----------
+    searcher
+        Over the index.
+    queries
+        Token vectors ``(tokens, dim)`` of questions like those to come; ``None`` makes pseudo-queries: runs of 24
+        tokens out of the middle of documents. Those are easier than real questions; bring real ones where you can.
+    recall
+        Wanted part of the exact top ``k``, 0 to 1.
+    k
+        Hits.
+    tick
+        Called with (settings tried, settings in all).
+    """
+    if not 0 < recall <= 1:
+        raise ConfigError(f"recall must lie in (0, 1], got {recall}")
+    if queries is not None and not len(queries):
+        raise QueryError("there are no queries to tune on")
+    asked = list(queries) if queries is not None else pseudo_queries(searcher, seed)
+    exact = SearchParams(exact=True)
+    wanted, exact_time = _run(searcher, asked, k, exact)
+    trials: list[Trial] = []
+    ladder = [(p, s) for s in SCORED for p in PROBES]
+    for done, (probes, scored) in enumerate(ladder):
+        if tick is not None:
+            tick(done, len(ladder))
+        trials += [
+            trial
+            for spread in SPREAD
+            if (trial := _try(searcher, asked, wanted, k, probes, scored * k, spread))
+        ]
+    if not trials:  # so few documents that every search scores them all
+        params = SearchParams(k=k)
+        return TuneReport(params, k, recall, 1.0, exact_time, exact_time, len(asked), queries is None, ())
+    good = [trial for trial in trials if trial.recall >= recall]
+    best = (
+        min(good, key=lambda t: t.milliseconds)
+        if good
+        else max(trials, key=lambda t: (t.recall, -t.milliseconds))
+    )
+    params = SearchParams(probes=best.probes, candidates=best.candidates, scored=best.scored, k=k)
+    return TuneReport(
+        params,
+        k,
+        recall,
+        best.recall,
+        best.milliseconds,
+        exact_time,
+        len(asked),
+        queries is None,
+        _frontier(trials),
+    )
+
+
+def pseudo_queries(searcher: Searcher, seed: int) -> list[FloatMatrix]:
+    """Return runs of token vectors out of the middle of documents drawn at random."""
+    generator = np.random.default_rng(seed)
+    alive = np.arange(searcher.documents) if searcher.alive is None else searcher.alive
+    made = []
+    for document in generator.choice(alive, min(PSEUDO_QUERIES, len(alive)), replace=False):
+        shard, local = searcher.locate(int(document))
+        vectors = shard.vectors(local)
+        start = max(0, (len(vectors) - PSEUDO_TOKENS) // 2)
+        made.append(vectors[start : start + PSEUDO_TOKENS])
+    return made
+
+
+def _try(
+    searcher: Searcher, queries: Sequence[FloatMatrix], wanted: list[set[int]], k: int, probes: int, scored: int, spread: int
+) -> Trial | None:  # fmt: skip
+    candidates = scored * spread
+    if candidates > max(4 * searcher.documents, k):
+        return None
+    params = SearchParams(probes=probes, candidates=candidates, scored=scored, exact_tokens=0)
+    found, milliseconds = _run(searcher, queries, k, params)
+    recall = float(np.mean([len(f & w) / len(w) for f, w in zip(found, wanted, strict=True)]))
+    return Trial(probes, candidates, scored, recall, milliseconds)
+
+
+def _run(
+    searcher: Searcher, queries: Sequence[FloatMatrix], k: int, params: SearchParams
+) -> tuple[list[set[int]], float]:
+    found, seconds = [], []
+    for query in queries:
+        start = perf_counter()
+        ranked = searcher.search(query, k, params=params)
+        seconds.append(perf_counter() - start)
+        found.append({int(document) for document in ranked.documents[:k]})
+    return found, 1000 * median(seconds)
+
+
+def _frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    kept: list[Trial] = []
+    for trial in sorted(trials, key=lambda t: (t.milliseconds, -t.recall)):
+        if not kept or trial.recall > kept[-1].recall:
+            kept.append(trial)
+    return tuple(kept)

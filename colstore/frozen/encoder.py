@@ -1,0 +1,128 @@
+"""The frozen query encoder: questions to token vectors with tokenizers and onnxruntime alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from colstore.errors import ConfigError, CorruptIndexError, EncoderError, MissingFileError
+from colstore.frozen.recipe import FILES, GRAPH, RECIPE, TOKENIZER, Recipe
+from colstore.frozen.runtime import open_graph
+from colstore.frozen.tokens import open_tokenizer, prepare
+from colstore.types import EncodedText, FloatMatrix, Json
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+
+class FrozenEncoder:
+    """The query side of an encoder, from the files that an index carries. Make it with :meth:`load`.
+
+    Each question is encoded by itself, so its vectors are the same alone and in any company. Calls from several
+    threads are safe.
+
+    Attributes
+    ----------
+    recipe
+        How questions are prepared.
+    """
+
+    def __init__(self, recipe: Recipe, tokenizer: Tokenizer, session: InferenceSession) -> None:
+        self.recipe = recipe
+        self._tokenizer, self._session = tokenizer, session
+
+    @classmethod
+    def load(cls, files: Mapping[str, bytes], *, threads: int = 1) -> FrozenEncoder:
+        """Return the encoder that some files hold.
+
+        Parameters
+        ----------
+        files
+            Content of ``encoder.json``, ``tokenizer.json`` and ``query.onnx``, by name.
+        threads
+            That share the encoding of one question. For questions of ordinary length a second thread gains little.
+
+        Raises
+        ------
+        CorruptIndexError, FormatVersionError
+            The files are not what colstore writes.
+        MissingDependencyError
+            If onnxruntime is not installed.
+        """
+        if threads < 1:
+            raise ConfigError(f"threads must be at least 1, got {threads}")
+        for name in FILES:
+            if name not in files:
+                raise MissingFileError("the frozen encoder is incomplete; restore the index from a copy", file=name)
+        recipe = Recipe.from_bytes(files[RECIPE])
+        # The tokenizer of a large vocabulary takes as long as the graph, and both leave Python's lock.
+        with ThreadPoolExecutor(1) as beside:
+            tokenizer = beside.submit(open_tokenizer, files[TOKENIZER], recipe)
+            session = open_graph(files[GRAPH], threads=threads, name=GRAPH)
+            _check_interface(session, recipe)
+            return cls(recipe, tokenizer.result(), session)
+
+    @property
+    def dim(self) -> int:
+        """Components of a token vector."""
+        return self.recipe.dim
+
+    @property
+    def settings(self) -> Mapping[str, Json]:
+        """The settings of the encoder that was frozen."""
+        return dict(self.recipe.settings)
+
+    def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
+        """Return one ``(tokens, dim)`` float32 matrix for each question.
+
+        Raises
+        ------
+        EncoderError
+            If the graph gives values that are not finite, or no vector at all.
+        """
+        if isinstance(texts, str):
+            raise TypeError("expected a sequence of texts, got one string; wrap it in a list")
+        return [self._encode(text) for text in texts]
+
+    def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Refuse: documents are encoded by the full model.
+
+        Raises
+        ------
+        EncoderError
+            Says how to get it.
+        """
+        raise EncoderError(
+            f"this is the frozen query side of model {self.settings.get('model')!r}, which encodes questions only "
+            f"({len(texts)} documents given); load the model itself: colstore.encode.load_encoder_from_settings("
+            "index.info().encoder), which needs torch and the model's files"
+        )
+
+    def _encode(self, text: str) -> FloatMatrix:
+        if not isinstance(text, str):
+            raise TypeError(f"a question must be a string, got {type(text).__name__}")
+        question = prepare(self._tokenizer, self.recipe, text)
+        try:
+            output = self._session.run(None, question.inputs)[0]
+        except Exception as error:  # onnxruntime has a class for each kind of failure, none of them public
+            raise EncoderError(f"the frozen encoder failed on this question: {str(error)[:300]}") from error
+        matrix = np.ascontiguousarray(output[0][question.scored], dtype=np.float32)
+        if matrix.shape[1:] != (self.dim,) or not len(matrix) or not np.isfinite(matrix).all():
+            raise EncoderError("the frozen encoder gave no usable vectors; build the index again")
+        return matrix
+
+
+def _check_interface(session: InferenceSession, recipe: Recipe) -> None:
+    """Refuse a graph with other inputs than the recipe names, or an output that is no matrix of vectors."""
+    inputs = {node.name: node.type for node in session.get_inputs()}
+    outputs = session.get_outputs()
+    good = set(inputs) == set(recipe.inputs) and set(inputs.values()) == {"tensor(int64)"}
+    if not good or len(outputs) != 1 or outputs[0].type != "tensor(float)":
+        raise CorruptIndexError(
+            f"its inputs are {sorted(inputs)}, and not those that {RECIPE} names; restore the index from a copy",
+            file=GRAPH,
+        )

@@ -1,0 +1,117 @@
+"""What an ONNX graph may be: complete in itself, made of standard operators.
+
+onnxruntime follows names of files outside of a graph ("external data"), relative to the working directory for a graph
+from memory. A hostile file could make it read anything. So the graph's outline (protobuf fields, without the weights)
+is walked first; the numbers below are those of ``onnx.proto``.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from colstore.errors import CorruptIndexError
+
+_TENSOR = "tensor"
+_CHILDREN: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "graph": {1: "node", 5: _TENSOR, 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: _TENSOR, 6: "graph", 10: _TENSOR, 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: _TENSOR, 2: _TENSOR},
+    "function": {7: "node", 11: "attribute"},
+    "training": {1: "graph", 2: "graph"},
+    _TENSOR: {},
+}
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_OPERATOR, _DOMAIN = 4, 7
+_DOMAINS = (b"", b"ai.onnx", b"com.microsoft")
+_WIDTHS = {1: 8, 5: 4}
+_MAX_DEPTH = 32
+
+
+def check_graph(data: bytes, name: str) -> None:
+    """Refuse a graph that is no graph, names files outside of it, or uses operators of others.
+
+    Parameters
+    ----------
+    data
+        The ONNX file.
+    name
+        Of the file, for messages.
+
+    Raises
+    ------
+    CorruptIndexError
+        It is such a graph.
+
+    Examples
+    --------
+    >>> check_graph(b"not a graph", "query.onnx")
+    Traceback (most recent call last):
+        ...
+    colstore.errors.CorruptIndexError: query.onnx: not an ONNX graph ...
+    """
+    _Walk(memoryview(data), name).message("model", 0, len(data), 0)
+
+
+class _Walk:
+    """One pass over the fields of a protobuf message, which skips what it need not see."""
+
+    def __init__(self, data: memoryview, name: str) -> None:
+        self._data, self._name = data, name
+
+    def message(self, kind: str, at: int, end: int, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            self._refuse("it is nested too deeply")
+        while at < end:
+            key, at = self._number(at, end)
+            field, wire = key >> 3, key & 7
+            if wire == 2:
+                size, at = self._number(at, end)
+                if size > end - at:
+                    self._refuse("a field ends beyond it")
+                self._inside(kind, field, at, at + size, depth)
+                at += size
+            elif wire == 0:
+                value, at = self._number(at, end)
+                if kind == _TENSOR and field == _DATA_LOCATION and value:
+                    self._refuse("weights in another file are refused")
+            elif wire in _WIDTHS:
+                at += _WIDTHS[wire]
+            else:
+                self._refuse("an unknown kind of field")
+        if at > end:
+            self._refuse("a field ends beyond it")
+
+    def _inside(self, kind: str, field: int, at: int, end: int, depth: int) -> None:
+        if kind == _TENSOR and field == _EXTERNAL_DATA:
+            self._refuse("weights in another file are refused")
+        if kind == "node":
+            self._check_operator(field, bytes(self._data[at:end]) if end - at < 256 else b"?")
+        child = _CHILDREN[kind].get(field)
+        if child is not None:
+            self.message(child, at, end, depth + 1)
+
+    def _check_operator(self, field: int, value: bytes) -> None:
+        if field == _DOMAIN and value not in _DOMAINS:
+            self._refuse(f"an operator of the domain {value[:60]!r} is refused")
+        if field == _OPERATOR and value == b"EPContext":  # names a file to load
+            self._refuse("the operator EPContext is refused")
+
+    def _number(self, at: int, end: int) -> tuple[int, int]:
+        """Return the number of variable width at ``at``, and where it ends."""
+        value = shift = 0
+        while at < end and shift < 64:
+            byte = self._data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value, at
+            shift += 7
+        return self._refuse("a number is cut off")
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise CorruptIndexError(
+            f"not an ONNX graph that colstore runs: {why}; build the index again, or restore it from a copy",
+            file=self._name,
+        )

@@ -1,0 +1,191 @@
+"""What the benchmarks share: the machine in words, real token vectors, medians, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RESULTS = REPOSITORY / "bench-results"
+SHARED = REPOSITORY.parent / "shared" / "data"
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Token vectors of a collection and its test queries.
+
+    ``documents`` is ``(tokens, dim)`` float32 with ``offsets`` (documents + 1,); ``queries`` one matrix each.
+    """
+
+    name: str
+    ids: list[str]
+    documents: Floats
+    offsets: NDArray[np.int64]
+    query_ids: list[str]
+    queries: list[Floats]
+    qrels: dict[str, dict[str, int]]
+
+
+def machine() -> dict[str, Any]:
+    """Return processor, cores, load and versions."""
+    names = (
+        "colstore",
+        "numpy",
+        "numba",
+        "llvmlite",
+        "faiss-cpu",
+        "torch",
+        "h5py",
+        "maxsim-cpu",
+        "numkong",
+        "onnxruntime",
+    )
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "kernels": _flavour(),
+        "versions": {name: found for name in names if (found := _version(name))},
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _flavour() -> str:
+    from colstore.kernels.jit import flavour
+
+    return flavour()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def load_collection(name: str, dim: int | None, *, model: str = "embedded") -> Collection:
+    """Encode a collection of ``../shared/data`` (or ``data``), once: vectors are kept as float16 in ``bench-results/``."""
+    from colstore.corpus import read_qrels, read_queries
+    from colstore.encode import fit_projection, load_encoder
+
+    folder = REPOSITORY / "data" if name == "data" else SHARED / name
+    qrels = read_qrels(folder / "qrels" / "test.tsv")
+    encoder = load_encoder(model)
+    ids, documents, lengths = _document_vectors(name, folder, encoder)
+    kept = RESULTS / f"{name}-queries.npz"
+    asked = [query for query in read_queries(folder) if query.id in qrels]
+    if not kept.exists():
+        matrices = [encoder.encode_queries([query.text])[0] for query in asked]
+        np.savez(kept, rows=np.concatenate(matrices), lengths=[len(m) for m in matrices])
+    stored = np.load(kept)
+    queries = np.split(stored["rows"], np.cumsum(stored["lengths"])[:-1])
+    if dim is not None and dim != documents.shape[1]:
+        sample = np.random.default_rng(0).choice(len(documents), min(len(documents), 131_072), replace=False)
+        projection = fit_projection(documents[np.sort(sample)], dim)
+        documents = np.concatenate([projection.apply(part) for part in np.array_split(documents, 64)])
+        queries = [projection.apply(query) for query in queries]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Collection(name, ids, documents, offsets, [q.id for q in asked], queries, qrels)
+
+
+def _document_vectors(name: str, folder: Path, encoder: Any) -> tuple[list[str], Floats, NDArray[np.int64]]:
+    from colstore.corpus import read_documents
+
+    rows, table = RESULTS / f"{name}-documents.npy", RESULTS / f"{name}-documents.json"
+    if not table.exists():
+        print(f"encoding {name} once, into {rows.relative_to(REPOSITORY)}", file=sys.stderr)
+        RESULTS.mkdir(exist_ok=True)
+        asked = list(read_documents(folder, on_error="skip"))
+        matrices: list[Any] = []
+        for first in range(0, len(asked), 512):
+            texts = encoder.encode_documents([document.passage for document in asked[first : first + 512]])
+            matrices += [text.vectors.astype(np.float16) for text in texts]
+        np.save(rows, np.concatenate(matrices))
+        table.write_text(json.dumps({"ids": [d.id for d in asked], "lengths": [len(m) for m in matrices]}))
+    stored = json.loads(table.read_text())
+    return stored["ids"], np.load(rows).astype(np.float32), np.array(stored["lengths"], np.int64)
+
+
+def timed(work: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], list[float]]:
+    """Return results and milliseconds of each call."""
+    results, milliseconds = [], []
+    for item in items:
+        start = perf_counter()
+        results.append(work(item))
+        milliseconds.append(1000 * (perf_counter() - start))
+    return results, milliseconds
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
+def p95(values: Sequence[float]) -> float:
+    """Return the 95th percentile."""
+    return float(np.percentile(values, 95))
+
+
+def ndcg(ranked: Sequence[str], judged: dict[str, int], k: int = 10) -> float:
+    """Return nDCG@k with linear gains, as trec_eval computes it."""
+    gains = [judged.get(document, 0) for document in ranked[:k]]
+    ideal = sorted((grade for grade in judged.values() if grade > 0), reverse=True)[:k]
+    best = sum(grade / np.log2(rank + 2) for rank, grade in enumerate(ideal))
+    return (
+        float(sum(max(grade, 0) / np.log2(rank + 2) for rank, grade in enumerate(gains)) / best)
+        if best
+        else 0.0
+    )
+
+
+def recall(found: Sequence[Any], wanted: Sequence[Any]) -> float:
+    """Return which part of ``wanted`` was found."""
+    return len(set(found) & set(wanted)) / len(wanted)
+
+
+def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows as a Markdown table."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[_cell(row.get(name, "")) for name in columns] for row in rows]
+    widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(columns)]
+    print(f"\n{title}\n")
+    for line in [columns, ["-" * w for w in widths], *cells]:
+        print("| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def write_json(name: str, results: dict[str, Any]) -> None:
+    """Keep results beside the others, with the machine and the commit they were made on."""
+    RESULTS.mkdir(exist_ok=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    whole = {"machine": machine(), "commit": commit.stdout.strip(), **results}
+    (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n")
+    print(f"\nkept as bench-results/{name}.json")

@@ -1,0 +1,35 @@
+"""A kernel cache of a test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from colstore.kernels import cache, flavours, jit, processor
+
+Forget = Callable[[], None]
+
+
+@pytest.fixture
+def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[Forget]:
+    """Return what makes this process forget kernels and choices, as a new process would know none."""
+    loaded: dict[str, jit.Kernel] = {}
+    monkeypatch.setattr(jit, "_loaded", loaded)
+
+    def forget_all() -> None:
+        loaded.clear()
+        for choice in (cache._folder, flavours.flavour, processor.fingerprint):
+            choice.cache_clear()
+
+    forget_all()
+    yield forget_all
+    forget_all()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, forget: Forget, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an empty cache that this test uses."""
+    monkeypatch.setenv("COLSTORE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "kernels"

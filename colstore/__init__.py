@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from colstore.config import BuildConfig, SearchParams
     from colstore.errors import ColstoreError
     from colstore.index import Index, IndexInfo
-    from colstore.index import open_index as open
+    from colstore.index import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
     from colstore.living.checking import VerifyReport, verify
     from colstore.living.recovery import Generation, history, recover
     from colstore.living.report import ChangeReport

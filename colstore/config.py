@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from colstore.errors import ConfigError
 
@@ -12,6 +12,10 @@ BITS: tuple[Bits, ...] = (16, 8, 4, 2, 1)
 Pooling = Literal["none", "hierarchical", "neighbours"]
 POOLINGS: tuple[Pooling, ...] = ("none", "hierarchical", "neighbours")
 OnError = Literal["error", "skip"]
+Backend = Literal["torch", "torch-bf16", "onnx", "onnx-int8", "openvino", "openvino-bf16"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+FrozenDtype = Literal["float32", "float16", "int8"]
+FROZEN_DTYPES: tuple[FrozenDtype, ...] = get_args(FrozenDtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,7 @@ class BuildConfig:
         if self.bits not in BITS:
             raise ConfigError(f"bits must be one of {BITS}, got {self.bits!r}")
         if not self.pool_factor >= 1.0:
-            raise ConfigError(
-                f"pool_factor must be at least 1 (1 keeps every vector), got {self.pool_factor!r}"
-            )
+            raise ConfigError(f"pool_factor must be at least 1 (1 keeps every vector), got {self.pool_factor!r}")
         if self.pooling not in POOLINGS:
             raise ConfigError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
         if self.centroids is not None and self.centroids < 1:

@@ -18,10 +18,11 @@ from colstore.engine.filters import Where, allowed_documents, by_ids, find
 from colstore.engine.search import Ranked, Searcher
 from colstore.engine.tune import TuneReport, tune
 from colstore.errors import ColstoreError, EncoderError, QueryError, UnknownIdError
+from colstore.frozen import FILES, GRAPH, FrozenEncoder
 from colstore.living.drift import advice, drift
 from colstore.living.snapshot import Snapshot
 from colstore.progress import BuildReport, Listener
-from colstore.store import FORMAT_VERSION, Level, Manifest
+from colstore.store import FORMAT_VERSION, Level, Manifest, read_whole
 from colstore.types import Encoder, FloatMatrix, Hit, Json
 
 if TYPE_CHECKING:  # what only changes need is imported when something changes
@@ -58,7 +59,7 @@ class IndexInfo:
     bytes
         By part: each array of the segments, codec, FAISS index, encoder, and ``total``.
     bytes_per_token
-        All bytes but texts and metadata, over tokens.
+        All bytes but texts, metadata and encoder, over tokens.
     encoder
         Settings of the model; ``None`` where vectors came from the caller.
     config
@@ -334,11 +335,11 @@ class Index:
         self.refresh()
         return number
 
-    def verify(self, level: Level = "full") -> VerifyReport:
+    def verify(self, level: Level = "full", *, repair: bool = False, wait: float = 0.0) -> VerifyReport:
         """Check the newest generation on disk; see :func:`colstore.verify`."""
         from colstore.living.checking import verify
 
-        return verify(self.path, level)
+        return verify(self.path, level, repair=repair, wait=wait)
 
     def refresh(self) -> bool:
         """Move on to the newest generation, and tell whether that is another one.
@@ -382,11 +383,12 @@ class Index:
         return IndexInfo(
             path=str(self.path), format_version=FORMAT_VERSION, generation=manifest.generation,
             created=manifest.created, writer=manifest.writer, documents=manifest.live_documents,
-            tokens=manifest.live_tokens, dim=manifest.dim, bits=codec.bits, centroids=len(codec.centroids.values), segments=len(manifest.segments),
+            tokens=manifest.live_tokens, dim=manifest.dim, bits=codec.bits, centroids=len(codec.centroids.values),
+            segments=len(manifest.segments),
             deleted=manifest.documents - manifest.live_documents,
             deleted_share=round(1 - manifest.live_tokens / max(1, manifest.tokens), 4),
             drift=drift(manifest), advice=tuple(advice(manifest)), bytes=sizes,
-            bytes_per_token=round((sizes["total"] - texts) / max(1, manifest.tokens), 2),
+            bytes_per_token=round((sizes["total"] - sizes["encoder"] - texts) / max(1, manifest.tokens), 2),
             encoder=None if manifest.encoder is None else manifest.encoder.settings, config=manifest.config,
             tuned=manifest.tuned,
         )  # fmt: skip
@@ -425,11 +427,12 @@ class Index:
 
     @property
     def encoder(self) -> Encoder:
-        """The query encoder, loaded when first asked for."""
-        if self._encoder is None:
-            from colstore.living.encoders import stored_encoder
+        """The query encoder: the caller's own, else the frozen one of the index, else the model itself.
 
-            self._encoder = stored_encoder(self.path, self._manifest)
+        Loaded when first asked for. Frozen ones encode questions only, without torch.
+        """
+        if self._encoder is None:
+            self._encoder = _query_encoder(self.path, self._manifest)
         return self._encoder
 
 
@@ -463,6 +466,22 @@ def _hits(searcher: Searcher, ranked: Ranked, k: int) -> list[Hit]:
         hit = Hit(rank, names[i], float(ranked.scores[i]), text=text, title=title)
         hits.append(replace(hit, metadata=shard.segment.metadata(local)))
     return hits
+
+
+def _query_encoder(path: Path, manifest: Manifest) -> Encoder:
+    records = () if manifest.encoder is None else manifest.encoder.files
+    files = {record.path.rpartition("/")[2]: record for record in records}
+    if GRAPH not in files:
+        from colstore.living.encoders import stored_encoder
+
+        return stored_encoder(path, manifest)
+    frozen = FrozenEncoder.load({name: read_whole(path, files[name]) for name in FILES if name in files})
+    if frozen.dim != manifest.dim:
+        raise EncoderError(
+            f"{path}: the index has vectors of {manifest.dim} components, its query encoder makes {frozen.dim}; "
+            "restore the index from a copy, or open it with an encoder of your own"
+        )
+    return frozen
 
 
 def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:

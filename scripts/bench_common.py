@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -72,7 +73,7 @@ def _processor() -> str:
 
 
 def _flavour() -> str:
-    from colstore.kernels.jit import flavour
+    from colstore.kernels.flavours import flavour
 
     return flavour()
 
@@ -87,26 +88,35 @@ def _version(name: str) -> str | None:
 def load_collection(name: str, dim: int | None, *, model: str = "embedded") -> Collection:
     """Encode a collection of ``../shared/data`` (or ``data``), once: vectors are kept as float16 in ``bench-results/``."""
     from colstore.corpus import read_qrels, read_queries
-    from colstore.encode import fit_projection, load_encoder
+    from colstore.encode import load_encoder
 
     folder = REPOSITORY / "data" if name == "data" else SHARED / name
     qrels = read_qrels(folder / "qrels" / "test.tsv")
-    encoder = load_encoder(model)
+    encoder = functools.cache(lambda: load_encoder(model))
     ids, documents, lengths = _document_vectors(name, folder, encoder)
     kept = RESULTS / f"{name}-queries.npz"
     asked = [query for query in read_queries(folder) if query.id in qrels]
     if not kept.exists():
-        matrices = [encoder.encode_queries([query.text])[0] for query in asked]
+        matrices = [encoder().encode_queries([query.text])[0] for query in asked]
         np.savez(kept, rows=np.concatenate(matrices), lengths=[len(m) for m in matrices])
     stored = np.load(kept)
     queries = np.split(stored["rows"], np.cumsum(stored["lengths"])[:-1])
     if dim is not None and dim != documents.shape[1]:
-        sample = np.random.default_rng(0).choice(len(documents), min(len(documents), 131_072), replace=False)
-        projection = fit_projection(documents[np.sort(sample)], dim)
-        documents = np.concatenate([projection.apply(part) for part in np.array_split(documents, 64)])
-        queries = [projection.apply(query) for query in queries]
+        documents, queries = _projected(name, documents, queries, dim)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     return Collection(name, ids, documents, offsets, [q.id for q in asked], queries, qrels)
+
+
+def _projected(name: str, documents: Floats, queries: list[Floats], dim: int) -> tuple[Floats, list[Floats]]:
+    """Return everything on ``dim`` principal axes of the documents, kept for the next time."""
+    from colstore.encode import fit_projection
+
+    kept = RESULTS / f"{name}-documents-{dim}.npy"
+    sample = np.random.default_rng(0).choice(len(documents), min(len(documents), 131_072), replace=False)
+    projection = fit_projection(documents[np.sort(sample)], dim)
+    if not kept.exists():
+        np.save(kept, np.concatenate([projection.apply(part) for part in np.array_split(documents, 64)]))
+    return np.load(kept), [projection.apply(query) for query in queries]
 
 
 def _document_vectors(name: str, folder: Path, encoder: Any) -> tuple[list[str], Floats, NDArray[np.int64]]:
@@ -119,7 +129,7 @@ def _document_vectors(name: str, folder: Path, encoder: Any) -> tuple[list[str],
         asked = list(read_documents(folder, on_error="skip"))
         matrices: list[Any] = []
         for first in range(0, len(asked), 512):
-            texts = encoder.encode_documents([document.passage for document in asked[first : first + 512]])
+            texts = encoder().encode_documents([document.passage for document in asked[first : first + 512]])
             matrices += [text.vectors.astype(np.float16) for text in texts]
         np.save(rows, np.concatenate(matrices))
         table.write_text(json.dumps({"ids": [d.id for d in asked], "lengths": [len(m) for m in matrices]}))
@@ -152,11 +162,7 @@ def ndcg(ranked: Sequence[str], judged: dict[str, int], k: int = 10) -> float:
     gains = [judged.get(document, 0) for document in ranked[:k]]
     ideal = sorted((grade for grade in judged.values() if grade > 0), reverse=True)[:k]
     best = sum(grade / np.log2(rank + 2) for rank, grade in enumerate(ideal))
-    return (
-        float(sum(max(grade, 0) / np.log2(rank + 2) for rank, grade in enumerate(gains)) / best)
-        if best
-        else 0.0
-    )
+    return float(sum(max(grade, 0) / np.log2(rank + 2) for rank, grade in enumerate(gains)) / best) if best else 0.0
 
 
 def recall(found: Sequence[Any], wanted: Sequence[Any]) -> float:

@@ -18,7 +18,8 @@ from bench_common import machine, median, print_table, timed, write_json
 
 from colstore.codec import Centroids, make, random_rotation
 from colstore.engine.centroids import train
-from colstore.kernels import calls, jit
+from colstore.kernels import calls
+from colstore.kernels.flavours import available_flavours
 from colstore.kernels.layout import padded_dim
 
 DOCUMENTS, TOKENS, QUERY, DIM, CENTROIDS = 1000, 76, 32, 128, 8192
@@ -34,15 +35,11 @@ def clustered(generator: np.random.Generator) -> tuple[Any, Any]:
     centers = generator.standard_normal((2000, DIM)).astype(np.float32)
     near = centers[generator.integers(0, 2000, DOCUMENTS * TOKENS)]
     documents = unit(near + 0.6 * generator.standard_normal(near.shape).astype(np.float32)).astype(np.float32)
-    query = unit(documents[: QUERY * 50 : 50] + 0.05 * generator.standard_normal((QUERY, DIM))).astype(
-        np.float32
-    )
+    query = unit(documents[: QUERY * 50 : 50] + 0.05 * generator.standard_normal((QUERY, DIM))).astype(np.float32)
     return documents, query
 
 
-def ours(
-    documents: Any, query: Any, bits: int, flavour: str, centroids: Centroids
-) -> tuple[Callable[[int], Any], str]:
+def ours(documents: Any, query: Any, bits: int, flavour: str, centroids: Centroids) -> tuple[Callable[[int], Any], str]:
     """Return a scorer from stored codes, everything from the float query to summed maxima included."""
     codec = make(bits, centroids)  # type: ignore[arg-type]  # one of Bits
     arrays = codec.encode(documents)
@@ -54,9 +51,7 @@ def ours(
     table = calls.scan(prepared, centroids.values)
     scales = arrays["scales"].view(np.uint16)
     return (
-        lambda _: calls.score(
-            prepared, table, bits, arrays["residuals"], arrays["codes"], scales, starts, stops
-        )[0]
+        lambda _: calls.score(prepared, table, bits, arrays["residuals"], arrays["codes"], scales, starts, stops)[0]
     ), f"colstore {bits} bit, {flavour}"
 
 
@@ -98,9 +93,7 @@ def others(documents: Any, query: Any) -> list[tuple[str, Callable[[int], Any]]]
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=60)
     arguments = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
@@ -113,7 +106,7 @@ def main() -> None:
     for bits in (16, 8, 4, 2, 1):
         rotation = random_rotation(DIM, padded_dim(DIM, bits), 0)
         centroids = train(sample, rotation, CENTROIDS, seed=0, threads=2)
-        for flavour in jit.available_flavours() if bits < 16 else ("",):
+        for flavour in available_flavours() if bits < 16 else ("",):
             run, name = ours(documents, query, bits, flavour, centroids)
             work.append((name, run))
     times: dict[str, list[float]] = {name: [] for name, _ in work}

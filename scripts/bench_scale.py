@@ -2,8 +2,8 @@
 
     python scripts/bench_scale.py --documents 30000 100000 300000
 
-Each document takes 70 consecutive tokens of a real one, adds noise of 10 % of a vector's length and normalises again. The
-queries are the collection's own. Recall is of what the same codes find when every document is scored.
+Each document takes 70 consecutive tokens of a real one, adds noise of 10 % of a vector's length and normalises again.
+The queries are the collection's own. Recall is of what the same codes find when every document is scored.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def measure(
     index.close()
     cold = _first_answer(path, asked[0])
     with colstore.open(path) as index:
-        exact, slow = timed(
-            lambda q: [h.id for h in index.search(q, 10, params=SearchParams(exact=True))], asked[:40]
-        )
+        exact, slow = timed(lambda q: [h.id for h in index.search(q, 10, params=SearchParams(exact=True))], asked[:40])
         index.search(asked[0], 10)
         found, milliseconds = timed(lambda q: [h.id for h in index.search(q, 10)], asked)
         row = {
@@ -131,18 +129,12 @@ def _first_answer(path: Path, query: Floats) -> dict[str, float]:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, nargs="+", default=[30_000, 100_000, 300_000])
     parser.add_argument("--bits", type=int, default=4)
-    parser.add_argument(
-        "--recall", type=float, default=0.985, help="of the codes' own top 10, wanted when tuning"
-    )
+    parser.add_argument("--recall", type=float, default=0.985, help="of the codes' own top 10, wanted when tuning")
     parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument(
-        "--folder", type=Path, help="where the indexes go (5 GB for 300,000 documents, while building)"
-    )
+    parser.add_argument("--folder", type=Path, help="where the indexes go (5 GB for 300,000 documents, while building)")
     arguments = parser.parse_args()
     collection = load_collection("scifact", 128)
     queries = collection.queries[: arguments.queries]

@@ -2,8 +2,9 @@
 
     python scripts/eval_beir.py --collections scifact nfcorpus --bits 16 4 2 1
 
-Vectors are those of the embedded all-MiniLM-L6-v2, token by token, all 384 dimensions unless ``--dim`` says otherwise; search
-is exhaustive unless ``--search`` says otherwise. Each index is copied elsewhere and asked again: the answers must be equal.
+Vectors are those of the embedded all-MiniLM-L6-v2, token by token, all 384 dimensions unless ``--dim`` says otherwise;
+search is exhaustive unless ``--search`` says otherwise. Each index is copied elsewhere and asked again: the answers must
+be equal.
 """
 
 from __future__ import annotations
@@ -48,10 +49,7 @@ def row(
 ) -> tuple[dict[str, Any], list[list[str]]]:
     """Build, search, copy, search again."""
     path = folder / "index.colstore"
-    vectors = [
-        collection.documents[a:b]
-        for a, b in zip(collection.offsets[:-1], collection.offsets[1:], strict=True)
-    ]
+    vectors = [collection.documents[a:b] for a, b in zip(collection.offsets[:-1], collection.offsets[1:], strict=True)]
     with colstore.build_from_vectors(path, collection.ids, vectors, bits=bits, overwrite=True) as index:  # type: ignore[arg-type]  # one of Bits
         answers, milliseconds = timed(lambda q: index.search(q, 10, params=params), collection.queries)
         info = index.info()
@@ -78,9 +76,7 @@ def row(
 
 def main() -> None:
     """Run the evaluation."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--collections", nargs="+", default=["scifact", "nfcorpus"])
     parser.add_argument("--bits", type=int, nargs="+", default=[16, 4])
     parser.add_argument("--dim", type=int)
@@ -98,9 +94,7 @@ def main() -> None:
             rows.append(made)
     print(machine(), "\nseed 0")
     print_table(f"{arguments.search} search", rows)
-    write_json(
-        f"eval-{arguments.search}-{arguments.dim or 'all'}", {"arguments": vars(arguments), "rows": rows}
-    )
+    write_json(f"eval-{arguments.search}-{arguments.dim or 'all'}", {"arguments": vars(arguments), "rows": rows})
 
 
 if __name__ == "__main__":

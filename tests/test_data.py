@@ -75,9 +75,7 @@ def test_corpus_has_enough_passages_over_thirteen_subjects(corpus: list[dict[str
 def test_corpus_rows_have_flat_typed_fields(corpus: list[dict[str, Any]]) -> None:
     for row in corpus:
         assert {"_id", "title", "text", "subject"} <= set(row) <= {"_id", "title", "text", "subject", "year"}
-        assert all(
-            isinstance(row[key], str) and row[key].strip() for key in ("_id", "title", "text", "subject")
-        )
+        assert all(isinstance(row[key], str) and row[key].strip() for key in ("_id", "title", "text", "subject"))
         assert isinstance(row.get("year", 0), int)
 
 
@@ -134,9 +132,7 @@ def test_at_least_25_queries_share_few_words_with_their_answers(
 
 def test_no_query_is_copied_from_a_passage(queries: list[dict[str, Any]], passages: dict[str, str]) -> None:
     haystacks = [" ".join(words(passage)) for passage in passages.values()]
-    copied = [
-        row["_id"] for row in queries if any(" ".join(words(row["text"])) in text for text in haystacks)
-    ]
+    copied = [row["_id"] for row in queries if any(" ".join(words(row["text"])) in text for text in haystacks)]
     assert copied == []
 
 

@@ -88,7 +88,7 @@ def _produce(items: Generator[_T, None, None], waiting: queue.Queue[_Entry[_T]],
             _put(waiting, _Entry((item,)), stop)
     except Stopped:
         return
-    except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
+    except BaseException as error:
         last = _Entry(error=error)
     finally:
         items.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.building.encoding import WINDOW_DOCUMENTS
+from colstore.building import encoding
 from colstore.building.parts import Parts
 from colstore.codec import Codec
 from colstore.config import BuildConfig
@@ -45,9 +45,7 @@ def compress(
     records: list[SegmentRecord] = []
     errors: list[AddedRecord] = []
     numbers = count(1)
-    with SegmentSink(
-        directory, codec, config, lambda: f"{generation:06d}-{next(numbers):04d}", records.append
-    ) as sink:
+    with SegmentSink(directory, codec, config, lambda: f"{generation:06d}-{next(numbers):04d}", records.append) as sink:
         done = 0
         for batch, error in _encoded(parts, codec, projection, threads, store_texts=config.store_texts):
             sink.append(batch)
@@ -64,9 +62,7 @@ def _encoded(
 ) -> Iterator[tuple[Batch, AddedRecord]]:
     """Yield encoded batches in order, each with the codec's error on it, with a few ahead in other threads."""
 
-    def encode(
-        segment: Segment, start: int, stop: int, counts: NDArray[np.int64]
-    ) -> tuple[Batch, AddedRecord]:
+    def encode(segment: Segment, start: int, stop: int, counts: NDArray[np.int64]) -> tuple[Batch, AddedRecord]:
         first, last = (int(n) for n in segment.array("doc_offsets")[[start, stop]])
         vectors = segment.rows("vectors", first, last).astype(np.float32)
         if projection is not None:
@@ -75,9 +71,7 @@ def _encoded(
         records = None
         if store_texts:
             pairs = [segment.record(i) or ("", "") for i in range(start, stop)]
-            records = [
-                (*pair, segment.metadata(i)) for i, pair in zip(range(start, stop), pairs, strict=True)
-            ]
+            records = [(*pair, segment.metadata(i)) for i, pair in zip(range(start, stop), pairs, strict=True)]
         batch = Batch(segment.ids.many(range(start, stop)), counts, arrays, records)
         return batch, AddedRecord(len(vectors), coarse_error(codec, vectors, arrays["codes"]))
 
@@ -101,7 +95,7 @@ def _batches(segment: Segment) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
     offsets = segment.rows("doc_offsets").astype(np.int64)
     start = 0
     while start < segment.documents:
-        window_end = (start // WINDOW_DOCUMENTS + 1) * WINDOW_DOCUMENTS
+        window_end = (start // encoding.WINDOW_DOCUMENTS + 1) * encoding.WINDOW_DOCUMENTS
         stop = int(np.searchsorted(offsets, offsets[start] + BATCH_TOKENS, side="right")) - 1
         stop = min(max(stop, start + 1), window_end, segment.documents)
         yield start, stop, np.diff(offsets[start : stop + 1])

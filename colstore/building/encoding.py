@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from colstore.building.ahead import Stop, ahead
+from colstore.building.meters import EncodeMeter
 from colstore.encode import TransformerEncoder
 from colstore.errors import CorpusError
 from colstore.types import Document, EncodedText, Encoder
@@ -17,19 +18,22 @@ WINDOW_DOCUMENTS = 256
 """Documents that are sorted by length together before they are encoded. Parts end between windows, so a resumed build
 has the same windows as an uninterrupted one, hence the same batches and the same bytes."""
 
-Tick = Callable[[int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Some documents in a row; ``prepared`` is what their encoder has made of those without vectors."""
+    """Some documents in a row; ``prepared`` is what their encoder has made of those without vectors.
+
+    ``tokens`` is 0 where the encoder tells their number only when it has encoded them.
+    """
 
     documents: list[Document]
     prepared: Any
+    characters: int
+    tokens: int
 
 
 def encoded_windows(
-    documents: Iterator[Document], encoder: Encoder | None, tick: Tick
+    documents: Iterator[Document], encoder: Encoder | None, meter: EncodeMeter
 ) -> Generator[tuple[list[Document], list[EncodedText]], None, None]:
     """Yield windows of documents with their vectors, in order, while the next ones are being made.
 
@@ -41,8 +45,8 @@ def encoded_windows(
         Read in another thread from now on.
     encoder
         ``None`` where every document brings its vectors.
-    tick
-        Called from the model's thread with the tokens of each batch.
+    meter
+        Counts tokens, from the model's thread.
 
     Raises
     ------
@@ -50,19 +54,24 @@ def encoded_windows(
         A document without vectors, and no encoder; or whatever reading raises.
     """
     stop = Stop()
-    yield from ahead(_encoded(documents, encoder, tick, stop), stop)
+    yield from ahead(_encoded(documents, encoder, meter, stop), stop)
 
 
 def _encoded(
-    documents: Iterator[Document], encoder: Encoder | None, tick: Tick, stop: Stop
+    documents: Iterator[Document], encoder: Encoder | None, meter: EncodeMeter, stop: Stop
 ) -> Generator[tuple[list[Document], list[EncodedText]], None, None]:
-    def counted(tokens: int) -> None:
+    def tick(tokens: int) -> None:
         stop.check()
-        tick(tokens)
+        meter.add(tokens=tokens)
 
     with closing(ahead(_windows(documents, encoder), consumer=stop)) as windows:
         for window in windows:
-            yield window.documents, _encode(window, encoder, counted)
+            if window.tokens:
+                meter.measure(window.characters, window.tokens)
+            made = _encode(window, encoder, tick)
+            if not window.tokens:
+                meter.measure(window.characters, sum(len(text.vectors) for text in made))
+            yield window.documents, made
 
 
 def _windows(documents: Iterator[Document], encoder: Encoder | None) -> Generator[Window, None, None]:
@@ -71,10 +80,15 @@ def _windows(documents: Iterator[Document], encoder: Encoder | None) -> Generato
         if bare and encoder is None:
             raise CorpusError(f"document {bare[0].id!r} has no vectors, and there is no model to make them")
         texts = [document.passage for document in bare]
-        yield Window(window, encoder.prepare_documents(texts) if isinstance(encoder, TransformerEncoder) else texts)
+        characters = sum(len(document.passage) for document in window)
+        if isinstance(encoder, TransformerEncoder):
+            rows = encoder.prepare_documents(texts)
+            yield Window(window, rows, characters, sum(len(row) for row in rows))
+        else:
+            yield Window(window, texts, characters, 0)
 
 
-def _encode(window: Window, encoder: Encoder | None, tick: Tick) -> list[EncodedText]:
+def _encode(window: Window, encoder: Encoder | None, tick: Callable[[int], None]) -> list[EncodedText]:
     """Return the vectors of each document: its own, or the encoder's."""
     if not window.prepared or encoder is None:
         made: list[EncodedText] = []

@@ -54,11 +54,18 @@ def state_to_resume(path: Path, settings: dict[str, Json]) -> dict[str, Json] | 
         return None
     before = state.get("settings")
     if before != settings:
-        changed = sorted(
-            key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key]
-        )
+        changed = sorted(key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key])
         raise IndexExistsError(
             f"{path}: the unfinished build there was begun with other settings ({', '.join(changed) or 'unknown'}); "
             "use the same ones, or --overwrite (overwrite=True) to start again"
         )
     return state
+
+
+def recorded_backend(path: Path) -> str | None:
+    """Return the backend that the unfinished build at ``path`` encodes with; ``None`` where there is none."""
+    state = read_state(path)
+    settings = None if state is None else state.get("settings")
+    encoder = settings.get("encoder") if isinstance(settings, dict) else None
+    backend = encoder.get("backend") if isinstance(encoder, dict) else None
+    return backend if isinstance(backend, str) else None

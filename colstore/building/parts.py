@@ -1,9 +1,9 @@
 """Parts: what is encoded, kept as float16 vectors until centroids and codec are trained.
 
 A part is a segment file in the folder ``building/``, sealed every so many documents, bytes or seconds and noted in the
-state, so that an interrupted build goes on behind the last sealed part. Parts end where windows of documents end, so what
-comes after does not depend on when they were sealed (:func:`colstore.building.compression.compress` sees to the rest).
-A running digest of ids, texts and metadata tells whether the corpus is still the same.
+state, so that an interrupted build goes on behind the last sealed part. Parts end where windows of documents end, so
+that what comes after does not depend on when they were sealed (``compression.py`` sees to the rest). A running digest
+of ids, texts and metadata tells whether the corpus is still the same.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Parts:
     """
 
     def __init__(
-        self, directory: Path, settings: dict[str, Json], state: dict[str, Json] | None, report: BuildReport, *, store_texts: bool
+        self, directory: Path, settings: dict[str, Json], state: dict[str, Json] | None, report: BuildReport, *,
+        store_texts: bool,
     ) -> None:  # fmt: skip
         self._directory, self._settings, self._store_texts = directory, settings, store_texts
         self._report = report
@@ -78,8 +79,8 @@ class Parts:
         """Tokens in sealed parts."""
         return sum(record.tokens for record in self.records)
 
-    def skip_done(self, documents: Iterator[Document]) -> None:
-        """Read past the documents of sealed parts, and make sure that they are the same.
+    def skip_done(self, documents: Iterator[Document]) -> int:
+        """Read past the documents of sealed parts, make sure that they are the same, and count their characters.
 
         Raises
         ------
@@ -87,13 +88,14 @@ class Parts:
             The corpus has changed.
         """
         if not self.records:
-            return
-        done = 0
+            return 0
+        done = characters = 0
         for _ in range(self.documents):
             document = next(documents, None)
             if document is None:
                 break
             self._note(document)
+            characters += len(document.passage)
             done += 1
         changed = done < self.documents or self._digest.hexdigest() != self._resume_digest
         if changed or (self.complete and next(documents, None) is not None):
@@ -101,6 +103,7 @@ class Parts:
                 f"{self._directory}: the corpus is not the one that the unfinished build began with; use "
                 "--overwrite (overwrite=True) to start again"
             )
+        return characters
 
     def append(self, documents: Sequence[Document], vectors: Sequence[FloatMatrix]) -> None:
         """Add a window of documents with their vectors, and seal the part if it is due.
@@ -165,9 +168,7 @@ class Parts:
     def _open_writer(self, dim: int) -> SegmentWriter:
         if self._writer is None:
             name = f"part-{len(self.records) + 1:06d}"
-            self._writer = SegmentWriter(
-                self.folder, name, {"vectors": ("<f2", (dim,))}, store_texts=self._store_texts
-            )
+            self._writer = SegmentWriter(self.folder, name, {"vectors": ("<f2", (dim,))}, store_texts=self._store_texts)
         return self._writer
 
     def _checked(self, document: Document, matrix: FloatMatrix) -> NDArray[np.float16]:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from numpy.typing import NDArray
 
 from colstore.building.compression import Compressed, compress
-from colstore.building.output import claim_output, state_to_resume
+from colstore.building.encoding import encoded_windows
+from colstore.building.estimate import CorpusSize, corpus_size
+from colstore.building.freezing import write_encoder
+from colstore.building.meters import EncodeMeter, StageMeter
+from colstore.building.output import claim_output, recorded_backend, state_to_resume
 from colstore.building.parts import Parts
 from colstore.building.training import train_centroids, train_projection
 from colstore.codec import Codec, make
 from colstore.codec.base import codec_settings, to_arrays
-from colstore.config import Bits, BuildConfig, OnError, Pooling
+from colstore.config import Bits, BuildConfig, FrozenDtype, OnError, Pooling
 from colstore.corpus import CorpusSource, IntakeReport, read_documents
 from colstore.encode import ProjectedEncoder, Projection, load_encoder, pool
+from colstore.encode.backends import PROBE_DOCUMENTS
 from colstore.engine.faiss_index import build_faiss
 from colstore.errors import ConfigError, CorpusError
 from colstore.index import Index
-from colstore.progress import BuildReport, Listener, Progress
+from colstore.progress import BuildReport, Listener
 from colstore.store import (
     Manifest,
     Part,
@@ -33,16 +38,15 @@ from colstore.store import (
     centroids_name,
     codec_name,
     commit,
-    encoder_name,
     generations,
     remove_unreferenced,
     write_arrays_file,
     write_whole,
 )
-from colstore.types import Document, EncodedText, Encoder, FloatMatrix, Json
+from colstore.types import Document, Encoder, FloatMatrix, Json
 
-WINDOW_DOCUMENTS = 512
-"""Documents that are sorted by length together before they are encoded."""
+SMALL_CORPUS = 512
+"""Documents that are encoded before a self-test of backends would be over."""
 
 
 def build(
@@ -50,8 +54,9 @@ def build(
     bits: Bits = 4, pool_factor: float = 1.0, pooling: Pooling = "hierarchical", max_tokens: int | None = None,
     query_length: int | None = None, store_texts: bool = True, overwrite: bool = False, resume: bool = False,
     on_error: OnError = "error", on_duplicate: OnError = "error", trust_remote_code: bool = False,
-    revision: str | None = None, device: str | None = None, dtype: str = "float32", centroids: int | None = None,
-    seed: int = 0, progress: Listener | None = None,
+    revision: str | None = None, device: str | None = None, dtype: str = "float32", backend: str = "auto",
+    frozen_dtype: FrozenDtype = "float32", centroids: int | None = None, seed: int = 0,
+    progress: Listener | None = None,
 ) -> Index:  # fmt: skip
     """Build an index over a corpus, and open it.
 
@@ -70,6 +75,11 @@ def build(
         See :class:`BuildConfig`.
     max_tokens, query_length, trust_remote_code, revision, device, dtype
         See :func:`colstore.encode.load_encoder`; not used with an encoder of your own.
+    backend
+        What runs the model over documents, see :func:`colstore.encode.with_backend`; ``"auto"`` tries what is installed
+        on some of the documents, unless they are few. Stored, and used for all that is added later.
+    frozen_dtype
+        How the index keeps the weights of its query encoder, see :func:`colstore.encode.export_query_encoder`.
     overwrite
         Replace an index at ``path``, once the new one is complete.
     resume
@@ -99,19 +109,33 @@ def build(
     )
     path = Path(path)
     claim_output(path, overwrite=overwrite, resume=resume)
+    intake = IntakeReport()
+    documents = read_documents(corpus, on_error=on_error, on_duplicate=on_duplicate, report=intake)
     encoder = model
     if isinstance(model, str | Path):
+        sample: list[str] = []
+        if backend == "auto":
+            backend = (recorded_backend(path) if resume else None) or backend
+        if backend == "auto":
+            sample, documents = _sample(documents)
         encoder = load_encoder(
             model, trust_remote_code=trust_remote_code, revision=revision, device=device, dtype=dtype,
-            max_tokens=max_tokens, query_length=query_length,
+            max_tokens=max_tokens, query_length=query_length, backend=backend, documents=sample,
         )  # fmt: skip
     if not isinstance(encoder, Encoder):
         raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
-    intake = IntakeReport()
-    documents = read_documents(corpus, on_error=on_error, on_duplicate=on_duplicate, report=intake)
-    return _Build(path, config, encoder, dim, progress).run(
+    size = None if progress is None else corpus_size(corpus)
+    return _Build(path, config, encoder, dim, progress, size, frozen_dtype).run(
         documents, intake, overwrite=overwrite, resume=resume
     )
+
+
+def _sample(documents: Iterator[Document]) -> tuple[list[str], Iterator[Document]]:
+    """Return texts to try backends on, none where the corpus is small, and the documents from the start again."""
+    first = list(islice(documents, SMALL_CORPUS))
+    texts = [document.passage for document in first if document.vectors is None]
+    few = len(first) < SMALL_CORPUS
+    return [] if few else texts[:: max(1, len(texts) // PROBE_DOCUMENTS)], chain(first, documents)
 
 
 def build_from_vectors(
@@ -162,9 +186,7 @@ def build_from_vectors(
     claim_output(path, overwrite=overwrite, resume=resume)
     intake = IntakeReport()
     documents = read_documents(_with_vectors(ids, vectors, texts), report=intake)
-    return _Build(path, config, None, None, progress).run(
-        documents, intake, overwrite=overwrite, resume=resume
-    )
+    return _Build(path, config, None, None, progress).run(documents, intake, overwrite=overwrite, resume=resume)
 
 
 def _with_vectors(
@@ -191,10 +213,10 @@ class _Build:
     encoder: Encoder | None
     dim: int | None
     listener: Listener | None
+    size: CorpusSize | None = None
+    frozen_dtype: FrozenDtype = "float32"
 
-    def run(
-        self, documents: Iterator[Document], intake: IntakeReport, *, overwrite: bool, resume: bool
-    ) -> Index:
+    def run(self, documents: Iterator[Document], intake: IntakeReport, *, overwrite: bool, resume: bool) -> Index:
         """Encode, train, compress, commit; then open what was made."""
         report = BuildReport()
         with WriterLock(self.path):
@@ -202,16 +224,14 @@ class _Build:
             state = state_to_resume(self.path, self._settings()) if resume else None
             with (
                 report.stage("encode"),
-                Parts(
-                    self.path, self._settings(), state, report, store_texts=self.config.store_texts
-                ) as parts,
+                Parts(self.path, self._settings(), state, report, store_texts=self.config.store_texts) as parts,
             ):
                 self._encode(documents, parts, report)
             with report.stage("train"):
                 projection, codec = self._train(parts)
             generation = max(generations(self.path), default=0) + 1
             with report.stage("compress"):
-                meter = _Meter(self.listener, "compress", "tokens", parts.tokens)
+                meter = StageMeter(self.listener, "compress", "tokens", parts.tokens)
                 compressed = compress(
                     self.path,
                     parts,
@@ -222,16 +242,16 @@ class _Build:
                     _threads(),
                     lambda done: meter(done, done),
                 )
+            with report.stage("freeze"):
+                stored = self._frozen(generation, projection, report)
             with report.stage("commit"):
-                manifest = self._commit(generation, codec, projection, compressed)
+                manifest = self._commit(generation, codec, stored, compressed)
         report.documents, report.tokens = manifest.documents, manifest.tokens
         _note_intake(report, intake)
         report.note_peak_memory()
-        encoder = (
-            self.encoder
-            if projection is None or self.encoder is None
-            else ProjectedEncoder(self.encoder, projection)
-        )
+        encoder = self.encoder
+        if encoder is not None and projection is not None:
+            encoder = ProjectedEncoder(encoder, projection)
         index = Index.open(self.path, encoder=encoder)
         index.report = report
         return index
@@ -242,30 +262,17 @@ class _Build:
         return {"config": dict(asdict(self.config)), "encoder": encoder, "dim": self.dim}
 
     def _encode(self, documents: Iterator[Document], parts: Parts, report: BuildReport) -> None:
-        meter = _Meter(self.listener, "encode", "documents", None)
-        parts.skip_done(documents)
-        while window := list(islice(documents, WINDOW_DOCUMENTS)):
-            encoded = self._vectors(window)
-            report.truncated += sum(text.truncated for text in encoded)
-            parts.append(window, [self._pooled(text.vectors) for text in encoded])
-            meter.add(len(window), sum(len(text.vectors) for text in encoded))
+        meter = EncodeMeter(self.listener, self.size)
+        meter.skip(parts.documents, parts.skip_done(documents))
+        with closing(encoded_windows(documents, self.encoder, meter)) as windows:
+            for window, encoded in windows:
+                report.truncated += sum(text.truncated for text in encoded)
+                parts.append(window, [self._pooled(text.vectors) for text in encoded])
+                meter.add(documents=len(window))
         parts.seal(complete=True)
+        report.encoded_tokens = meter.tokens
         if not parts.documents:
             raise CorpusError("there are no documents: an index of nothing cannot be built")
-
-    def _vectors(self, window: Sequence[Document]) -> list[EncodedText]:
-        """Return vectors of each document: its own, or the encoder's."""
-        bare = [document for document in window if document.vectors is None]
-        if bare and self.encoder is None:
-            raise CorpusError(f"document {bare[0].id!r} has no vectors, and there is no model to make them")
-        made = iter(
-            self.encoder.encode_documents([document.passage for document in bare])
-            if bare and self.encoder
-            else ()
-        )
-        return [
-            next(made) if document.vectors is None else EncodedText(document.vectors) for document in window
-        ]
 
     def _pooled(self, vectors: FloatMatrix) -> FloatMatrix:
         if self.config.pool_factor == 1:
@@ -273,14 +280,17 @@ class _Build:
         return pool(vectors, self.config.pool_factor, self.config.pooling)
 
     def _train(self, parts: Parts) -> tuple[Projection | None, Codec]:
-        meter = _Meter(self.listener, "train", "rounds", None)
+        meter = StageMeter(self.listener, "train", "rounds", None)
         projection = train_projection(parts, self.dim, self.config.seed)
         centroids = train_centroids(parts, projection, self.config, _threads(), meter.of)
         return projection, make(self.config.bits, centroids)
 
-    def _commit(
-        self, generation: int, codec: Codec, projection: Projection | None, compressed: Compressed
-    ) -> Manifest:
+    def _frozen(self, generation: int, projection: Projection | None, report: BuildReport) -> Part | None:
+        if self.encoder is None:
+            return None
+        return write_encoder(self.path, generation, self.encoder, projection, self.frozen_dtype, report)
+
+    def _commit(self, generation: int, codec: Codec, encoder: Part | None, compressed: Compressed) -> Manifest:
         """Write what belongs to no segment, and the manifest; then remove what it replaced."""
         arrays, attributes = to_arrays(codec)
         codec_file = write_arrays_file(self.path, codec_name(generation), arrays, attributes)
@@ -294,47 +304,11 @@ class _Build:
             codec=Part(codec_settings(codec, compressed.error), (codec_file,)),
             segments=compressed.segments,
             centroids=faiss_file,
-            encoder=self._encoder_part(generation, projection),
+            encoder=encoder,
         )
         commit(self.path, manifest)
         remove_unreferenced(self.path, [manifest])
         return manifest
-
-    def _encoder_part(self, generation: int, projection: Projection | None) -> Part | None:
-        if self.encoder is None:
-            return None
-        if projection is None:
-            return Part(dict(self.encoder.settings))
-        arrays, attributes = projection.to_arrays(), {"dim": projection.dim}
-        record = write_arrays_file(
-            self.path, encoder_name(f"{generation:06d}/projection.h5"), arrays, attributes
-        )
-        return Part(dict(ProjectedEncoder(self.encoder, projection).settings), (record,))
-
-
-class _Meter:
-    """Tells a listener how far a stage has come."""
-
-    def __init__(self, listener: Listener | None, stage: str, unit: str, total: int | None) -> None:
-        self._listener, self._stage, self._unit, self._total = listener, stage, unit, total
-        self._start = perf_counter()
-        self._done = self._tokens = 0
-
-    def __call__(self, done: int, tokens: int) -> None:
-        if self._listener is not None:
-            seconds = perf_counter() - self._start
-            self._listener(Progress(self._stage, done, self._total, self._unit, tokens, seconds))
-
-    def add(self, done: int, tokens: int) -> None:
-        """Count further items."""
-        self._done += done
-        self._tokens += tokens
-        self(self._done, self._tokens)
-
-    def of(self, done: int, total: int) -> None:
-        """Say how many of how many are done."""
-        self._total = total
-        self(done, 0)
 
 
 def _note_intake(report: BuildReport, intake: IntakeReport) -> None:

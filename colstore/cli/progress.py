@@ -75,22 +75,27 @@ def _bars(console: Console) -> Bars:
 
 
 def _note(progress: Progress) -> str:
-    """Return unit, rate, and the time left, or, where that is unknown or over, the time so far.
+    """Return unit, rates, and the time left (from tokens, where their number is known), else the time so far.
 
     Examples
     --------
     >>> from colstore.progress import Progress
     >>> _note(Progress("encode", 50, 200, "documents", 4000, 2.0))
-    'docs  25/s  0:00:06 left'
+    'docs  25/s  2,000 tokens/s  0:00:06 left'
     >>> _note(Progress("encode", 7, None, "documents", 600, 2.0))
-    'docs  3.5/s  0:00:02'
+    'docs  3.5/s  300 tokens/s  0:00:02'
     """
     unit = _SHORT_UNITS.get(progress.unit, progress.unit)
-    rate = progress.done / progress.seconds if progress.seconds > 0 else 0.0
-    shown_rate = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
-    if progress.total is not None and 0 < progress.done < progress.total and rate > 0:
-        return f"{unit}  {shown_rate}  {_clock((progress.total - progress.done) / rate)} left"
-    return f"{unit}  {shown_rate}  {_clock(progress.seconds)}"
+    rates = f"{unit}  {_rate(progress.done, progress.seconds)}"
+    if progress.tokens and progress.unit != "tokens":
+        rates += f"  {_rate(progress.tokens, progress.seconds, ' tokens')}"
+    left = progress.seconds_left
+    return f"{rates}  {_clock(left)} left" if left else f"{rates}  {_clock(progress.seconds)}"
+
+
+def _rate(done: int, seconds: float, unit: str = "") -> str:
+    rate = done / seconds if seconds > 0 else 0.0
+    return f"{rate:,.0f}{unit}/s" if rate >= 10 else f"{rate:.1f}{unit}/s"
 
 
 def _clock(seconds: float) -> str:

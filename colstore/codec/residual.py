@@ -13,7 +13,7 @@ from colstore.codec.coarse import Centroids
 from colstore.config import Bits
 from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls, twins
-from colstore.kernels.layout import padded_dim
+from colstore.kernels.layout import SMALLEST, padded_dim
 from colstore.types import FloatMatrix
 
 
@@ -48,6 +48,8 @@ class ResidualCodec:
         rotated = self.centroids.rotate(vectors)
         codes = self.centroids.nearest(rotated)
         payload, scales = calls.compress(rotated, self.centroids.values, self.centroids.scale, codes, self.bits)
+        if self.centroids.padded > self.centroids.dim:
+            scales = self._lengthened(rotated, codes, payload, scales)
         with np.errstate(over="ignore"):
             halves = scales.astype("<f2")
         if not np.isfinite(halves).all():
@@ -56,13 +58,19 @@ class ResidualCodec:
 
     def decode(self, arrays: Mapping[str, NDArray[Any]]) -> FloatMatrix:
         """Return vectors ``(tokens, dim)`` float32, rotated back."""
-        rotated = twins.decode(
-            arrays["residuals"],
-            self.bits,
-            arrays["codes"],
-            arrays["scales"],
-            self.centroids.values,
-            self.centroids.scale,
-        )
+        rotated = self._rotated(arrays["residuals"], arrays["codes"], arrays["scales"])
         vectors: FloatMatrix = rotated @ self.centroids.rotation.T
         return vectors
+
+    def _rotated(self, payload: NDArray[np.uint8], codes: NDArray[Any], scales: NDArray[Any]) -> FloatMatrix:
+        return twins.decode(payload, self.bits, codes, scales, self.centroids.values, self.centroids.scale)
+
+    def _lengthened(
+        self, rotated: FloatMatrix, codes: NDArray[np.int32], payload: NDArray[np.uint8], scales: FloatMatrix
+    ) -> FloatMatrix:
+        """Make up for the part of the codes that lies where no vector reaches, and that decoding drops."""
+        rotation = self.centroids.rotation.astype(np.float64)
+        reached = calls.rotate(self._rotated(payload, codes, scales), (rotation.T @ rotation).astype(np.float32))
+        lengths, kept = np.linalg.norm(rotated, axis=1), np.linalg.norm(reached, axis=1)
+        lengthened: FloatMatrix = scales * (lengths / np.maximum(kept, SMALLEST))[:, None]
+        return lengthened

@@ -21,7 +21,5 @@ def find_member(folder: Path, name: str) -> Path | None:
     """
     found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
     if len(found) > 1:
-        raise CorpusError(
-            f"holds both {name} and {name}.gz: name the file that you mean", source=printable(folder)
-        )
+        raise CorpusError(f"holds both {name} and {name}.gz: name the file that you mean", source=printable(folder))
     return found[0] if found else None

@@ -113,9 +113,7 @@ def _open_source(source: CorpusSource) -> Iterator[RawItem]:
         return read_jsonl(None) if path is None else _open_path(path)
     if isinstance(source, bytes | bytearray | Mapping | Document) or not isinstance(source, Iterable):
         kind = type(source).__name__
-        raise CorpusError(
-            f"a {kind} is no corpus (wrap a single document in a list); what is read: {READABLE}"
-        )
+        raise CorpusError(f"a {kind} is no corpus (wrap a single document in a list); what is read: {READABLE}")
     return read_iterable(source)
 
 
@@ -133,9 +131,7 @@ def _open_path(path: Path) -> Iterator[RawItem]:
             return read_tabular(path, ",")
         case ".tsv":
             return read_tabular(path, "\t")
-    raise CorpusError(
-        f"cannot tell the format from the name; what is read: {READABLE}", source=printable(path)
-    )
+    raise CorpusError(f"cannot tell the format from the name; what is read: {READABLE}", source=printable(path))
 
 
 def _open_text_folder(folder: Path) -> Iterator[RawItem]:

@@ -161,9 +161,7 @@ def _next_line(stream: BufferedIOBase | IO[bytes]) -> tuple[bytes, bool]:
 
 
 def _too_long(number: int, name: str) -> CorpusError:
-    return CorpusError(
-        f"line is longer than {MAX_LINE_BYTES:,} bytes: split the document", source=name, line=number
-    )
+    return CorpusError(f"line is longer than {MAX_LINE_BYTES:,} bytes: split the document", source=name, line=number)
 
 
 def _decode(raw: bytes, number: int, name: str) -> Line:
@@ -172,6 +170,4 @@ def _decode(raw: bytes, number: int, name: str) -> Line:
     except UnicodeDecodeError as error:
         message = f"not UTF-8 (byte {raw[error.start]:#04x} at position {error.start + 1} of the line)"
         text = raw.decode("utf-8", "replace")
-        return Line(
-            number, text, CorpusError(f"{message}: convert the file to UTF-8", source=name, line=number)
-        )
+        return Line(number, text, CorpusError(f"{message}: convert the file to UTF-8", source=name, line=number))

@@ -31,9 +31,7 @@ def read_parquet(path: Path) -> Iterator[RawItem]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingDependencyError(
-            "reading Parquet needs pyarrow: pip install 'colstore[parquet]'"
-        ) from error
+        raise MissingDependencyError("reading Parquet needs pyarrow: pip install 'colstore[parquet]'") from error
     name = printable(path)
     try:
         table = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)

@@ -60,9 +60,7 @@ def read_queries(source: PathSource) -> Iterator[Query]:
             return _checked(read_sound_jsonl(path))
         case ".tsv":
             return _checked(_read_tsv(path))
-    raise CorpusError(
-        f"cannot tell the format from the name; what is read: {READABLE}", source=printable(path)
-    )
+    raise CorpusError(f"cannot tell the format from the name; what is read: {READABLE}", source=printable(path))
 
 
 def _in_folder(folder: Path) -> Path:

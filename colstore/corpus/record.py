@@ -164,9 +164,7 @@ def _clean_vectors(record: Record, value: object) -> NDArray[Any] | None:
     except (ValueError, TypeError, RuntimeError) as error:  # uneven rows; a tensor that tracks gradients
         raise record.error(f"vectors are not a matrix of numbers ({error})") from None
     if vectors.ndim != 2 or 0 in vectors.shape or vectors.dtype.kind not in "fiu":
-        message = (
-            f"vectors must be numbers of shape (tokens, dim), got {vectors.dtype} of shape {vectors.shape}"
-        )
+        message = f"vectors must be numbers of shape (tokens, dim), got {vectors.dtype} of shape {vectors.shape}"
         raise record.error(message)
     if isinstance(value, list | tuple):
         with np.errstate(over="ignore"):  # what is too large for float32 is refused as an infinity
@@ -216,13 +214,9 @@ def _check_json_scalar(record: Record, value: object) -> None:
             raise record.error(f"metadata holds {value}, which JSON does not have: use null")
     elif isinstance(value, int):
         if value.bit_length() > MAX_INTEGER_BITS:
-            raise record.error(
-                f"metadata holds an integer of {value.bit_length():,} bits: give it as a string"
-            )
+            raise record.error(f"metadata holds an integer of {value.bit_length():,} bits: give it as a string")
     elif value is not None:
-        message = (
-            f"metadata holds {_kind(value)} ({excerpt(value)}); JSON has strings, numbers, booleans, null,"
-        )
+        message = f"metadata holds {_kind(value)} ({excerpt(value)}); JSON has strings, numbers, booleans, null,"
         raise record.error(f"{message} lists and objects")
 
 

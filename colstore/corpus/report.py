@@ -67,9 +67,7 @@ class IntakeReport:
         """Return a line of counts, and a line for each example."""
         reasons = f"{self.skipped_errors:,} broken, {self.skipped_duplicates:,} duplicate"
         reasons += f", {self.skipped_empty:,} empty"
-        head = f"{self.documents:,} taken, {self.skipped:,} skipped" + (
-            f": {reasons}" if self.skipped else ""
-        )
+        head = f"{self.documents:,} taken, {self.skipped:,} skipped" + (f": {reasons}" if self.skipped else "")
         if self.incomplete:
             head += "; INCOMPLETE: a file could not be read to its end"
         return "\n".join([head, *(f"  {example}" for example in self.examples)])

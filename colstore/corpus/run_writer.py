@@ -77,9 +77,7 @@ def _check(line: RunLine, layout: RunLayout, place: Record) -> None:
     for identifier in (line.query_id, line.doc_id):
         clean_id(place, identifier)
         if layout != "jsonl" and len(identifier.split()) != 1:
-            raise place.error(
-                f"id {excerpt(identifier)} holds white space, which this layout cannot: use jsonl"
-            )
+            raise place.error(f"id {excerpt(identifier)} holds white space, which this layout cannot: use jsonl")
         if layout != "jsonl" and identifier != identifier.strip():
             raise place.error(f"id {excerpt(identifier)} has white space at its end: use jsonl")
 

@@ -104,9 +104,7 @@ def _apart(query_id: str) -> str:
     return f"the lines of query {excerpt(query_id)} do not stand together: sort the run by query"
 
 
-def _unique(
-    lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, report: IntakeReport
-) -> Iterator[RunLine]:
+def _unique(lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, report: IntakeReport) -> Iterator[RunLine]:
     documents: set[str] = set()  # of the current query
     current: str | None = None
     with SeenIds() as queries:
@@ -117,9 +115,7 @@ def _unique(
                 current = line.query_id
                 documents.clear()
             if line.doc_id in documents:
-                error = place.error_of(
-                    DuplicateIdError, f"document {excerpt(line.doc_id)} comes twice for its query"
-                )
+                error = place.error_of(DuplicateIdError, f"document {excerpt(line.doc_id)} comes twice for its query")
                 if on_duplicate == "error":
                     raise error
                 report.skip(error)

@@ -85,9 +85,7 @@ class SeenIds:
             return table.execute("INSERT OR IGNORE INTO seen VALUES (?)", (identifier,)).rowcount == 1
         except (sqlite3.Error, OSError) as error:
             place = tempfile.gettempdir()
-            message = (
-                f"the table of ids seen so far cannot be kept in {place} ({error}): free space or set TMPDIR"
-            )
+            message = f"the table of ids seen so far cannot be kept in {place} ({error}): free space or set TMPDIR"
             raise CorpusError(message) from error
 
     def _spill(self) -> sqlite3.Connection:
@@ -96,9 +94,7 @@ class SeenIds:
 
         self._folder = tempfile.TemporaryDirectory(prefix="colstore-ids-")
         # one caller at a time, though not always from one thread: an encoder may read ahead in its own
-        table = sqlite3.connect(
-            Path(self._folder.name) / "ids.sqlite", isolation_level=None, check_same_thread=False
-        )
+        table = sqlite3.connect(Path(self._folder.name) / "ids.sqlite", isolation_level=None, check_same_thread=False)
         self._table = table
         for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
             table.execute(f"PRAGMA {setting}")

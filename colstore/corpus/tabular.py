@@ -27,9 +27,7 @@ def read_tabular(path: Path, delimiter: str) -> Iterator[RawItem]:
     rows = _rows(read_lines(path), name, delimiter)
     header = next(rows, None)
     if header is None:
-        raise CorpusError(
-            "the file is empty: a header line with the columns id and text is needed", source=name
-        )
+        raise CorpusError("the file is empty: a header line with the columns id and text is needed", source=name)
     if isinstance(header, CorpusError):
         raise header
     check_columns(header.cells, name, header.line)
@@ -49,16 +47,12 @@ def check_columns(columns: list[str], source: str, line: int | None = None) -> N
     missing = [] if set(ID_KEYS) & set(columns) else ["id"]
     missing += [] if "text" in columns else ["text"]
     if missing:
-        raise CorpusError(
-            f"no column {' and no column '.join(missing)}; found {found}", source=source, line=line
-        )
+        raise CorpusError(f"no column {' and no column '.join(missing)}; found {found}", source=source, line=line)
     twice = [column for column in columns if columns.count(column) > 1]
     if twice:
         raise CorpusError(f"column {excerpt(twice[0])} comes twice: rename one", source=source, line=line)
     if not all(column.strip() for column in columns):
-        raise CorpusError(
-            f"a column has no name: name it or drop it; found {found}", source=source, line=line
-        )
+        raise CorpusError(f"a column has no name: name it or drop it; found {found}", source=source, line=line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +125,7 @@ def _next_cells(reader: Iterator[list[str]], feed: _Feed, name: str) -> list[str
         cells = next(reader, None)
     except csv.Error as error:
         if not feed.finish_row():
-            message = (
-                "a quoted field that begins in this row is never closed, so the rest of the file is lost"
-            )
+            message = "a quoted field that begins in this row is never closed, so the rest of the file is lost"
             raise IncompleteCorpusError(message, source=name, line=feed.first) from None
         raise CorpusError(_explain(error), source=name, line=feed.first) from None
     if feed.error is not None:

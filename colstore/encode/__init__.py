@@ -31,7 +31,7 @@ Nothing here imports torch until a model is loaded.
 
 from colstore.encode.backends import with_backend
 from colstore.encode.embedded import EMBEDDED, embedded_model_path
-from colstore.encode.export import FROZEN_DTYPES, FrozenDtype, export_query_encoder
+from colstore.encode.export import export_query_encoder
 from colstore.encode.fake import FakeEncoder
 from colstore.encode.load import load_encoder
 from colstore.encode.pooling import pool, pool_hierarchical, pool_neighbours
@@ -42,16 +42,11 @@ from colstore.encode.projection import (
     fit_projection_from_texts,
 )
 from colstore.encode.restore import load_encoder_from_settings
-from colstore.encode.runtimes import BACKENDS, Backend
 from colstore.encode.transformer import TransformerEncoder
 
 __all__ = [
-    "BACKENDS",
     "EMBEDDED",
-    "FROZEN_DTYPES",
-    "Backend",
     "FakeEncoder",
-    "FrozenDtype",
     "ProjectedEncoder",
     "Projection",
     "TransformerEncoder",

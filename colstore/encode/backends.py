@@ -11,7 +11,8 @@ from time import perf_counter
 
 import numpy as np
 
-from colstore.encode.runtimes import AUTO, Backend, check_backend, open_runtime
+from colstore.config import Backend
+from colstore.encode.runtimes import AUTO, check_backend, open_runtime
 from colstore.encode.transformer import TransformerEncoder
 from colstore.errors import ColstoreError, ConfigError
 from colstore.types import EncodedText, Json

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from colstore.config import FROZEN_DTYPES, FrozenDtype
 from colstore.encode.fake import FakeEncoder
 from colstore.encode.graph import TOLERANCE
 from colstore.encode.masks import mask_modules, token_mask
@@ -18,9 +19,6 @@ from colstore.encode.transformer import TransformerEncoder
 from colstore.errors import ColstoreError, ConfigError, EncoderError
 from colstore.frozen import GRAPH, RECIPE, TOKENIZER, Expansion, FrozenEncoder, Recipe
 from colstore.types import Encoder
-
-FrozenDtype = Literal["float32", "float16", "int8"]
-FROZEN_DTYPES: tuple[FrozenDtype, ...] = ("float32", "float16", "int8")
 
 PROBES = (
     "do statins lower C-reactive protein?",

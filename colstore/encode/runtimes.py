@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.config import BACKENDS
 from colstore.encode.shrink import quantised
 from colstore.errors import ConfigError, EncoderError, MissingDependencyError
 from colstore.frozen import open_graph
 from colstore.types import FloatMatrix
 
-Backend = Literal["torch", "torch-bf16", "onnx", "onnx-int8", "openvino", "openvino-bf16"]
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 AUTO = "auto"
 
 

@@ -77,9 +77,7 @@ def _by_metadata(shards: Sequence[Shard], where: Where, chosen: Ints | None) -> 
             if all(test(metadata.get(field, _MISSING)) for field, test in tests.items()):
                 found.append(shard.first + local)
     if unseen:
-        known = sorted(
-            {field for shard in shards for metadata in shard.metadata[:1000] for field in metadata}
-        )
+        known = sorted({field for shard in shards for metadata in shard.metadata[:1000] for field in metadata})
         raise QueryError(
             f"no document has the metadata field {sorted(unseen)[0]!r}; there are {', '.join(known[:20]) or 'none'}"
         )

@@ -46,9 +46,7 @@ class Question:
         coarse = codec.centroids
         self.tokens = len(vectors)
         self.sources = [vectors[i : i + MOST_LANES] for i in range(0, len(vectors), MOST_LANES)]
-        self.passes = [
-            calls.prepare(rows, coarse.rotation, codec.bits, coarse.scale) for rows in self.sources
-        ]
+        self.passes = [calls.prepare(rows, coarse.rotation, codec.bits, coarse.scale) for rows in self.sources]
         self._values = coarse.values
         self._tables: list[CentroidTable | None] = [None] * len(self.passes)
 

@@ -93,7 +93,8 @@ class Searcher:
     # --- the pipeline -----------------------------------------------------------------------------------------
 
     def search(
-        self, vectors: FloatMatrix, k: int, *, allowed: Ints | None = None, params: SearchParams | None = None, threads: int = 1
+        self, vectors: FloatMatrix, k: int, *, allowed: Ints | None = None, params: SearchParams | None = None,
+        threads: int = 1,
     ) -> Ranked:  # fmt: skip
         """Return the ``k`` best documents, and any that tie with the last: who is cut off, the caller's ids decide.
 
@@ -145,18 +146,16 @@ class Searcher:
         """Return the documents near the probed centroids, and how much they gained."""
         found: list[Ints] = []
         values: list[Floats] = []
-        lists = [
-            calls.probe(query, question.table(number), probes) for number, query in enumerate(question.passes)
-        ]
+        lists = [calls.probe(query, question.table(number), probes) for number, query in enumerate(question.passes)]
         for shard in self.shards:
             documents, gains = self._gather_shard(question, lists, shard)
             found.append(documents.astype(np.int64) + shard.first)
             values.append(gains)
-        documents, gains = np.concatenate(found), np.concatenate(values)
+        numbers, total = np.concatenate(found), np.concatenate(values)
         if allowed is not None:
-            keep = self._mask(allowed)[documents]
-            return documents[keep], gains[keep]
-        return documents, gains
+            keep = self._mask(allowed)[numbers]
+            return numbers[keep], total[keep]
+        return numbers, total
 
     def _gather_shard(
         self, question: Question, lists: Sequence[calls.Probes], shard: Shard
@@ -167,9 +166,7 @@ class Searcher:
         parts = []
         for query, probes in zip(question.passes, lists, strict=True):
             base = space.next_base()
-            documents = calls.gather(
-                probes, query.tokens, offsets, postings, space.stamps, base, space.totals
-            )
+            documents = calls.gather(probes, query.tokens, offsets, postings, space.stamps, base, space.totals)
             parts.append((documents, space.totals[documents]))
         if len(parts) == 1:
             return parts[0]
@@ -205,9 +202,7 @@ class Searcher:
                 question.table(number)  # before threads would each make their own
         parts = _in_threads(lambda block: self._score_block(question, *block), blocks, threads)
         if not parts:
-            return _Scored(
-                documents, np.zeros(0, np.float32), [np.zeros((0, 8), np.int32) for _ in question.passes]
-            )
+            return _Scored(documents, np.zeros(0, np.float32), [np.zeros((0, 8), np.int32) for _ in question.passes])
         tokens = [np.concatenate([part[1][n] for part in parts]) for n in range(len(question.passes))]
         return _Scored(documents, np.concatenate([part[0] for part in parts]), tokens)
 
@@ -225,9 +220,7 @@ class Searcher:
         keep = _best_with_ties(scored.scores, k + max(REFINED_SPARE, k // 4))
         documents = scored.documents[keep]
         scores = (
-            scored.scores[keep]
-            if self.codec.bits == 16
-            else self._refined(question, documents, keep, scored.tokens)
+            scored.scores[keep] if self.codec.bits == 16 else self._refined(question, documents, keep, scored.tokens)
         )
         order = np.argsort(-scores, kind="stable")
         if len(order) > k:

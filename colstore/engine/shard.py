@@ -88,9 +88,7 @@ class Shard:
         self.segment.expect("postings_offsets", "<u4", (number + 1,))
         self.segment.expect("postings", ("<u2", "<u4"), (None,))
         offsets, postings = self.segment.rows("postings_offsets"), self.segment.rows("postings")
-        ascending = (
-            offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
-        )
+        ascending = offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
         if not ascending or (len(postings) and int(postings.max()) >= self.documents):
             raise CorruptIndexError(
                 "the postings do not fit the documents: run `colstore verify`", file=self.segment.path
@@ -126,9 +124,7 @@ class Shard:
     def vectors(self, document: int) -> FloatMatrix:
         """Return the decoded vectors of a document (local number), ``(tokens, dim)`` float32."""
         start, stop = int(self.offsets[document]), int(self.offsets[document + 1])
-        return self.codec.decode(
-            {name: self.segment.rows(name, start, stop) for name in self.codec.token_arrays}
-        )
+        return self.codec.decode({name: self.segment.rows(name, start, stop) for name in self.codec.token_arrays})
 
 
 def _padded(vectors: FloatMatrix, width: int) -> FloatMatrix:

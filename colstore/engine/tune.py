@@ -119,19 +119,13 @@ def tune(
         if tick is not None:
             tick(done, len(ladder))
         trials += [
-            trial
-            for spread in SPREAD
-            if (trial := _try(searcher, asked, wanted, k, probes, scored * k, spread))
+            trial for spread in SPREAD if (trial := _try(searcher, asked, wanted, k, probes, scored * k, spread))
         ]
     if not trials:  # so few documents that every search scores them all
         params = SearchParams(k=k)
         return TuneReport(params, k, recall, 1.0, exact_time, exact_time, len(asked), queries is None, ())
     good = [trial for trial in trials if trial.recall >= recall]
-    best = (
-        min(good, key=lambda t: t.milliseconds)
-        if good
-        else max(trials, key=lambda t: (t.recall, -t.milliseconds))
-    )
+    best = min(good, key=lambda t: t.milliseconds) if good else max(trials, key=lambda t: (t.recall, -t.milliseconds))
     params = SearchParams(probes=best.probes, candidates=best.candidates, scored=best.scored, k=k)
     return TuneReport(
         params,
@@ -160,7 +154,8 @@ def pseudo_queries(searcher: Searcher, seed: int) -> list[FloatMatrix]:
 
 
 def _try(
-    searcher: Searcher, queries: Sequence[FloatMatrix], wanted: list[set[int]], k: int, probes: int, scored: int, spread: int
+    searcher: Searcher, queries: Sequence[FloatMatrix], wanted: list[set[int]], k: int, probes: int, scored: int,
+    spread: int,
 ) -> Trial | None:  # fmt: skip
     candidates = scored * spread
     if candidates > max(4 * searcher.documents, k):

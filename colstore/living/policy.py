@@ -14,8 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-FLOOR_TOKENS = 65_536
-FANOUT = 4
+FLOOR_TOKENS = 131_072
+FANOUT = 3
 DELETED_SHARE = 1 / 3
 """A segment is rewritten when more of its documents or tokens than this is deleted."""
 
@@ -41,7 +41,7 @@ class _Group:
 def tier(tokens: int) -> int:
     """Return the tier of a segment.
 
-    >>> [tier(n) for n in (1, 65_536, 65_537, 262_144, 262_145)]
+    >>> [tier(n) for n in (1, 131_072, 131_073, 393_216, 393_217)]
     [0, 0, 1, 1, 2]
     """
     return 0 if tokens <= FLOOR_TOKENS else math.ceil(round(math.log(tokens / FLOOR_TOKENS, FANOUT), 9))
@@ -59,10 +59,10 @@ def due(sizes: Sequence[Size], most_documents: int, most_tokens: int) -> list[li
 
     Examples
     --------
-    >>> due([Size(1, 100)] * 4, 65_536, 8_388_608)
-    [[0, 1, 2, 3]]
-    >>> due([Size(1, 100)] * 3 + [Size(9, 900, deleted=0.5)], 65_536, 8_388_608)
-    [[0, 1, 2, 3]]
+    >>> due([Size(1, 100)] * 3, 65_536, 8_388_608)
+    [[0, 1, 2]]
+    >>> due([Size(9, 900, deleted=0.5), Size(1, 100), Size(1, 100)], 65_536, 8_388_608)
+    [[0, 1, 2]]
     >>> due([Size(1, 100), Size(9, 900, deleted=0.5)], 65_536, 8_388_608)
     [[1]]
     """

@@ -50,9 +50,7 @@ def test_a_document_comes_back_as_it_went_in(tmp_path: Path) -> None:
 
 
 def test_without_texts_ids_and_scores_remain(tmp_path: Path) -> None:
-    with colstore.build(
-        tmp_path / "a.colstore", documents(20), model=FakeEncoder(), store_texts=False
-    ) as index:
+    with colstore.build(tmp_path / "a.colstore", documents(20), model=FakeEncoder(), store_texts=False) as index:
         hit = index.search("moon", 1)[0]
         assert hit.text is None
         assert hit.metadata == {}
@@ -79,9 +77,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pooling", ["hierarchical", "neighbours"])
 def test_pooling_keeps_fewer_vectors_and_is_recorded(tmp_path: Path, pooling: str) -> None:
     plain = colstore.build(tmp_path / "a", documents(40), model=FakeEncoder())
-    pooled = colstore.build(
-        tmp_path / "b", documents(40), model=FakeEncoder(), pool_factor=2, pooling=pooling
-    )  # type: ignore[arg-type]  # one of two
+    pooled = colstore.build(tmp_path / "b", documents(40), model=FakeEncoder(), pool_factor=2, pooling=pooling)  # type: ignore[arg-type]  # one of two
     assert pooled.info().tokens < 0.7 * plain.info().tokens
     assert pooled.info().config["pooling"] == pooling
 
@@ -120,9 +116,7 @@ def test_bad_documents_are_errors_or_counted(tmp_path: Path) -> None:
     twice = [*documents(5), documents(5)[2]]
     with pytest.raises(DuplicateIdError):
         colstore.build(tmp_path / "x", twice, model=FakeEncoder())
-    with colstore.build(
-        tmp_path / "x", twice, model=FakeEncoder(), on_duplicate="skip", overwrite=True
-    ) as index:
+    with colstore.build(tmp_path / "x", twice, model=FakeEncoder(), on_duplicate="skip", overwrite=True) as index:
         assert index.report is not None
         assert index.report.skipped == {"duplicate": 1}
         assert len(index) == 5
@@ -153,9 +147,7 @@ def test_an_index_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
         assert len(index) == 9
         assert index.generation == 2
     assert (path / "notes.txt").read_text() == "mine"
-    assert len(list((path / "segments").iterdir())) == 2, (
-        "the old segment is gone: one .h5 and one .sums remain"
-    )
+    assert len(list((path / "segments").iterdir())) == 2, "the old segment is gone: one .h5 and one .sums remain"
 
 
 def test_a_failed_overwrite_leaves_the_index_as_it_was(tmp_path: Path) -> None:
@@ -202,7 +194,7 @@ def test_an_interrupted_build_goes_on_and_ends_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     monkeypatch.setattr("colstore.building.parts.PART_DOCUMENTS", 32)
-    monkeypatch.setattr("colstore.building.pipeline.WINDOW_DOCUMENTS", 16)
+    monkeypatch.setattr("colstore.building.encoding.WINDOW_DOCUMENTS", 16)
     colstore.build(tmp_path / "whole", documents(300), model=FakeEncoder()).close()
     path = tmp_path / "broken"
     with pytest.raises(Interrupted):
@@ -223,11 +215,9 @@ def test_a_build_that_failed_early_is_in_nobodys_way(tmp_path: Path) -> None:
     colstore.build(tmp_path / "x", documents(9), model=FakeEncoder()).close()
 
 
-def test_resuming_with_another_corpus_or_settings_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resuming_with_another_corpus_or_settings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("colstore.building.parts.PART_DOCUMENTS", 32)
-    monkeypatch.setattr("colstore.building.pipeline.WINDOW_DOCUMENTS", 16)
+    monkeypatch.setattr("colstore.building.encoding.WINDOW_DOCUMENTS", 16)
     path = tmp_path / "x"
     with pytest.raises(Interrupted):
         colstore.build(path, stopping_after(100), model=FakeEncoder())

@@ -55,7 +55,7 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
     options = (
         "--model m --dim 64 --bits 2 --pool-factor 1.5 --pooling neighbours --max-tokens 100 "
         "--query-length 32 --no-texts --overwrite --resume --on-error skip --on-duplicate skip "
-        "--trust-remote-code --revision main --device cpu --dtype bfloat16 --seed 7"
+        "--trust-remote-code --revision main --device cpu --dtype bfloat16 --backend onnx --frozen-dtype float16 --seed 7"
     )
     result = cli("build", corpus, "-o", tmp_path / "x", *options.split())
     assert result.exit_code == 1
@@ -78,6 +78,8 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "revision": "main",
         "device": "cpu",
         "dtype": "bfloat16",
+        "backend": "onnx",
+        "frozen_dtype": "float16",
         "seed": 7,
         "progress": None,
     }
@@ -112,12 +114,16 @@ def test_the_summary_leaves_nothing_unsaid() -> None:
     report = BuildReport(documents=1200, tokens=90_000, truncated=7, skipped={"broken": 2, "empty": 0})
     report.incomplete = True
     report.examples = ["c.jsonl:2:\nbroken"]
+    report.notes = ["no query\nencoder"]
     report.seconds = {"encode": 1.5, "commit": 0.5}
+    report.encoded_tokens, report.peak_memory_bytes = 180_000, 2_000_000
     assert list(_summary(Path("x"), report.to_json())) == [
         "x: 1,200 documents, 90,000 vectors, 0 bytes, in 2.0 s",
+        "encode 1.5 s (120,000 tokens/s), commit 0.5 s; at most 2.0 MB of memory",
         "truncated: 7 documents, whose ends lie beyond the limit of tokens",
         "skipped: 2 broken",
         "incomplete: a source could not be read to its end",
+        "note: no query encoder",
         "  c.jsonl:2: broken",
     ]
 

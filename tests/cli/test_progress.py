@@ -26,7 +26,12 @@ def step(stage: str, done: int, total: int | None, unit: str = "documents") -> P
 
 
 def test_a_stage_shows_how_far_how_fast_and_how_long_still() -> None:
-    assert "50/200 docs  25/s  0:00:06 left" in drawn(step("encode", 50, 200))
+    assert "50/200 docs  25/s  250 tokens/s  0:00:06 left" in drawn(step("encode", 50, 200))
+
+
+def test_time_left_comes_from_tokens_where_their_number_is_known() -> None:
+    progress = Progress("encode", 50, 200, "documents", tokens=500, seconds=2.0, tokens_total=5000)
+    assert "250 tokens/s  0:00:18 left" in drawn(progress)
 
 
 def test_stages_follow_each_other_and_totals_may_be_unknown() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from colstore.codec import Centroids, ResidualCodec, make, random_rotation, restore
 from colstore.codec.base import to_arrays
 from colstore.errors import ConfigError, CorruptIndexError
+from colstore.types import Json
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -39,7 +40,7 @@ def test_what_is_missing_is_named(stored: tuple[Arrays, dict[str, Any]], name: s
         ("centroid_scale", float("inf")), ("centroid_scale", 1), ("centroid_scale", None),
     ],
 )  # fmt: skip
-def test_forged_attributes_are_refused(stored: tuple[Arrays, dict[str, Any]], name: str, value: object) -> None:
+def test_forged_attributes_are_refused(stored: tuple[Arrays, dict[str, Any]], name: str, value: Json) -> None:
     arrays, attributes = stored
     with pytest.raises(CorruptIndexError):
         restore(arrays, {**attributes, name: value})

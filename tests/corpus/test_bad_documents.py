@@ -86,9 +86,7 @@ def test_a_bad_line_of_json(write: Write, bad: bytes, kind: type[CorpusError], m
     assert report.examples[0].startswith(f"{path}:3: ")
 
 
-def test_an_over_long_line_is_refused_and_skipped_whole(
-    write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_over_long_line_is_refused_and_skipped_whole(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 100)
     long = b'{"id": "long", "text": "' + b"x" * 950 + b'"}\n'
     path = write("c.jsonl", GOOD + long + b'{"id": "after", "text": "t"}')
@@ -116,9 +114,7 @@ BAD_ROWS: list[tuple[bytes, type[CorpusError], str]] = [
 
 
 @pytest.mark.parametrize(("bad", "kind", "message"), BAD_ROWS, ids=[str(n) for n in range(len(BAD_ROWS))])
-def test_a_bad_row_behind_quoted_newlines(
-    write: Write, bad: bytes, kind: type[CorpusError], message: str
-) -> None:
+def test_a_bad_row_behind_quoted_newlines(write: Write, bad: bytes, kind: type[CorpusError], message: str) -> None:
     path = write("c.csv", TABLE.encode() + b"\n" + bad + b"\nafter,t\n")
     with pytest.raises(kind, match=message) as caught:
         list(read_documents(path))
@@ -186,9 +182,7 @@ def test_a_damaged_gzip_file(write: Write, name: str, damage: str) -> None:
     row = rows if ".jsonl" in name else "%d,some text %d"
     head = "" if ".jsonl" in name else "id,text\n"
     raw = gzip.compress((head + "".join(row % (n, n * n) + "\n" for n in range(5000))).encode())
-    broken = {"cut": raw[: len(raw) // 2], "flipped": raw[:-8] + b"\0" * 8, "foreign tail": raw + b"tail"}[
-        damage
-    ]
+    broken = {"cut": raw[: len(raw) // 2], "flipped": raw[:-8] + b"\0" * 8, "foreign tail": raw + b"tail"}[damage]
     path = write("plain", b"").with_name(name)
     path.write_bytes(broken)
     with pytest.raises(IncompleteCorpusError, match="rest of the file is lost") as caught:
@@ -232,9 +226,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
             read_documents(source)
 
 
-@pytest.mark.parametrize(
-    "source", [5, None, b"bytes", {"id": "d1", "text": "t"}, Document(id="d1", text="t")]
-)
+@pytest.mark.parametrize("source", [5, None, b"bytes", {"id": "d1", "text": "t"}, Document(id="d1", text="t")])
 def test_what_is_no_corpus(source: Any) -> None:
     with pytest.raises(CorpusError, match="is no corpus"):
         read_documents(source)

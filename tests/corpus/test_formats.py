@@ -41,9 +41,7 @@ def as_table(documents: list[Document], delimiter: str, line_end: str = "\r\n") 
     return stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    "name", ["c.jsonl", "c.jsonl.gz", "C.JSONL", "beir/corpus.jsonl", "beir/corpus.jsonl.gz"]
-)
+@pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz", "C.JSONL", "beir/corpus.jsonl", "beir/corpus.jsonl.gz"])
 def test_json_lines_and_beir_folders(write: Write, name: str) -> None:
     path = write(name, as_jsonl(DOCUMENTS))
     assert list(read_documents(path.parent if "beir" in name else path)) == DOCUMENTS
@@ -182,9 +180,7 @@ def test_parquet_over_many_batches(tmp_path: Path) -> None:
     assert [d.id for d in read_documents(path)] == ids
 
 
-def test_parquet_without_pyarrow_says_how_to_install_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parquet_without_pyarrow_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_parquet(tmp_path / "c.parquet", {"id": ["a"], "text": ["t"]})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'colstore\[parquet\]'"):

@@ -21,9 +21,7 @@ from colstore.errors import EmptyDocumentError
 pytestmark = pytest.mark.shared
 
 
-@pytest.mark.parametrize(
-    ("name", "documents", "queries"), [("scifact", 5183, 1109), ("nfcorpus", 3633, 3237)]
-)
+@pytest.mark.parametrize(("name", "documents", "queries"), [("scifact", 5183, 1109), ("nfcorpus", 3633, 3237)])
 def test_beir_folders_are_read_whole(shared: Path, name: str, documents: int, queries: int) -> None:
     folder = shared / "data" / name
     report = IntakeReport()

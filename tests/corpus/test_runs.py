@@ -154,9 +154,7 @@ identifiers = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_s
 
 
 @given(
-    run=st.dictionaries(
-        identifiers, st.dictionaries(identifiers, st.floats(allow_nan=False, allow_infinity=False))
-    ),
+    run=st.dictionaries(identifiers, st.dictionaries(identifiers, st.floats(allow_nan=False, allow_infinity=False))),
     layout=st.sampled_from(["trec", "jsonl"]),
 )
 def test_what_is_written_reads_back_the_same(

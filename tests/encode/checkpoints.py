@@ -24,9 +24,7 @@ TEXT = (
 WORDS = TEXT.split()
 
 
-def make_checkpoint(
-    folder: Path, layout: Layout, body: Body = "bert", *, seed: int = 0, **options: Any
-) -> Path:
+def make_checkpoint(folder: Path, layout: Layout, body: Body = "bert", *, seed: int = 0, **options: Any) -> Path:
     """Write a checkpoint and return its folder.
 
     Options: ``query_length`` (12), ``document_length`` (24), ``expand`` (True), ``attend`` (False),
@@ -89,13 +87,9 @@ def _sentencepiece_tokenizer() -> Any:
     pieces += ["▁" + word for word in dict.fromkeys(WORDS)]
     pieces += ["▁", *string.ascii_lowercase, *string.digits, *string.punctuation]
     pieces += ["<mask>", "[QueryMarker]", "[DocumentMarker]"]
-    backend = Tokenizer(
-        models.Unigram([(piece, -float(rank)) for rank, piece in enumerate(pieces)], unk_id=3)
-    )
+    backend = Tokenizer(models.Unigram([(piece, -float(rank)) for rank, piece in enumerate(pieces)], unk_id=3))
     backend.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
-    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     backend.decoder = decoders.Metaspace()
     backend.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
@@ -133,9 +127,7 @@ def make_body(body: Body, tokenizer: Any) -> Any:
         config = transformers.BertConfig(**shape)
         return transformers.BertModel(config).eval()
     if body == "xlm-roberta":
-        config = transformers.XLMRobertaConfig(
-            **{**shape, "max_position_embeddings": POSITIONS + 2}, type_vocab_size=1
-        )
+        config = transformers.XLMRobertaConfig(**{**shape, "max_position_embeddings": POSITIONS + 2}, type_vocab_size=1)
         return transformers.XLMRobertaModel(config).eval()
     if body == "modernbert":
         ends = {
@@ -215,9 +207,7 @@ def _write_pylate(folder: Path, tokenizer: Any, body: Body, options: dict[str, A
         "__version__": {"sentence_transformers": "5.3.0", "transformers": "5.3.0", "pytorch": "2.9.0"},
     }
     _write_json(folder / "config_sentence_transformers.json", settings)
-    _write_json(
-        folder / "sentence_bert_config.json", {"max_seq_length": POSITIONS - 1, "do_lower_case": False}
-    )
+    _write_json(folder / "sentence_bert_config.json", {"max_seq_length": POSITIONS - 1, "do_lower_case": False})
     _write_pylate_dense(folder / "1_Dense", HIDDEN, 24, residual=True)
     _write_pylate_dense(folder / "2_Dense", 24, DIM, residual=False)
     modules = [

@@ -65,9 +65,7 @@ class Reference:
         for place in sorted(self.folder.glob("*_Dense")):
             weights = load_file(place / "model.safetensors")
             projected = states @ weights["linear.weight"].T
-            states = projected + (
-                states @ weights["residual.weight"].T if "residual.weight" in weights else 0
-            )
+            states = projected + (states @ weights["residual.weight"].T if "residual.weight" in weights else 0)
         return states
 
     def _read_settings(self) -> dict[str, Any]:
@@ -83,9 +81,7 @@ class Reference:
         expansion: Any = saved.get("query_expansion")
         length = saved.get("query_length") or expansion["length"]
         skip = bool(self._json("2_MultiVectorMask/config.json")["skiplist_words"])
-        return _settings(
-            prompts["query"], prompts["document"], length, saved["document_length"], expansion, skip=skip
-        )
+        return _settings(prompts["query"], prompts["document"], length, saved["document_length"], expansion, skip=skip)
 
     def _stanford(self) -> dict[str, Any]:
         saved = self._json("artifact.metadata")

@@ -134,9 +134,7 @@ class TestSettings:
         whole = load(checkpoint("plain", "bert"))
         projected = ProjectedEncoder(whole, fit_projection_from_texts(whole, ["bees dance"], 4))
         again = load_encoder_from_settings(projected.settings, projection=projected.projection, device="cpu")
-        np.testing.assert_array_equal(
-            again.encode_queries(["bees"])[0], projected.encode_queries(["bees"])[0]
-        )
+        np.testing.assert_array_equal(again.encode_queries(["bees"])[0], projected.encode_queries(["bees"])[0])
 
     def test_from_a_file_cannot_allow_code_or_pickles(self) -> None:
         for name in ("trust_remote_code", "allow_pickle"):
@@ -174,9 +172,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("name", ["max_tokens", "query_length"])
     @pytest.mark.parametrize("value", [0, 3, 129])
-    def test_beyond_the_model_or_without_room_for_text(
-        self, checkpoint: MakeCheckpoint, name: str, value: int
-    ) -> None:
+    def test_beyond_the_model_or_without_room_for_text(self, checkpoint: MakeCheckpoint, name: str, value: int) -> None:
         with pytest.raises(ConfigError, match=rf"{name} must lie in 4\.\.128 for this model, got {value}"):
             load(checkpoint("stanford", "bert"), **{name: value})
 
@@ -311,9 +307,7 @@ class TestWeights:
 
         folder = copy("plain", "bert")
         weights = {
-            name: tensor
-            for name, tensor in load_file(folder / "model.safetensors").items()
-            if "pooler" not in name
+            name: tensor for name, tensor in load_file(folder / "model.safetensors").items() if "pooler" not in name
         }
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         assert load(folder).dim == 32
@@ -398,9 +392,7 @@ class TestFolders:
     def test_saved_as_a_cross_encoder(self, copy: Any) -> None:
         folder = copy("pylate", "bert")
         (folder / "config_sentence_transformers.json").write_text('{"model_type": "CrossEncoder"}')
-        (folder / "modules.json").write_text(
-            '[{"type": "sentence_transformers.models.Transformer", "path": ""}]'
-        )
+        (folder / "modules.json").write_text('[{"type": "sentence_transformers.models.Transformer", "path": ""}]')
         with pytest.raises(EncoderError, match="is a CrossEncoder"):
             load(folder)
 
@@ -427,13 +419,9 @@ class TestFolders:
         (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
         encoder, expected = load(folder), load(checkpoint("pylate", "bert"))
         assert encoder.settings["layout"] == "pylate"
-        np.testing.assert_array_equal(
-            encoder.encode_queries(["bees"])[0], expected.encode_queries(["bees"])[0]
-        )
+        np.testing.assert_array_equal(encoder.encode_queries(["bees"])[0], expected.encode_queries(["bees"])[0])
 
-    def test_of_a_sentence_transformer_keeps_its_limit_and_no_pooling(
-        self, minilm_encoder: TransformerEncoder
-    ) -> None:
+    def test_of_a_sentence_transformer_keeps_its_limit_and_no_pooling(self, minilm_encoder: TransformerEncoder) -> None:
         assert minilm_encoder.settings["document_length"] == 256
         assert [type(module).__name__ for module in minilm_encoder.model] == ["Transformer", "Normalize"]
 

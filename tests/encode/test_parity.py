@@ -55,9 +55,7 @@ def test_vectors_of_every_layout_and_body(checkpoint: MakeCheckpoint, layout: La
 
 
 @pytest.mark.parametrize("layout", ["stanford", "pylate", "native"])
-def test_expansion_tokens_that_attend_and_punctuation_that_stays(
-    checkpoint: MakeCheckpoint, layout: Layout
-) -> None:
+def test_expansion_tokens_that_attend_and_punctuation_that_stays(checkpoint: MakeCheckpoint, layout: Layout) -> None:
     folder = checkpoint(layout, "bert", attend=True, mask_punctuation=False, query_length=16)
     encoder = load(folder)
     assert encoder.settings["query_expansion"] == {

@@ -39,9 +39,7 @@ def test_axes_are_the_leading_right_singular_vectors() -> None:
 
 def test_signs_do_not_depend_on_the_order_of_the_sample() -> None:
     matrix = sample()
-    np.testing.assert_allclose(
-        fit_projection(matrix, 4).axes, fit_projection(matrix[::-1], 4).axes, atol=1e-4
-    )
+    np.testing.assert_allclose(fit_projection(matrix, 4).axes, fit_projection(matrix[::-1], 4).axes, atol=1e-4)
     axes = fit_projection(matrix, 4).axes
     assert (axes[np.abs(axes).argmax(axis=0), np.arange(4)] > 0).all()
 

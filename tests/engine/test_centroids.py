@@ -20,7 +20,8 @@ def clustered(count: int, clusters: int = 20, seed: int = 0) -> FloatMatrix:
     generator = np.random.default_rng(seed)
     centers = generator.standard_normal((clusters, DIM))
     rows = centers[generator.integers(0, clusters, count)] + 0.3 * generator.standard_normal((count, DIM))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit_rows: FloatMatrix = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit_rows
 
 
 def mean_distance(centroids: Centroids, sample: FloatMatrix) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,7 @@ def index(
 ) -> Index:
     path = tmp_path_factory.mktemp("search") / f"{request.param}.colstore"
     records = [
-        Document(
-            id=name, text=f"text {name}", metadata={"year": 2000 + i % 10, "odd": bool(i % 2)}, vectors=rows
-        )
+        Document(id=name, text=f"text {name}", metadata={"year": 2000 + i % 10, "odd": bool(i % 2)}, vectors=rows)
         for i, (name, rows) in enumerate(zip(names(len(documents)), documents, strict=True))
     ]
     return colstore.build(path, records, model=colstore_fake(), bits=request.param)
@@ -86,20 +85,14 @@ def test_exact_search_finds_what_plain_numpy_finds_on_the_stored_vectors(
 ) -> None:
     stored = index.vectors(names(len(documents)))
     for query in queries(documents):
-        truth = sorted(
-            (-maxsim(query, rows), name) for name, rows in zip(names(len(documents)), stored, strict=True)
-        )
+        truth = sorted((-maxsim(query, rows), name) for name, rows in zip(names(len(documents)), stored, strict=True))
         found = [hit.id for hit in index.search(query, 10, params=EXACT)]
         clear = truth[9][0] + 4e-3 * len(query)  # those that rounding cannot move out of the first ten
-        assert {name for score, name in truth[:10] if score < clear - 4e-3 * len(query)} <= set(found) | {
-            truth[9][1]
-        }
+        assert {name for score, name in truth[:10] if score < clear - 4e-3 * len(query)} <= set(found) | {truth[9][1]}
         assert len({name for _, name in truth[:10]} & set(found)) >= 9
 
 
-def test_pruned_search_finds_nearly_all_and_scores_it_the_same(
-    index: Index, documents: list[FloatMatrix]
-) -> None:
+def test_pruned_search_finds_nearly_all_and_scores_it_the_same(index: Index, documents: list[FloatMatrix]) -> None:
     found = total = 0
     for query in queries(documents):
         exact = {hit.id: hit.score for hit in index.search(query, 10, params=EXACT)}
@@ -128,18 +121,14 @@ def test_a_search_never_alters_a_later_one(index: Index, documents: list[FloatMa
     assert index.search(query, 100) == before
 
 
-def test_rerank_orders_the_given_documents_with_the_same_scores(
-    index: Index, documents: list[FloatMatrix]
-) -> None:
+def test_rerank_orders_the_given_documents_with_the_same_scores(index: Index, documents: list[FloatMatrix]) -> None:
     for query in queries(documents)[:4]:
         first = index.search(query, 30, params=EXACT)
         again = index.rerank(query, [hit.id for hit in first][::-1])
         assert [(hit.id, hit.score) for hit in again] == [(hit.id, hit.score) for hit in first]
 
 
-@pytest.mark.parametrize(
-    "params", [EXACT, PRUNED, SearchParams(probes=1, candidates=1, scored=1, exact_tokens=0)]
-)
+@pytest.mark.parametrize("params", [EXACT, PRUNED, SearchParams(probes=1, candidates=1, scored=1, exact_tokens=0)])
 def test_filters_give_k_hits_whenever_k_are_allowed(
     index: Index, documents: list[FloatMatrix], params: SearchParams
 ) -> None:
@@ -204,7 +193,7 @@ def test_k_beyond_the_corpus_returns_everything_in_order(index: Index, documents
     hits = index.search(documents[0], 10_000)
     assert len(hits) == len(documents)
     assert [hit.rank for hit in hits] == list(range(1, len(documents) + 1))
-    assert all(a.score >= b.score for a, b in zip(hits, hits[1:], strict=False))
+    assert all(a.score >= b.score for a, b in pairwise(hits))
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -213,9 +202,7 @@ def test_ties_are_broken_by_id_whatever_the_order_in_the_index(tmp_path: Path, b
     ids = [f"t{i:02d}" for i in np.random.default_rng(1).permutation(60)]
     with colstore.build_from_vectors(tmp_path / "t.colstore", ids, [same] * 60, bits=bits) as index:
         for params in (EXACT, SearchParams()):
-            assert [hit.id for hit in index.search(same, 10, params=params)] == [
-                f"t{i:02d}" for i in range(10)
-            ]
+            assert [hit.id for hit in index.search(same, 10, params=params)] == [f"t{i:02d}" for i in range(10)]
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -223,9 +210,7 @@ def test_negative_similarities_count(tmp_path: Path, bits: Bits) -> None:
     query = unit(np.ones((3, DIM), np.float32))
     away = unit(-np.ones((2, DIM), np.float32) + 0.1 * np.random.default_rng(0).standard_normal((2, DIM)))
     near = unit(np.ones((5, DIM), np.float32) + 0.1 * np.random.default_rng(1).standard_normal((5, DIM)))
-    with colstore.build_from_vectors(
-        tmp_path / "n.colstore", ["away", "near"], [away, near], bits=bits
-    ) as index:
+    with colstore.build_from_vectors(tmp_path / "n.colstore", ["away", "near"], [away, near], bits=bits) as index:
         near_hit, away_hit = index.search(query, 2)
         assert (near_hit.id, away_hit.id) == ("near", "away")
         assert away_hit.score == pytest.approx(maxsim(query, index.vectors(["away"])[0]), abs=1e-2)
@@ -277,7 +262,7 @@ def test_tuning_finds_settings_stores_them_and_later_searches_use_them(
         assert report.reached
         assert not report.pseudo
         assert report.curve
-        assert all(a.recall < b.recall for a, b in zip(report.curve, report.curve[1:], strict=False))
+        assert all(a.recall < b.recall for a, b in pairwise(report.curve))
     with colstore.open(tmp_path / "t.colstore") as again:
         tuned = again.info().tuned
         assert tuned is not None
@@ -294,10 +279,9 @@ def test_searching_imports_nothing_heavy(tmp_path: Path, documents: list[FloatMa
     code = (
         "import sys, numpy, colstore, colstore as c; i = colstore.open(sys.argv[1]);"
         "i.search(numpy.eye(32, dtype='f4')[:4], 5, params=c.SearchParams(exact_tokens=0));"
-        "print(*sorted({'torch', 'transformers', 'sentence_transformers', 'h5py', 'faiss', 'numba'} & set(sys.modules)))"
+        "heavy = {'torch', 'transformers', 'sentence_transformers', 'h5py', 'faiss', 'numba'};"
+        "print(*sorted(heavy & set(sys.modules)))"
     )
     for _ in range(2):  # the first may compile, hence import numba
-        run = subprocess.run(
-            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
-        )
+        run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""

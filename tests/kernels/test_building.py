@@ -42,7 +42,7 @@ def test_assign_equals_its_twin(dim: int, flavour: str, data: st.DataObject) -> 
     np.testing.assert_array_equal(products, expected_products)
 
 
-@pytest.mark.parametrize("dim", [48, 128, 384])
+@pytest.mark.parametrize("dim", [48, 128])
 @pytest.mark.parametrize("bits", [8, 4, 2, 1])
 @given(data=st.data())
 @few
@@ -67,9 +67,9 @@ def test_compress_equals_its_twin(dim: int, bits: int, data: st.DataObject) -> N
 
 @pytest.mark.parametrize("bits", [8, 4, 2, 1])
 def test_compress_of_zeros_decodes_to_zeros(bits: int) -> None:
-    centroids = np.full((1, 32), 70, np.uint8)
+    centroids = np.full((1, 64), 70, np.uint8)
     codes = np.zeros(2, np.int32)
-    payload, scales = calls.compress(np.zeros((2, 32), np.float32), centroids, 0.1, codes, bits)
+    payload, scales = calls.compress(np.zeros((2, 64), np.float32), centroids, 0.1, codes, bits)
     assert not twins.decode(payload, bits, codes, scales.astype(np.float16), centroids, 0.1).any()
 
 

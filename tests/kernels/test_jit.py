@@ -22,6 +22,13 @@ import numpy as np
 from colstore.kernels import calls
 print(calls.rotate(np.arange(24, dtype=np.float32).reshape(3, 8), np.eye(8, dtype=np.float32)).sum())
 """
+SCAN = """
+import sys
+import numpy as np
+from colstore.kernels import calls
+query = calls.prepare(np.eye(3, 32, dtype=np.float32), np.eye(32, dtype=np.float32), 4, 0.01)
+print(query.flavour, calls.scan(query, np.full((2, 32), 64, np.uint8)).similarities.sum())
+"""
 SCORE = """
 import sys
 import numpy as np
@@ -135,7 +142,7 @@ def state():
         signal.getsignal(signal.SIGINT), sys.getrecursionlimit(), sys.flags,
     )
 """
-    code = f"import sys{state}\nbefore = state()\n{SCORE}\nafter = state()\nassert before == after, (before, after)"
+    code = f"import sys{state}\nbefore = state()\n{SCAN}\nafter = state()\nassert before == after, (before, after)"
     assert run(code, COLSTORE_CACHE=str(tmp_path))
 
 
@@ -145,7 +152,7 @@ def test_numba_switched_off_stays_off_for_the_caller(tmp_path: Path) -> None:
 
 
 def test_numba_told_of_a_lesser_processor_gets_the_portable_flavour(tmp_path: Path) -> None:
-    code = f"import warnings\nwarnings.simplefilter('ignore')\n{SCORE}"
+    code = f"import warnings\nwarnings.simplefilter('ignore')\n{SCAN}"
     output = run(code, COLSTORE_CACHE=str(tmp_path), NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
     assert output.startswith("portable ")
 

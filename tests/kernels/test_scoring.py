@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from colstore.kernels import calls, twins
-from tests.kernels.cases import FLAVOURED, FLAVOURS, SHAPES, Collection, Shape, collections, few
+from tests.kernels.cases import FLAVOURED, FLAVOURS, SHAPES, SMALL, Collection, Shape, collections, few
 
 flavoured = pytest.mark.parametrize(("shape", "flavour"), FLAVOURED, ids=lambda value: str(value))
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -141,7 +141,7 @@ def test_dense_equals_its_twin(dim: int, data: st.DataObject) -> None:
         np.testing.assert_allclose(chosen, exact[start:stop].max(axis=0), atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape.dim <= 128], ids=str)
+@pytest.mark.parametrize("shape", SMALL, ids=str)
 @given(data=st.data())
 @few
 def test_flavours_agree_to_the_last_bit(shape: Shape, data: st.DataObject) -> None:

@@ -52,10 +52,15 @@ def index(tmp_path: Path) -> colstore.Index:
     """Return an open index of the documents d0..d19, built from vectors, at 16 bits."""
     documents = [_document(i) for i in range(20)]
     path = tmp_path / "vectors.colstore"
-    made = colstore.build_from_vectors(
+    return colstore.build_from_vectors(
         path, [x.id for x in documents], [x.vectors for x in documents if x.vectors is not None], bits=16
     )
-    return made
+
+
+@pytest.fixture
+def unmerged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no segment be merged before it is asked for."""
+    monkeypatch.setattr("colstore.living.policy.FANOUT", 1_000)
 
 
 TEXTS = {
@@ -95,5 +100,3 @@ def tree(path: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def files_of() -> Callable[[Path], dict[str, bytes]]:
     return tree
-
-

@@ -78,7 +78,7 @@ def test_pooling_and_projection_are_those_of_the_build(tmp_path: Path) -> None:
 
 def test_a_known_id_is_an_error_and_nothing_changes(index: Index, document: Any, files_of: Any) -> None:
     before = files_of(index.path)
-    with pytest.raises(DuplicateIdError, match="'d3'.*on_duplicate='replace'"):
+    with pytest.raises(DuplicateIdError, match=r"'d3'.*on_duplicate='replace'"):
         index.add([document(200), document(3)])
     assert files_of(index.path) == before
     assert "d200" not in index

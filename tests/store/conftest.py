@@ -46,11 +46,7 @@ def _make_segment(
     batch: int = 7,
 ) -> SegmentRecord:
     sizes = [1 + i % 3 for i in range(len(ids))] if counts is None else list(counts)
-    texts = (
-        [(f"title {x}", f"text of {x}", {"number": i}) for i, x in enumerate(ids)]
-        if records is None
-        else records
-    )
+    texts = [(f"title {x}", f"text of {x}", {"number": i}) for i, x in enumerate(ids)] if records is None else records
     vectors, done = vectors_of(sizes), 0
     with SegmentWriter(folder, segment_id, {"vectors": ("<f2", (DIM,))}, store_texts=store_texts) as writer:
         for i in range(0, len(ids), batch):
@@ -65,9 +61,7 @@ def _make_index(
     directory: Path, generation: int = 1, segments: Sequence[SegmentRecord] | None = None, **changes: Any
 ) -> Manifest:
     made = [_make_segment(segments_folder(directory))] if segments is None else segments
-    codec = write_arrays_file(
-        directory, codec_name(1), {"steps": np.arange(3, dtype=np.float32)}, {"bits": 16}
-    )
+    codec = write_arrays_file(directory, codec_name(1), {"steps": np.arange(3, dtype=np.float32)}, {"bits": 16})
     encoder = write_whole(directory, encoder_name("tokenizer.json"), b"{}")
     fields: dict[str, Any] = {
         "generation": generation,

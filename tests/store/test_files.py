@@ -86,9 +86,7 @@ def test_a_failed_fsync_is_never_tried_again(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_an_exclusive_name_is_given_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
+def test_an_exclusive_name_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
     if not links:
         monkeypatch.setattr(os, "link", failing(errno.EOPNOTSUPP))
     for content in (b"first", b"second"):
@@ -103,9 +101,7 @@ def test_an_exclusive_name_is_given_once(
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_link_that_fails_for_another_reason_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_that_fails_for_another_reason_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", failing(errno.EIO))
     with files.Beside(tmp_path / "a") as file, pytest.raises(StorageError, match="I/O error"):
         file.publish_exclusive()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from colstore.store import Segment, segments_folder
+from colstore.store import Segment, segments_folder, write_tombstones
 from colstore.store import format as names
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/FORMAT.md").read_text("utf-8")
@@ -43,6 +43,12 @@ def test_it_lists_ids_texts_and_vectors(tmp_path: Path, make_index: Any, make_se
     vectors = np.concatenate([document[3] for document in found])
     expected = [Segment.open(segments_folder(tmp_path), record).rows("vectors") for record in segments]
     np.testing.assert_array_equal(vectors, np.concatenate(expected))
+
+
+def test_it_leaves_out_deleted_documents(tmp_path: Path, make_index: Any, make_segment: Any) -> None:
+    record = make_segment(segments_folder(tmp_path), ids=["a", "b", "c"], counts=[1, 2, 3])
+    make_index(tmp_path, segments=[write_tombstones(tmp_path, record, 1, np.array([0, 2]), 4)])
+    assert [document[0] for document in read(tmp_path)] == ["b"]
 
 
 def test_it_reads_an_index_without_texts(tmp_path: Path, make_index: Any, make_segment: Any) -> None:

@@ -104,12 +104,8 @@ def test_a_damaged_newest_generation_is_an_error_not_a_step_back(index: Path) ->
 
 
 def test_a_newer_version_is_named_before_anything_else_is_read(index: Path) -> None:
-    (index / NAME).write_text(
-        '{"format": "colstore", "format_version": 2, "writer": "colstore 9.1", "new": [0]}'
-    )
-    with pytest.raises(
-        FormatVersionError, match=r"version 2, written by colstore 9\.1;.*up to version 1.*pip install"
-    ):
+    (index / NAME).write_text('{"format": "colstore", "format_version": 2, "writer": "colstore 9.1", "new": [0]}')
+    with pytest.raises(FormatVersionError, match=r"version 2, written by colstore 9\.1;.*up to version 1.*pip install"):
         latest(index)
 
 
@@ -235,9 +231,7 @@ def test_of_many_commits_of_one_generation_one_wins(index: Path) -> None:
     assert not [path for path in index.iterdir() if path.name.startswith(".tmp-")]
 
 
-def test_a_link_that_loses_the_race_at_the_last_moment_is_named(
-    index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_that_loses_the_race_at_the_last_moment_is_named(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = latest(index)
     commit(index, replace(good, generation=2))
     monkeypatch.setattr("colstore.store.history.generations", lambda _: [1])

@@ -136,9 +136,7 @@ def test_a_missing_file_has_its_error(tmp_path: Path, make_segment: Any, name: s
 
 @pytest.mark.parametrize("name", ["000001.h5", "000001.sums"])
 @pytest.mark.parametrize("change", [-1, 1])
-def test_a_file_of_another_size_is_never_mapped(
-    tmp_path: Path, make_segment: Any, name: str, change: int
-) -> None:
+def test_a_file_of_another_size_is_never_mapped(tmp_path: Path, make_segment: Any, name: str, change: int) -> None:
     record = make_segment(tmp_path)
     os.truncate(tmp_path / name, (tmp_path / name).stat().st_size + change)
     with pytest.raises(TruncatedFileError, match=name):
@@ -208,9 +206,7 @@ def test_arrays_that_do_not_fit_each_other_are_refused(
 
 
 @pytest.mark.parametrize("name", ["doc_offsets", "id_bytes", "id_hashes", "texts_blocks"])
-def test_a_segment_without_an_array_that_all_have_is_refused(
-    tmp_path: Path, make_segment: Any, name: str
-) -> None:
+def test_a_segment_without_an_array_that_all_have_is_refused(tmp_path: Path, make_segment: Any, name: str) -> None:
     record = make_segment(tmp_path)
     arrays = {key: spec for key, spec in record.arrays.items() if key != name}
     with pytest.raises(CorruptIndexError, match=name):
@@ -283,14 +279,10 @@ def test_a_record_of_another_shape_is_refused(
         segment.metadata(0)
 
 
-def test_the_cache_of_texts_is_bounded(
-    tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_of_texts_is_bounded(tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_blocks, "_CACHE_BYTES", 3000)
     segment = Segment.open(tmp_path, make_segment(tmp_path, ids=IDS))
-    assert [segment.record(i) for i in range(0, 4000, 5)] == [
-        (f"title {x}", f"text of {x}") for x in IDS[::5]
-    ]
+    assert [segment.record(i) for i in range(0, 4000, 5)] == [(f"title {x}", f"text of {x}") for x in IDS[::5]]
     reader = segment._texts
     assert reader is not None
     assert 0 < reader._cached_bytes <= 3000

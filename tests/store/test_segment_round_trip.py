@@ -25,11 +25,7 @@ from colstore.store import Segment, SegmentRecord, SegmentWriter, hdf5
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | texts,
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
@@ -118,9 +114,7 @@ def test_a_document_is_found_by_its_id_and_others_are_not(tmp_path: Path, make_s
         segment.ids[1000]
 
 
-def test_equal_hashes_do_not_confuse_ids(
-    tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_hashes_do_not_confuse_ids(tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "colstore.store.ids.id_hashes", lambda ids: np.array([len(x) % 2 for x in ids], dtype=np.uint64)
     )
@@ -141,9 +135,7 @@ def test_the_file_is_plain_hdf5(tmp_path: Path, make_segment: Any) -> None:
             np.testing.assert_array_equal(file[name][...], segment.rows(name))
 
 
-def test_arrays_outlive_the_segment_but_the_segment_says_that_it_is_closed(
-    tmp_path: Path, make_segment: Any
-) -> None:
+def test_arrays_outlive_the_segment_but_the_segment_says_that_it_is_closed(tmp_path: Path, make_segment: Any) -> None:
     segment = Segment.open(tmp_path, make_segment(tmp_path))
     view, before = segment.rows("vectors"), segment.rows("vectors").copy()
     segment.close()
@@ -225,9 +217,7 @@ def test_a_writer_seals_once(tmp_path: Path) -> None:
             writer.seal()
 
 
-def test_a_batch_that_failed_half_way_is_never_sealed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_failed_half_way_is_never_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {"one": ("<f2", ()), "two": ("<f2", ())}
     with SegmentWriter(tmp_path, "000001", kinds, store_texts=False) as writer:
         rows = {"one": np.ones(1, np.float16), "two": np.ones(1, np.float16)}
@@ -242,9 +232,7 @@ def test_a_batch_that_failed_half_way_is_never_sealed(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_layout_that_moved_is_noticed(
-    tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_layout_that_moved_is_noticed(tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hdf5, "first_offset", lambda *_: 64)
     with pytest.raises(StorageError, match="libhdf5 moved"):
         make_segment(tmp_path)

@@ -86,9 +86,7 @@ def test_damage_to_derived_files_is_marked(index: Path) -> None:
         read_whole(index, centroids)
 
 
-def test_the_same_id_in_two_segments_is_found_by_deep(
-    tmp_path: Path, make_index: Any, make_segment: Any
-) -> None:
+def test_the_same_id_in_two_segments_is_found_by_deep(tmp_path: Path, make_index: Any, make_segment: Any) -> None:
     segments = [
         make_segment(segments_folder(tmp_path), f"00000{n}", ids=ids)
         for n, ids in enumerate((["a", "b"], ["c"], ["d", "b"]))
@@ -141,9 +139,7 @@ def test_inconsistent_content_is_found(
         ("metadata_sizes", [2**32 - 1]),
     ],
 )
-def test_unreadable_content_is_an_error(
-    tmp_path: Path, make_segment: Any, name: str, values: list[int]
-) -> None:
+def test_unreadable_content_is_an_error(tmp_path: Path, make_segment: Any, name: str, values: list[int]) -> None:
     segment = changed(make_segment(tmp_path), tmp_path, name, values)
     with pytest.raises(CorruptIndexError):
         list(content_problems(segment))

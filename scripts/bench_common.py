@@ -86,7 +86,7 @@ def _version(name: str) -> str | None:
 
 
 def load_collection(name: str, dim: int | None, *, model: str = "embedded") -> Collection:
-    """Encode a collection of ``../shared/data`` (or ``data``), once: vectors are kept as float16 in ``bench-results/``."""
+    """Encode a collection of ``../shared/data`` (or ``data``) once; ``bench-results/`` keeps the vectors as float16."""
     from colstore.corpus import read_qrels, read_queries
     from colstore.encode import load_encoder
 

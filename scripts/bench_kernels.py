@@ -19,8 +19,8 @@ from bench_common import machine, median, print_table, timed, write_json
 from colstore.codec import Centroids, make, random_rotation
 from colstore.engine.centroids import train
 from colstore.kernels import calls
-from colstore.kernels.flavours import available_flavours
 from colstore.kernels.layout import padded_dim
+from colstore.kernels.processor import available_flavours
 
 DOCUMENTS, TOKENS, QUERY, DIM, CENTROIDS = 1000, 76, 32, 128, 8192
 
@@ -66,10 +66,7 @@ def others(documents: Any, query: Any) -> list[tuple[str, Callable[[int], Any]]]
         flat, asked = torch.from_numpy(documents), torch.from_numpy(query)
         for kind in ("float32", "bfloat16"):
             a, b = flat.to(getattr(torch, kind)), asked.to(getattr(torch, kind))
-            found.append((
-                f"torch {kind} matmul + max",
-                lambda _, a=a, b=b: (a @ b.T).float().view(DOCUMENTS, TOKENS, QUERY).amax(1).sum(1).numpy(),
-            ))  # fmt: skip
+            found.append((f"torch {kind} matmul + max", _by_torch(a, b)))
     except ImportError:
         pass
     try:
@@ -89,6 +86,10 @@ def others(documents: Any, query: Any) -> list[tuple[str, Callable[[int], Any]]]
     except (ImportError, AttributeError, TypeError):
         pass
     return found
+
+
+def _by_torch(documents: Any, query: Any) -> Callable[[int], Any]:
+    return lambda _: (documents @ query.T).float().view(DOCUMENTS, TOKENS, QUERY).amax(1).sum(1).numpy()
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
     python scripts/eval_beir.py --collections scifact nfcorpus --bits 16 4 2 1
 
-Vectors are those of the embedded all-MiniLM-L6-v2, token by token, all 384 dimensions unless ``--dim`` says otherwise;
-search is exhaustive unless ``--search`` says otherwise. Each index is copied elsewhere and asked again: the answers must
+Vectors are those of the embedded all-MiniLM-L6-v2, token by token, all 384 dimensions unless ``--dim`` says so; search
+is exhaustive unless ``--search`` says otherwise. Each index is copied elsewhere and asked again: the answers must
 be equal.
 """
 

@@ -14,9 +14,7 @@ def shared() -> Path:
     """Return the folder of real collections beside the checkout, or skip loudly."""
     folder = REPOSITORY.parent / "shared"
     if not (folder / "data").is_dir():
-        pytest.skip(
-            "NEEDS ../shared/data (real collections beside the checkout): not there, so this test did not run"
-        )
+        pytest.skip("NEEDS ../shared/data (real collections beside the checkout): not there, so this test did not run")
     return folder
 
 

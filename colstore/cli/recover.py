@@ -29,8 +29,8 @@ Example:
 def command(index: Path, generation: int | None, wait: float, as_json: bool) -> None:
     """List the generations of INDEX, and what going back to each would lose; or go back to one.
 
-    Going back (--generation) deletes nothing: the older state becomes a new generation, and those between stay until their time is
-    over.
+    Going back (--generation) deletes nothing: the older state becomes a new generation, and those between stay until
+    their time is over.
     """
     import colstore
 

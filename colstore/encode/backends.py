@@ -23,6 +23,8 @@ PROBE_DOCUMENTS = 32
 LEAST_COSINE = 0.999
 """A backend whose vectors stray further than this from torch's in float32, on average, is not chosen."""
 
+_CPUINFO = Path("/proc/cpuinfo")
+
 
 def with_backend(
     encoder: TransformerEncoder, backend: str, documents: Sequence[str] = (), *, threads: int | None = None
@@ -79,7 +81,7 @@ def candidates() -> list[Backend]:
 def has_bfloat16() -> bool:
     """Tell whether the processor multiplies bfloat16: without, it is slower than float32. Linux says so itself."""
     try:
-        information = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+        information = _CPUINFO.read_text(encoding="ascii", errors="replace")
     except OSError:
         return False
     return any(flag in information.split() for flag in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import colstore
 from colstore import Document
@@ -100,7 +102,7 @@ def test_vectors_of_a_document_of_its_own(tmp_path: Path) -> None:
         (np.ones(4, np.float32), (VectorError, CorpusError)),
     ],
 )
-def test_vectors_that_cannot_be(tmp_path: Path, vectors: np.ndarray, error: type[Exception]) -> None:  # type: ignore[type-arg]  # of several types
+def test_vectors_that_cannot_be(tmp_path: Path, vectors: NDArray[Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         colstore.build_from_vectors(tmp_path / "x", ["a", "b"], [np.ones((2, 4), np.float32), vectors])
     with pytest.raises(NotAnIndexError):

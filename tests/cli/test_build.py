@@ -55,7 +55,8 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
     options = (
         "--model m --dim 64 --bits 2 --pool-factor 1.5 --pooling neighbours --max-tokens 100 "
         "--query-length 32 --no-texts --overwrite --resume --on-error skip --on-duplicate skip "
-        "--trust-remote-code --revision main --device cpu --dtype bfloat16 --backend onnx --frozen-dtype float16 --seed 7"
+        "--trust-remote-code --revision main --device cpu --dtype bfloat16 --backend onnx "
+        "--frozen-dtype float16 --seed 7"
     )
     result = cli("build", corpus, "-o", tmp_path / "x", *options.split())
     assert result.exit_code == 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import colstore
 from colstore import Index, SearchParams
@@ -19,8 +21,9 @@ EXACT = SearchParams(exact=True)
 PRUNED = SearchParams(exact_tokens=0)
 
 
-def unit(rows: FloatMatrix) -> FloatMatrix:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+def unit(rows: NDArray[Any]) -> FloatMatrix:
+    scaled: FloatMatrix = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 def corpus(count: int, seed: int = 0, longest: int = 20) -> list[FloatMatrix]:
@@ -178,7 +181,7 @@ def test_filters_that_cannot_be_meant(index: Index, documents: list[FloatMatrix]
         (np.array([["x"] * DIM]), "numbers"),
     ],
 )
-def test_bad_query_vectors(index: Index, query: np.ndarray, message: str) -> None:  # type: ignore[type-arg]  # of several types
+def test_bad_query_vectors(index: Index, query: NDArray[Any], message: str) -> None:
     with pytest.raises(QueryError, match=message):
         index.search(query)
 

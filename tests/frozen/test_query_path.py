@@ -16,7 +16,7 @@ from colstore.frozen import FILES, FrozenEncoder
 from colstore.types import Document, EncodedText, FloatMatrix, Json
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HEAVY = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "onnx", "scipy", "pyarrow", "h5py"}
+HEAVY = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "onnx", "pyarrow", "h5py"}
 TEXTS = ["Bees dance in the dark hive.", "Statins lower CRP levels.", "An old river runs to the sea."]
 
 # What answers a question needs; everything else in pyproject.toml serves building.

@@ -38,9 +38,7 @@ HERE = Path(__file__).resolve().parent
 DIM = 4
 DOCUMENTS = [
     [
-        Document(
-            "bees", "They dance to show where flowers are.", "Bees", {"year": 2020, "tags": ["insects"]}
-        ),
+        Document("bees", "They dance to show where flowers are.", "Bees", {"year": 2020, "tags": ["insects"]}),
         Document("β-carotene", "Orange. Found in carrots 🥕.", "", {}),
         Document("", "An empty id is an id.", "Odd", {"nested": {"x": None, "y": 0.5}}),
     ],
@@ -55,9 +53,7 @@ def main() -> None:
         raise SystemExit(f"{directory.name} is there already, and a golden index is never made again")
     random = np.random.default_rng(FORMAT_VERSION)
     expected: list[dict[str, object]] = []
-    segments = [
-        _segment(directory, n, documents, random, expected) for n, documents in enumerate(DOCUMENTS, 1)
-    ]
+    segments = [_segment(directory, n, documents, random, expected) for n, documents in enumerate(DOCUMENTS, 1)]
     _commit(directory, 1, segments[:1])
     # An index that has grown once, and has lost its second document ("β-carotene": 2 tokens).
     first = write_tombstones(directory, segments[0], 2, np.array([1]), 2)
@@ -80,9 +76,7 @@ def _segment(
     with SegmentWriter(segments_folder(directory), f"{number:06d}", kinds, store_texts=True) as writer:
         records = [(document.title, document.text, document.metadata) for document in documents]
         writer.append([document.id for document in documents], counts, {"vectors": vectors}, records)
-        record = writer.seal(
-            {"postings": np.arange(5, dtype="<u2"), "postings_offsets": np.array([0, 2, 5], "<u4")}
-        )
+        record = writer.seal({"postings": np.arange(5, dtype="<u2"), "postings_offsets": np.array([0, 2, 5], "<u4")})
     for document, rows in zip(documents, np.split(vectors, np.cumsum(counts)[:-1]), strict=True):
         fields = {name: getattr(document, name) for name in ("id", "title", "text", "metadata")}
         expected.append({**fields, "vectors": rows.astype(float).tolist()})

@@ -2,7 +2,8 @@
 
     python scripts/bench_memory.py --times 1 10
 
-Each build runs in a process of its own over SciFact repeated so many times under new ids; vectors are made by a hash
+Each build runs in a process of its own over a collection (SciFact) repeated so many times under new ids; vectors are
+made by a hash
 (``FakeEncoder``), so that what is measured is colstore and not a model. Anonymous memory is what the process holds;
 resident memory counts mapped files, too, which the system takes back when it needs to.
 """
@@ -51,21 +52,22 @@ print(json.dumps({
 """
 
 
-def measure(times: int) -> dict[str, Any]:
+def measure(collection: str, times: int) -> dict[str, Any]:
     """Build in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "m.colstore")
-        command = [sys.executable, "-c", _BUILD, path, str(SHARED / "scifact"), str(times)]
+        command = [sys.executable, "-c", _BUILD, path, str(SHARED / collection), str(times)]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
-    return {"corpus": f"SciFact x {times}", **json.loads(run.stdout)}
+    return {"corpus": f"{collection} x {times}", **json.loads(run.stdout)}
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collection", default="scifact")
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10])
     arguments = parser.parse_args()
-    rows = [measure(times) for times in arguments.times]
+    rows = [measure(arguments.collection, times) for times in arguments.times]
     print(machine())
     print_table("Peak memory of a build", rows)
     write_json("memory", {"rows": rows})

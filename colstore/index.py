@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -456,15 +456,14 @@ def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
 
 def _hits(searcher: Searcher, ranked: Ranked, k: int) -> list[Hit]:
     """Name the documents, let ids decide ties, and cut."""
-    places = [searcher.locate(int(document)) for document in ranked.documents]
-    names = [shard.segment.ids[local] for shard, local in places]
-    order = sorted(range(len(names)), key=lambda i: (-float(ranked.scores[i]), names[i]))[:k]
+    names = searcher.names(ranked.documents)
+    scores = ranked.scores.tolist()
+    order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))[:k]
     hits = []
     for rank, i in enumerate(order, start=1):
-        shard, local = places[i]
+        shard, local = searcher.locate(int(ranked.documents[i]))
         title, text = shard.segment.record(local) or (None, None)
-        hit = Hit(rank, names[i], float(ranked.scores[i]), text=text, title=title)
-        hits.append(replace(hit, metadata=shard.segment.metadata(local)))
+        hits.append(Hit(rank, names[i], scores[i], text, title, shard.segment.metadata(local)))
     return hits
 
 

@@ -17,6 +17,7 @@ from colstore.building.parts import Parts
 from colstore.codec import Codec
 from colstore.config import BuildConfig
 from colstore.encode import Projection
+from colstore.engine.nearest import Nearest
 from colstore.engine.sealing import Batch, SegmentSink, coarse_error, mean_error
 from colstore.store import AddedRecord, Segment, SegmentRecord
 
@@ -61,13 +62,14 @@ def _encoded(
     parts: Parts, codec: Codec, projection: Projection | None, threads: int, *, store_texts: bool
 ) -> Iterator[tuple[Batch, AddedRecord]]:
     """Yield encoded batches in order, each with the codec's error on it, with a few ahead in other threads."""
+    nearest = Nearest(codec.centroids.values)
 
     def encode(segment: Segment, start: int, stop: int, counts: NDArray[np.int64]) -> tuple[Batch, AddedRecord]:
         first, last = (int(n) for n in segment.array("doc_offsets")[[start, stop]])
         vectors = segment.rows("vectors", first, last).astype(np.float32)
         if projection is not None:
             vectors = projection.apply(vectors)
-        arrays = codec.encode(vectors)
+        arrays = codec.encode(vectors, nearest)
         records = None
         if store_texts:
             pairs = [segment.record(i) or ("", "") for i in range(start, stop)]

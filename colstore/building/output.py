@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from colstore.errors import IndexExistsError, NotAnIndexError
-from colstore.store import building_folder, generations, read_state
+from colstore.store import WriterLock, building_folder, generations, read_state
 from colstore.types import Json
 
 
@@ -39,6 +41,25 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
         )
     if any(entry.name != "LOCK" for entry in path.iterdir()):
         raise NotAnIndexError(f"{path}: a folder with other things in it; choose a new or empty path")
+
+
+@contextmanager
+def locked_output(path: Path) -> Iterator[None]:
+    """Hold the writer lock of a build's output; a folder that was made for it goes again if nothing came of it.
+
+    Raises
+    ------
+    IndexLockedError
+        Another writer is at work there.
+    """
+    new = not path.exists()
+    with WriterLock(path) as lock:
+        try:
+            yield
+        except BaseException:
+            if new:
+                lock.withdraw()
+            raise
 
 
 def state_to_resume(path: Path, settings: dict[str, Json]) -> dict[str, Json] | None:

@@ -18,7 +18,7 @@ from colstore.building.encoding import encoded_windows
 from colstore.building.estimate import CorpusSize, corpus_size
 from colstore.building.freezing import write_encoder
 from colstore.building.meters import EncodeMeter, StageMeter
-from colstore.building.output import claim_output, recorded_backend, state_to_resume
+from colstore.building.output import claim_output, locked_output, recorded_backend, state_to_resume
 from colstore.building.parts import Parts
 from colstore.building.training import train_centroids, train_projection
 from colstore.codec import Codec, make
@@ -34,7 +34,6 @@ from colstore.progress import BuildReport, Listener
 from colstore.store import (
     Manifest,
     Part,
-    WriterLock,
     centroids_name,
     codec_name,
     commit,
@@ -219,7 +218,7 @@ class _Build:
     def run(self, documents: Iterator[Document], intake: IntakeReport, *, overwrite: bool, resume: bool) -> Index:
         """Encode, train, compress, commit; then open what was made."""
         report = BuildReport()
-        with WriterLock(self.path):
+        with locked_output(self.path):
             claim_output(self.path, overwrite=overwrite, resume=resume)
             state = state_to_resume(self.path, self._settings()) if resume else None
             with (

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.coarse import Centroids
+from colstore.codec.coarse import Assign, Centroids
 from colstore.config import BITS, Bits
 from colstore.errors import ConfigError, CorruptIndexError
 from colstore.kernels.layout import CENTROID_MIDDLE
@@ -35,8 +35,11 @@ class Codec(Protocol):
         """Name, dtype and row shape of each stored array; always with ``codes``."""
         ...
 
-    def encode(self, vectors: FloatMatrix) -> dict[str, NDArray[Any]]:
-        """Return the stored arrays of vectors ``(tokens, dim)`` float32, none of them zero."""
+    def encode(self, vectors: FloatMatrix, nearest: Assign | None = None) -> dict[str, NDArray[Any]]:
+        """Return the stored arrays of vectors ``(tokens, dim)`` float32, none of them zero.
+
+        ``nearest`` may assign centroids faster than one by one.
+        """
         ...
 
     def decode(self, arrays: Arrays) -> FloatMatrix:

@@ -1,4 +1,4 @@
-"""The check that every vector passes on its way into an index."""
+"""The checks that vectors pass on their way into an index, and codes on their way out of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.errors import VectorError
+from colstore.errors import CorruptIndexError, VectorError
 
 
 def checked_vectors(document_id: str, vectors: NDArray[Any], dim: int | None) -> NDArray[np.float16]:
@@ -45,3 +45,15 @@ def checked_vectors(document_id: str, vectors: NDArray[Any], dim: int | None) ->
     if not stored.any(axis=1).all():
         raise VectorError(f"document {document_id!r}: a token vector is all zeros; leave out padding")
     return stored
+
+
+def check_codes(codes: NDArray[Any], centroids: int) -> None:
+    """Refuse codes ``(tokens,)`` that name centroids which are not there.
+
+    Raises
+    ------
+    CorruptIndexError
+        A code is not below ``centroids``.
+    """
+    if len(codes) and int(codes.max()) >= centroids:
+        raise CorruptIndexError("a token names a centroid that is not there: run `colstore verify --deep`")

@@ -8,7 +8,9 @@ an integer scan of the centroids is exact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls
 from colstore.kernels.layout import CENTROID_MIDDLE
 from colstore.types import FloatMatrix
+
+Assign: TypeAlias = "Callable[[FloatMatrix], NDArray[np.int32]]"
+"""Gives each rotated vector ``(tokens, padded)`` the number of a centroid near it."""
 
 
 @dataclass(frozen=True, slots=True)

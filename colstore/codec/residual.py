@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.coarse import Centroids
+from colstore.codec.checks import check_codes
+from colstore.codec.coarse import Assign, Centroids
 from colstore.config import Bits
 from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls, twins
@@ -43,10 +44,10 @@ class ResidualCodec:
             "scales": ("<f2", (2,)),
         }
 
-    def encode(self, vectors: FloatMatrix) -> dict[str, NDArray[Any]]:
+    def encode(self, vectors: FloatMatrix, nearest: Assign | None = None) -> dict[str, NDArray[Any]]:
         """Return the stored arrays of vectors ``(tokens, dim)``."""
         rotated = self.centroids.rotate(vectors)
-        codes = self.centroids.nearest(rotated)
+        codes = (nearest or self.centroids.nearest)(rotated)
         payload, scales = calls.compress(rotated, self.centroids.values, self.centroids.scale, codes, self.bits)
         if self.centroids.padded > self.centroids.dim:
             scales = self._lengthened(rotated, codes, payload, scales)
@@ -57,7 +58,8 @@ class ResidualCodec:
         return {"codes": codes.astype(self.centroids.code_dtype), "residuals": payload, "scales": halves}
 
     def decode(self, arrays: Mapping[str, NDArray[Any]]) -> FloatMatrix:
-        """Return vectors ``(tokens, dim)`` float32, rotated back."""
+        """Return vectors ``(tokens, dim)`` float32, rotated back; codes that no centroid has are an error."""
+        check_codes(arrays["codes"], len(self.centroids.values))
         rotated = self._rotated(arrays["residuals"], arrays["codes"], arrays["scales"])
         vectors: FloatMatrix = rotated @ self.centroids.rotation.T
         return vectors

@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.codec import Centroids
+from colstore.engine.nearest import Nearest
 from colstore.errors import VectorError
 from colstore.kernels import calls
 from colstore.kernels.layout import CENTROID_MIDDLE
 from colstore.types import FloatMatrix
 
-ROUNDS = 4
+ROUNDS = 8
 SAMPLE_PER_CENTROID = 24
 LARGEST_SAMPLE_BYTES = 1 << 29
 CHUNK = 8_192
+FEW_POINTS = 16_384
+"""Points among which new places for empty clusters are looked for."""
 
 
 def centroid_count(tokens: int) -> int:
@@ -82,7 +85,7 @@ def train(
         if tick is not None:
             tick(done, ROUNDS)
         values, _ = _to_bytes(centers)
-        codes, products = assign(points, values, threads)
+        codes, products = assign(points, Nearest(values), threads)
         centers = _means(points, codes, products, len(centers))
     if tick is not None:
         tick(ROUNDS, ROUNDS)
@@ -90,10 +93,11 @@ def train(
     return Centroids(rotation, values, scale)
 
 
-def assign(points: FloatMatrix, values: NDArray[np.uint8], threads: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the nearest centroid of each point and the integer product, in chunks over threads."""
+def assign(points: FloatMatrix, nearest: Nearest, threads: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the nearest centroid of each point and the integer product, in equal chunks over threads."""
+    waves = max(1, -(-len(points) // (threads * 8 * CHUNK)))
     with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(lambda chunk: calls.assign(chunk, values), _chunks(points)))
+        parts = list(pool.map(nearest.with_products, _chunks(points, max(1, -(-len(points) // (threads * waves))))))
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
@@ -103,8 +107,8 @@ def _rotate(sample: FloatMatrix, rotation: FloatMatrix, threads: int) -> FloatMa
     return np.concatenate([np.empty((0, rotation.shape[1]), np.float32), *parts])
 
 
-def _chunks(rows: FloatMatrix) -> list[FloatMatrix]:
-    return [np.ascontiguousarray(rows[i : i + CHUNK], np.float32) for i in range(0, len(rows), CHUNK)]
+def _chunks(rows: FloatMatrix, size: int = CHUNK) -> list[FloatMatrix]:
+    return [np.ascontiguousarray(rows[i : i + size], np.float32) for i in range(0, len(rows), size)]
 
 
 def _first_centers(points: FloatMatrix, number: int, generator: np.random.Generator) -> FloatMatrix:
@@ -123,20 +127,26 @@ def _to_bytes(centers: FloatMatrix) -> tuple[NDArray[np.uint8], float]:
 
 def _means(points: FloatMatrix, codes: NDArray[np.int32], products: NDArray[np.int32], number: int) -> FloatMatrix:
     """Return unit means; an empty cluster starts again at one of the points worst served."""
-    centers = np.zeros((number, points.shape[1]), np.float32)
-    for first in range(0, len(points), CHUNK * 8):  # in chunks: sorting copies the points
-        part = codes[first : first + CHUNK * 8]
-        order = np.argsort(part, kind="stable")
-        used, starts = np.unique(part[order], return_index=True)
-        centers[used] += np.add.reduceat(points[first + order], starts, axis=0)
-    empty = np.setdiff1d(np.arange(number), codes)
+    from scipy.sparse import csr_array
+
+    members = csr_array((np.ones(len(codes), np.float32), (codes, np.arange(len(codes)))), shape=(number, len(codes)))
+    centers: FloatMatrix = members @ points  # one pass over the points, in their order
+    empty = np.flatnonzero(np.diff(members.indptr) == 0)
     if len(empty):
-        centers[empty] = points[np.argsort(_similarities(points, products), kind="stable")[: len(empty)]]
+        centers[empty] = _badly_served(points, products, len(empty))
     lengths = np.linalg.norm(centers, axis=1, keepdims=True)
     lost = lengths[:, 0] < 1e-6  # opposite points cancel
     centers[lost] = points[: int(lost.sum())]
     means: FloatMatrix = centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-30)
     return means
+
+
+def _badly_served(points: FloatMatrix, products: NDArray[np.int32], wanted: int) -> FloatMatrix:
+    """Return the points least like their centroid, of so many, evenly spread, that looking takes no time."""
+    step = max(1, len(points) // max(FEW_POINTS, 8 * wanted))
+    points, products = points[::step], products[::step]
+    worst: FloatMatrix = points[np.argsort(_similarities(points, products), kind="stable")[:wanted]]
+    return worst
 
 
 def _similarities(points: FloatMatrix, products: NDArray[np.int32]) -> FloatMatrix:

@@ -126,10 +126,20 @@ class Searcher:
                 candidates = self._everything(allowed)
         return self._cut(question, self._score(question, candidates, threads), k)
 
-    def rank(self, vectors: FloatMatrix, documents: Ints, *, threads: int = 1) -> Ranked:
-        """Return all of the given documents, best first, every score refined."""
-        question = Question(check_query(vectors, self.codec.centroids.dim), self.codec)
-        return self._cut(question, self._score(question, np.sort(documents), threads), max(1, len(documents)))
+    def question(self, vectors: FloatMatrix) -> Question:
+        """Return query vectors ``(tokens, dim)``, checked and prepared: for ranking several lists with them."""
+        return Question(check_query(vectors, self.codec.centroids.dim), self.codec)
+
+    def rank(self, query: FloatMatrix | Question, documents: Ints, *, k: int | None = None, threads: int = 1) -> Ranked:
+        """Return the ``k`` best of the given documents and any that tie with the last; ``None`` returns all.
+
+        Only what these documents are made of is read, in the order of the file and ahead.
+        """
+        question = query if isinstance(query, Question) else self.question(query)
+        ascending = np.sort(documents)
+        for shard, part in self._by_shard(ascending):
+            shard.prefetch(ascending[part] - shard.first)
+        return self._cut(question, self._score(question, ascending, threads), k or max(1, len(documents)))
 
     def _plan_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
         """Decide whether scoring everything that is allowed is cheaper, or the only right way."""
@@ -241,6 +251,16 @@ class Searcher:
         """Return the shard of a document and its local number."""
         number = int(np.searchsorted(self._first, document, side="right")) - 1
         return self.shards[number], document - self.shards[number].first
+
+    def names(self, documents: Ints) -> list[str]:
+        """Return the ids of documents, in the order asked."""
+        order = np.argsort(documents, kind="stable")
+        ascending = documents[order]
+        names = np.empty(len(documents), object)
+        for shard, part in self._by_shard(ascending):
+            names[order[part]] = shard.segment.ids.many(ascending[part] - shard.first)
+        found: list[str] = names.tolist()
+        return found
 
     def _without(self, deleted: Sequence[Ints | None]) -> NDArray[np.bool_] | None:
         """Return for each document whether it is there still; ``None`` where none is deleted."""

@@ -18,6 +18,8 @@ from colstore.store import Segment
 from colstore.types import FloatMatrix, Json
 
 Tokens = NDArray[np.int32]
+CHECKED_WHOLE = 1 << 20
+"""A segment of at most so many tokens has its codes checked whole, once."""
 
 
 class Shard:
@@ -75,6 +77,11 @@ class Shard:
         return codes
 
     @cached_property
+    def records(self) -> Segment:
+        """The segment again, for hits that outlive the index: the file stays mapped while they are there."""
+        return self.segment.with_entry(self.segment.entry)
+
+    @cached_property
     def metadata(self) -> list[Mapping[str, Json]]:
         """Metadata of every document: read when a filter first asks, then kept."""
         return self.segment.all_metadata()
@@ -95,6 +102,25 @@ class Shard:
             )
         return offsets, postings
 
+    def prefetch(self, documents: Ints) -> None:
+        """Have what scoring needs of documents (local numbers, ascending) read ahead, where it is not in memory."""
+        starts, stops = self.offsets[documents], self.offsets[documents + 1]
+        self.segment.prefetch([(name, starts, stops) for name in self.codec.token_arrays])
+
+    def codes_of(self, starts: Ints, stops: Ints) -> NDArray[Any]:
+        """Return the centroids of all tokens, checked at least in the rows ``starts..stops``.
+
+        A few documents of a large segment are checked by themselves, so that the rest is not read for them.
+        """
+        if "codes" in self.__dict__ or self.segment.tokens <= CHECKED_WHOLE:
+            return self.codes
+        self.segment.ensure_rows("codes", starts, stops)
+        codes, lengths = self.segment.array("codes"), stops - starts
+        rows = np.repeat(stops - np.cumsum(lengths), lengths) + np.arange(int(lengths.sum()))
+        if len(rows) and int(codes[rows].max()) >= len(self.codec.centroids.values):
+            raise CorruptIndexError("a token names a centroid that is not there", file=self.segment.path)
+        return codes
+
     def interact(self, query: PreparedQuery, table: CentroidTable, documents: Ints) -> Floats:
         """Return the centroid scores of documents (local numbers)."""
         return calls.interact(query, table, self.codes, self.offsets[documents], self.offsets[documents + 1])
@@ -110,14 +136,15 @@ class Shard:
         for name in ("residuals", "scales"):
             self.segment.ensure_rows(name, starts, stops)
         payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
-        return calls.score(query, table, self.codec.bits, payload, self.codes, scales, starts, stops)
+        codes = self.codes_of(starts, stops)
+        return calls.score(query, table, self.codec.bits, payload, codes, scales, starts, stops)
 
     def refine(self, query: PreparedQuery, documents: Ints, rows: Ints, tokens: Tokens) -> Floats:
         """Return float scores of documents whose matched tokens are ``tokens[rows]``."""
         payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
-        coarse = self.codec.centroids
+        coarse, codes = self.codec.centroids, self.segment.array("codes")  # which scoring has checked
         return calls.refine(
-            query, self.codec.bits, payload, self.codes, scales, self.offsets[documents], rows, tokens,
+            query, self.codec.bits, payload, codes, scales, self.offsets[documents], rows, tokens,
             coarse.values, coarse.scale,
         )  # fmt: skip
 

@@ -25,7 +25,8 @@ __all__ = [
 
 def address(array: NDArray[Any]) -> int:
     """Return where the array's bytes lie."""
-    return int(array.ctypes.data)
+    place: int = array.__array_interface__["data"][0]  # ``array.ctypes.data`` takes five times as long
+    return place
 
 
 def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str | None = None) -> PreparedQuery:

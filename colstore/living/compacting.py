@@ -14,6 +14,7 @@ from colstore.codec.base import codec_settings, to_arrays
 from colstore.config import BuildConfig
 from colstore.engine import centroids as engine
 from colstore.engine.faiss_index import build_faiss
+from colstore.engine.nearest import Nearest
 from colstore.engine.sealing import Batch, SegmentSink, coarse_error, mean_error
 from colstore.errors import CorruptIndexError
 from colstore.living.change import Change
@@ -133,10 +134,11 @@ def _encoded_again(
     sources: list[Source], old: Codec, new: Codec, sink: SegmentSink, fit: list[AddedRecord], loss: list[AddedRecord]
 ) -> Iterator[Batch]:
     """Write all live documents with the new codec, and yield them as they were before."""
+    nearest = Nearest(new.centroids.values)
     for source in sources:
         for batch in live_batches(source, old):
             vectors = old.decode(batch.arrays)
-            arrays = new.encode(vectors)
+            arrays = new.encode(vectors, nearest)
             sink.append(replace(batch, arrays=arrays, added=None))
             fit.append(AddedRecord(len(vectors), coarse_error(new, vectors, arrays["codes"])))
             loss.append(AddedRecord(len(vectors), _mean_loss(vectors, new.decode(arrays))))

@@ -137,6 +137,20 @@ def _document_vectors(name: str, folder: Path, encoder: Any) -> tuple[list[str],
     return stored["ids"], np.load(rows).astype(np.float32), np.array(stored["lengths"], np.int64)
 
 
+def token_ids(collection: Collection, *, model: str = "embedded") -> NDArray[np.int64]:
+    """Return the vocabulary id of each token of a collection, for engines that cluster by it."""
+    from colstore.corpus import read_documents
+    from colstore.encode import load_encoder
+
+    folder = REPOSITORY / "data" if collection.name == "data" else SHARED / collection.name
+    encoder: Any = load_encoder(model)
+    texts = [document.passage for document in read_documents(folder, on_error="skip")]
+    rows = [row.inputs["input_ids"] for row in encoder.prepare_documents(texts)]
+    if [len(row) for row in rows] != np.diff(collection.offsets).tolist():
+        raise SystemExit("the model keeps other tokens than the tokenizer gives: no token ids for this model")
+    return np.concatenate([np.array(row, np.int64) for row in rows])
+
+
 def timed(work: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], list[float]]:
     """Return results and milliseconds of each call."""
     results, milliseconds = [], []

@@ -26,6 +26,7 @@ from bench_common import (
     timed,
     write_json,
 )
+from bench_others import installed
 
 import colstore
 from colstore import SearchParams
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--bits", type=int, nargs="+", default=[16, 8, 4, 2, 1])
+    parser.add_argument("--others", action="store_true", help="also fast-plaid and TACHIOM, where installed (minutes)")
     arguments = parser.parse_args()
     collection = load_collection(arguments.collection, arguments.dim)
     queries = collection.queries[: arguments.queries]
@@ -113,6 +115,13 @@ def main() -> None:
 
                 rows.append(measure(f"{bits} bit, {name}", collection, queries, search, truth))
             index.close()
+        if arguments.others:
+            for engine, build in installed():
+                searches, seconds = build(collection, Path(folder))
+                builds.append({"bits": engine, "seconds": seconds})
+                rows += [
+                    measure(f"{engine}, {name}", collection, queries, run, truth) for name, run in searches.items()
+                ]
     for row in rows:
         row["x bfloat16"] = rows[1]["ms k=10"] / row["ms k=10"]
         row["x float32"] = rows[0]["ms k=10"] / row["ms k=10"]

@@ -94,4 +94,5 @@ def _lists(values: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
 
 def _to_bytes(centers: FloatMatrix) -> NDArray[np.uint8]:
     scale = float(np.abs(centers).max()) / CENTROID_MIDDLE
-    return (np.rint(centers / scale) + CENTROID_MIDDLE).astype(np.uint8)
+    values: NDArray[np.uint8] = (np.rint(centers / scale) + CENTROID_MIDDLE).astype(np.uint8)
+    return values

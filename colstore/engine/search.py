@@ -49,6 +49,15 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortlist:
+    """Documents that gathering found, ascending, with their gains and centroid scores, one each."""
+
+    documents: Ints
+    gains: Floats
+    coarse: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class _Scored:
     """Documents with integer scores and the tokens that each pass matched (one array of lanes a pass)."""
 
@@ -94,7 +103,7 @@ class Searcher:
 
     def search(
         self, vectors: FloatMatrix, k: int, *, allowed: Ints | None = None, params: SearchParams | None = None,
-        threads: int = 1,
+        extra: Ints | None = None, threads: int = 1,
     ) -> Ranked:  # fmt: skip
         """Return the ``k`` best documents, and any that tie with the last: who is cut off, the caller's ids decide.
 
@@ -108,6 +117,8 @@ class Searcher:
             Ascending document numbers to choose from; ``None`` allows all.
         params
             How hard to look.
+        extra
+            Documents (allowed ones) to score beside those that probing finds.
         threads
             That share one exhaustive scan.
         """
@@ -122,6 +133,8 @@ class Searcher:
             probes, wanted, scored = params.for_k(k)
             candidates, values = self._gather(question, probes, allowed)
             candidates = self._prune(question, candidates, values, wanted, scored)
+            if extra is not None:
+                candidates = np.union1d(candidates, extra)
             if len(candidates) < min(k, self._allowed_count(allowed)):
                 candidates = self._everything(allowed)
         return self._cut(question, self._score(question, candidates, threads), k)
@@ -140,6 +153,14 @@ class Searcher:
         for shard, part in self._by_shard(ascending):
             shard.prefetch(ascending[part] - shard.first)
         return self._cut(question, self._score(question, ascending, threads), k or max(1, len(documents)))
+
+    def shortlist(self, vectors: FloatMatrix, probes: int, wanted: int) -> Shortlist:
+        """Return the ``wanted`` documents that gained most by gathering, and what pruning knows of them."""
+        question = Question(check_query(vectors, self.codec.centroids.dim), self.codec)
+        documents, gains = self._gather(question, probes, self.alive)
+        kept = np.argsort(-gains, kind="stable")[:wanted]
+        order = kept[np.argsort(documents[kept], kind="stable")]
+        return Shortlist(documents[order], gains[order], self._coarse(question, documents[order]))
 
     def _plan_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
         """Decide whether scoring everything that is allowed is cheaper, or the only right way."""
@@ -193,12 +214,16 @@ class Searcher:
         documents = np.sort(documents[calls.select(values, wanted)])
         if len(documents) <= scored:
             return documents
+        return documents[calls.select(self._coarse(question, documents), scored)]
+
+    def _coarse(self, question: Question, documents: Ints) -> Floats:
+        """Return the centroid interaction of documents (ascending numbers)."""
         coarse = np.zeros(len(documents), np.float32)
         for shard, part in self._by_shard(documents):
             local = documents[part] - shard.first
             for number, query in enumerate(question.passes):
                 coarse[part] += shard.interact(query, question.table(number), local)
-        return documents[calls.select(coarse, scored)]
+        return coarse
 
     def _score(self, question: Question, documents: Ints, threads: int) -> _Scored:
         """Score documents (ascending numbers) on their stored codes."""

@@ -10,17 +10,19 @@ from time import perf_counter
 import numpy as np
 
 from colstore.config import SearchParams
-from colstore.engine.search import Searcher
+from colstore.engine.search import Searcher, Shortlist
 from colstore.errors import ConfigError, QueryError
 from colstore.types import FloatMatrix, Json
 
 PSEUDO_QUERIES = 100
 PSEUDO_TOKENS = 24
 PROBES = (4, 8, 16, 32, 64)
-SCORED = (1, 2, 4, 6, 10, 16, 25, 40)
+SCORED = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40)
 """Documents scored, in multiples of k."""
 SPREAD = (3, 8, 20)
 """Candidates for each document scored."""
+TIMED_QUERIES = 50
+"""Queries that each setting worth its time is timed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,16 @@ class Trial:
     scored: int
     recall: float
     milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A point whose recall is known and whose time is not."""
+
+    probes: int
+    candidates: int
+    scored: int
+    recall: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +116,16 @@ def tune(
     k
         Hits.
     tick
-        Called with (settings tried, settings in all).
+        Called with (numbers of probes tried, how many there are).
     """
     if not 0 < recall <= 1:
         raise ConfigError(f"recall must lie in (0, 1], got {recall}")
     if queries is not None and not len(queries):
         raise QueryError("there are no queries to tune on")
     asked = list(queries) if queries is not None else pseudo_queries(searcher, seed)
-    exact = SearchParams(exact=True)
-    wanted, exact_time = _run(searcher, asked, k, exact)
-    trials: list[Trial] = []
-    ladder = [(p, s) for s in SCORED for p in PROBES]
-    for done, (probes, scored) in enumerate(ladder):
-        if tick is not None:
-            tick(done, len(ladder))
-        trials += [
-            trial for spread in SPREAD if (trial := _try(searcher, asked, wanted, k, probes, scored * k, spread))
-        ]
+    wanted, exact_time = _run(searcher, asked, k, SearchParams(exact=True))
+    settings = _settings(searcher, asked, wanted, k, tick)
+    trials = [_timed(searcher, asked, k, setting) for setting in _undominated(settings)]
     if not trials:  # so few documents that every search scores them all
         params = SearchParams(k=k)
         return TuneReport(params, k, recall, 1.0, exact_time, exact_time, len(asked), queries is None, ())
@@ -128,16 +133,8 @@ def tune(
     best = min(good, key=lambda t: t.milliseconds) if good else max(trials, key=lambda t: (t.recall, -t.milliseconds))
     params = SearchParams(probes=best.probes, candidates=best.candidates, scored=best.scored, k=k)
     return TuneReport(
-        params,
-        k,
-        recall,
-        best.recall,
-        best.milliseconds,
-        exact_time,
-        len(asked),
-        queries is None,
-        _frontier(trials),
-    )
+        params, k, recall, best.recall, best.milliseconds, exact_time, len(asked), queries is None, _frontier(trials)
+    )  # fmt: skip
 
 
 def pseudo_queries(searcher: Searcher, seed: int) -> list[FloatMatrix]:
@@ -153,17 +150,55 @@ def pseudo_queries(searcher: Searcher, seed: int) -> list[FloatMatrix]:
     return made
 
 
-def _try(
-    searcher: Searcher, queries: Sequence[FloatMatrix], wanted: list[set[int]], k: int, probes: int, scored: int,
-    spread: int,
-) -> Trial | None:  # fmt: skip
-    candidates = scored * spread
-    if candidates > max(4 * searcher.documents, k):
-        return None
-    params = SearchParams(probes=probes, candidates=candidates, scored=scored, exact_tokens=0)
-    found, milliseconds = _run(searcher, queries, k, params)
-    recall = float(np.mean([len(f & w) / len(w) for f, w in zip(found, wanted, strict=True)]))
-    return Trial(probes, candidates, scored, recall, milliseconds)
+def _settings(
+    searcher: Searcher, queries: Sequence[FloatMatrix], wanted: list[set[int]], k: int,
+    tick: Callable[[int, int], None] | None,
+) -> list[_Setting]:  # fmt: skip
+    """Return every setting with its recall. One shortlist a query and number of probes tells it for all of them."""
+    most = max(4 * searcher.documents, k)
+    grid = [(scored * k * spread, scored * k) for scored in SCORED for spread in SPREAD if scored * k * spread <= most]
+    found: list[_Setting] = []
+    for done, probes in enumerate(PROBES if grid else ()):
+        if tick is not None:
+            tick(done, len(PROBES))
+        recalls = np.array(
+            [
+                _recalls(searcher.shortlist(query, probes, grid[-1][0]), answer, grid)
+                for query, answer in zip(queries, wanted, strict=True)
+            ]
+        )
+        found += [_Setting(probes, *pair, float(mean)) for pair, mean in zip(grid, recalls.mean(axis=0), strict=True)]
+    return found
+
+
+def _recalls(found: Shortlist, answer: set[int], grid: Sequence[tuple[int, int]]) -> list[float]:
+    """Return which part of the answer survives pruning, for each pair of (candidates, scored)."""
+    right = np.isin(found.documents, list(answer))
+    by_gain = np.argsort(np.argsort(-found.gains, kind="stable"), kind="stable")
+    recalls = []
+    for candidates, scored in grid:
+        kept = np.flatnonzero(by_gain < candidates)
+        best = kept[np.argsort(-found.coarse[kept], kind="stable")[:scored]]
+        recalls.append(float(right[best].sum()) / len(answer))
+    return recalls
+
+
+def _undominated(settings: Sequence[_Setting]) -> list[_Setting]:
+    """Leave out what does more than another setting and finds no more."""
+    return [
+        one for one in settings
+        if not any(
+            other.probes <= one.probes and other.candidates <= one.candidates and other.scored <= one.scored
+            and other.recall >= one.recall and other is not one
+            for other in settings
+        )
+    ]  # fmt: skip
+
+
+def _timed(searcher: Searcher, queries: Sequence[FloatMatrix], k: int, setting: _Setting) -> Trial:
+    params = SearchParams(setting.probes, setting.candidates, setting.scored, exact_tokens=0)
+    _, milliseconds = _run(searcher, queries[:TIMED_QUERIES], k, params)
+    return Trial(setting.probes, setting.candidates, setting.scored, setting.recall, milliseconds)
 
 
 def _run(

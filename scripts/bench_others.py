@@ -32,7 +32,7 @@ def installed() -> Iterator[tuple[str, Callable[[Collection, Path], tuple[dict[s
 def fast_plaid(collection: Collection, folder: Path) -> tuple[dict[str, Search], float]:
     """Build fast-plaid's index at its defaults (4 bits); search with 4 and 8 probes."""
     import torch
-    from fast_plaid import search
+    from fast_plaid import search  # type: ignore[import-not-found]  # installed by those who want it
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     index = search.FastPlaid(index=str(folder / "fast-plaid"), device="cpu")
@@ -55,7 +55,7 @@ def fast_plaid(collection: Collection, folder: Path) -> tuple[dict[str, Search],
 
 def tachiom(collection: Collection, _folder: Path) -> tuple[dict[str, Search], float]:
     """Build TACHIOM's index at its defaults; search with 10 and 20 centroids a token."""
-    from tachiom import Tachiom
+    from tachiom import Tachiom  # type: ignore[import-not-found]  # as above
 
     start = perf_counter()
     index: Any = Tachiom.build_from_arrays(

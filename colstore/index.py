@@ -3,97 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from colstore.asking import candidates
+from colstore.asking.answers import Answers, Candidates, Question, Request, check_k, options_of, text_of
 from colstore.config import OnError, SearchParams
-from colstore.engine.filters import Where, allowed_documents, by_ids, find
-from colstore.engine.search import Ranked, Searcher
-from colstore.engine.tune import TuneReport, tune
+from colstore.engine.filters import Where, find
+from colstore.engine.search import Searcher
 from colstore.errors import ColstoreError, EncoderError, QueryError, UnknownIdError
-from colstore.frozen import FILES, GRAPH, FrozenEncoder
-from colstore.living.drift import advice, drift
-from colstore.living.snapshot import Snapshot
+from colstore.living.info import IndexInfo, index_info
+from colstore.living.questions import query_encoder
+from colstore.living.snapshot import RERANK, Snapshot
 from colstore.progress import BuildReport, Listener
-from colstore.store import FORMAT_VERSION, Level, Manifest, read_whole
-from colstore.types import Encoder, FloatMatrix, Hit, Json
+from colstore.rerank.fusion import Fusion
+from colstore.rerank.stage import RerankStage, as_stage
+from colstore.store import Level, Manifest
+from colstore.types import Encoder, FloatMatrix, Hit, Reranker
 
-if TYPE_CHECKING:  # what only changes need is imported when something changes
-    from colstore.corpus import CorpusSource
+if TYPE_CHECKING:  # imported by the methods that need them
+    from colstore.asking.runs import Questions, RunReport
+    from colstore.corpus import CorpusSource, RunLine
+    from colstore.corpus.lines import PathSource
+    from colstore.engine.tune import TuneReport
     from colstore.living.adding import OnDuplicate
     from colstore.living.checking import VerifyReport
     from colstore.living.deleting import Missing
     from colstore.living.report import ChangeReport
-
-Question = str | NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexInfo:
-    """What an index holds, and how it was made.
-
-    Parameters
-    ----------
-    path, format_version, generation, created, writer
-        Of the directory and its newest manifest.
-    documents, tokens, dim
-        Counts; of documents and tokens those that a search can return.
-    segments
-        How many.
-    deleted, deleted_share
-        Documents that are deleted and still take room, and the share of stored tokens that is theirs.
-    drift
-        How badly the centroids fit what was added, as a multiple of how they fit what they were trained for;
-        ``None`` where nothing was added.
-    advice
-        What the owner should do, if anything.
-    bits, centroids
-        Of the codec.
-    bytes
-        By part: each array of the segments, codec, FAISS index, encoder, and ``total``.
-    bytes_per_token
-        All bytes but texts, metadata and encoder, over tokens.
-    encoder
-        Settings of the model; ``None`` where vectors came from the caller.
-    config
-        Settings of the build.
-    tuned
-        Search parameters that ``tune`` stored.
-    """
-
-    path: str
-    format_version: int
-    generation: int
-    created: str
-    writer: str
-    documents: int
-    tokens: int
-    dim: int
-    bits: int
-    centroids: int
-    segments: int
-    deleted: int
-    deleted_share: float
-    drift: float | None
-    advice: tuple[str, ...]
-    bytes: Mapping[str, int]
-    bytes_per_token: float
-    encoder: Mapping[str, Json] | None
-    config: Mapping[str, Json]
-    tuned: Mapping[str, Json] | None = field(default=None)
-
-    def to_json(self) -> dict[str, Json]:
-        """Return plain data."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        plain["advice"] = list(self.advice)
-        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
+    from colstore.rerank.calibrate import Calibration
+    from colstore.rerank.words import Analyzer
 
 
 class Index:
@@ -112,7 +54,7 @@ class Index:
 
     def __init__(self, snapshot: Snapshot, encoder: Encoder | None) -> None:
         self.path, self._given, self._encoder = snapshot.path, encoder, encoder
-        self._state = _State(snapshot, _searcher(snapshot, None))
+        self._state = Answers(snapshot, _searcher(snapshot, None), encoder)
         self._closed = False
 
     @classmethod
@@ -128,7 +70,8 @@ class Index:
 
     def search(
         self, query: Question, k: int = 10, *, where: Where | None = None, ids: Iterable[str] | None = None,
-        params: SearchParams | None = None, threads: int = 1,
+        params: SearchParams | None = None, rerank: Reranker | RerankStage | None = None,
+        first_stage: Literal["bm25"] | None = None, threads: int = 1,
     ) -> list[Hit]:  # fmt: skip
         """Return the ``k`` best documents for a question.
 
@@ -144,6 +87,10 @@ class Index:
             Only these documents.
         params
             How hard to look; by default as tuned, else by ``k``.
+        rerank
+            A cross-encoder stage behind MaxSim, see :class:`colstore.rerank.stage.RerankStage`; it needs a text.
+        first_stage
+            ``"bm25"``: candidates of BM25, too, see :meth:`make_bm25`; it needs a text.
         threads
             That share one exhaustive scan.
 
@@ -153,52 +100,96 @@ class Index:
             A query, ``k`` or filter that cannot be answered.
         EncoderError
             A text, and no model to encode it.
+        ConfigError
+            There is no BM25 index, or no threshold for ``"uncertain"``.
         """
-        _check_k(k)
-        searcher = self._live()
-        vectors = self._query_vectors(query)
-        allowed = allowed_documents(searcher.shards, where, ids)
-        if allowed is not None and not len(allowed):
-            return []
-        return _hits(searcher, searcher.search(vectors, k, allowed=allowed, params=params, threads=threads), k)
+        request = Request(k, where, ids, params, rerank, first_stage)
+        return self._answers().search([query], self._query_vectors, request, threads)[0]
 
     def search_many(
         self, queries: Sequence[Question], k: int = 10, *, where: Where | None = None, ids: Iterable[str] | None = None,
-        params: SearchParams | None = None, threads: int | None = None,
+        params: SearchParams | None = None, rerank: Reranker | RerankStage | None = None,
+        first_stage: Literal["bm25"] | None = None, threads: int | None = None,
     ) -> list[list[Hit]]:  # fmt: skip
         """Return the hits of each question, as :meth:`search` would; ``threads`` (all cores) share the questions."""
-        _check_k(k)
         if isinstance(queries, str):
             raise QueryError("search_many takes a list of questions; for a single one there is search")
-        searcher = self._live()
-        vectors = [self._query_vectors(query) for query in queries]
-        allowed = allowed_documents(searcher.shards, where, ids)
-        if allowed is not None and not len(allowed):
-            return [[] for _ in queries]
+        request = Request(k, where, ids, params, rerank, first_stage)
+        return self._answers().search(queries, self._query_vectors, request, threads)
 
-        def answer(query: FloatMatrix) -> list[Hit]:
-            return _hits(searcher, searcher.search(query, k, allowed=allowed, params=params), k)
+    def rerank(
+        self, query: Question, ids: Sequence[str], *, k: int | None = None, scores: Sequence[float] | None = None,
+        missing: candidates.Missing = "error", texts: candidates.Texts | None = None,
+        fusion: Fusion | str | None = None, early_exit: int | None = None,
+        rerank: Reranker | RerankStage | None = None, threads: int = 1,
+    ) -> list[Hit]:  # fmt: skip
+        """Return candidates of a first stage, best first, scored from their stored codes: only their bytes are read.
 
-        count = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
-        if count == 1 or len(vectors) < 2:
-            return [answer(query) for query in vectors]
-        with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(answer, vectors))
-
-    def rerank(self, query: Question, ids: Sequence[str], *, k: int | None = None, threads: int = 1) -> list[Hit]:
-        """Return the given documents, best first, scored from their stored codes alone.
+        Parameters
+        ----------
+        query
+            Text, or token vectors ``(tokens, dim)``.
+        ids
+            In the first stage's order; one that comes twice counts once.
+        k
+            Hits wanted; ``None`` returns all.
+        scores
+            Of the first stage, one an id; for ``fusion``.
+        missing
+            Candidates without stored vectors: ``"error"``; ``"last"``: below the others, with ``stage="missing"``;
+            ``"score"``: by their text, by the reranker where there is one, else encoded here and now.
+        texts
+            Passages of missing candidates, by id; a mapping or a function. For ``missing="score"``.
+        fusion
+            Of the first stage's score and MaxSim, such as ``"reciprocal"`` or ``"interpolate:0.7"``.
+        early_exit
+            Stop once so many candidates in a row, in the first stage's order, did not come among the best ``k``. What
+            stands behind is not scored and can be lost: only for first stages whose order says something.
+        rerank
+            A cross-encoder stage behind MaxSim.
+        threads
+            That share the scoring.
 
         Raises
         ------
         UnknownIdError
-            An id that is not in the index.
+            A candidate that is not in the index, with ``missing="error"``.
+        QueryError, ConfigError
+            Arguments that cannot be.
         """
-        searcher = self._live()
-        documents = by_ids(searcher.shards, ids)
-        if not len(documents):
-            return []
-        ranked = searcher.rank(self._query_vectors(query), documents, threads=threads)
-        return _hits(searcher, ranked, len(documents) if k is None else k)
+        options = options_of(k, missing, texts, fusion, early_exit)
+        asked = [Candidates(query, ids, scores)]
+        return self._answers().rerank(asked, self._query_vectors, k, options, rerank, threads)[0]
+
+    def rerank_run(
+        self, run: PathSource | Iterable[RunLine], queries: Questions, *, k: int | None = None,
+        missing: candidates.Missing = "error", texts: candidates.Texts | None = None,
+        fusion: Fusion | str | None = None, early_exit: int | None = None,
+        rerank: Reranker | RerankStage | None = None, on_duplicate: OnError = "error",
+        on_unknown_query: OnError = "error", report: RunReport | None = None, threads: int = 1,
+    ) -> Iterator[tuple[str, list[Hit]]]:  # fmt: skip
+        """Yield each query of a run with its reranked hits, some queries at a time; see :meth:`rerank`.
+
+        Parameters
+        ----------
+        run, queries, on_duplicate, on_unknown_query, report
+            See :func:`colstore.asking.runs.rerank_run`. A reranker needs questions as texts.
+        k, missing, texts, fusion, early_exit, rerank
+            As in :meth:`rerank`.
+        threads
+            That share the questions.
+        """
+        from colstore.asking.runs import rerank_run
+
+        options = options_of(k, missing, texts, fusion, early_exit)
+
+        def rank(some: Sequence[tuple[Question, list[RunLine]]]) -> list[list[Hit]]:
+            asked = [Candidates(query, [x.doc_id for x in lines], [x.score for x in lines]) for query, lines in some]
+            return self._answers().rerank(asked, self._query_vectors, k, options, rerank, threads)
+
+        return rerank_run(
+            run, queries, rank, on_duplicate=on_duplicate, on_unknown_query=on_unknown_query, report=report
+        )
 
     def vectors(self, ids: Iterable[str]) -> list[FloatMatrix]:
         """Return the decoded token vectors of documents, ``(tokens, dim)`` float32 each, in the order asked.
@@ -220,7 +211,7 @@ class Index:
 
     def tune(
         self, queries: Sequence[Question] | None = None, *, recall: float = 0.99, k: int = 10,
-        tick: Callable[[int, int], None] | None = None,
+        rerank: Reranker | RerankStage | None = None, tick: Callable[[int, int], None] | None = None,
     ) -> TuneReport:  # fmt: skip
         """Find the cheapest settings that reach ``recall`` of the exact top ``k``, and store them in the index.
 
@@ -232,8 +223,10 @@ class Index:
             Wanted, 0 to 1. Where nothing reaches it, the best is stored; see :attr:`TuneReport.reached`.
         k
             Hits.
+        rerank
+            Also find the threshold of ``"uncertain"`` for this reranker, see :meth:`calibrate`; needs texts.
         tick
-            Called with (settings tried, settings in all).
+            Called with (steps done, steps in all).
 
         Raises
         ------
@@ -242,12 +235,79 @@ class Index:
         IndexLockedError
             Another process is writing to the index, or has written since this object was opened.
         """
-        _check_k(k)
+        check_k(k)
+        from colstore.engine.tune import tune
         from colstore.living.tuning import store_tuned
 
         vectors = None if queries is None else [self._query_vectors(query) for query in queries]
         report = tune(self._live(), vectors, recall=recall, k=k, tick=tick)
-        store_tuned(self.path, self._manifest, report.to_json())
+        kept = {RERANK: found} if (found := (self._manifest.tuned or {}).get(RERANK)) is not None else {}
+        store_tuned(self.path, self._manifest, {**report.to_json(), **kept})
+        self.refresh()
+        if rerank is not None:
+            self.calibrate([text_of(query) for query in queries or ()], rerank, k=k)
+        return report
+
+    def calibrate(
+        self, queries: Sequence[str], rerank: Reranker | RerankStage, *, k: int = 10, keep: float = 0.95,
+        judged: Sequence[Mapping[str, int]] | None = None,
+    ) -> Calibration:  # fmt: skip
+        """Find the threshold of the policy ``"uncertain"`` that keeps most of what reranking gains, and store it.
+
+        Parameters
+        ----------
+        queries
+            Questions like those to come.
+        rerank
+            The reranker, or a stage whose depth and fusion count. It reads the first candidates of every question.
+        k
+            Hits: what lies below is not looked at.
+        keep
+            Part of the gain of ``"always"`` to keep, 0 to 1.
+        judged
+            For each question the grades of documents. Without them the order of ``"always"`` counts as right.
+
+        Raises
+        ------
+        QueryError, ConfigError
+            Arguments that cannot be, or no texts in the index.
+        IndexLockedError
+            Another process is writing to the index, or has written since this object was opened.
+        """
+        from colstore.asking.calibration import calibrate
+        from colstore.living.tuning import store_tuned
+
+        check_k(k)
+        stage = as_stage(rerank)
+        hits = self.search_many(queries, max(k, stage.depth))
+        found = calibrate(stage, queries, [some[: stage.depth] for some in hits], k=k, keep=keep, judged=judged)
+        store_tuned(self.path, self._manifest, {**(self._manifest.tuned or {}), RERANK: found.to_json()})
+        self.refresh()
+        return found
+
+    def make_bm25(self, *, analyzer: Analyzer = "english", wait: float = 0.0) -> ChangeReport:
+        """Make the BM25 index that ``first_stage="bm25"`` needs, as part of the index.
+
+        Deleting documents leaves it right; adding and compacting put it out of date, and it has to be made again.
+
+        Parameters
+        ----------
+        analyzer
+            ``"english"`` (stop words, stemmed) or ``"plain"``.
+        wait
+            Seconds to wait for another writer.
+
+        Raises
+        ------
+        ConfigError
+            The index holds no texts.
+        MissingDependencyError
+            The extra ``bm25`` is not installed.
+        """
+        from colstore.living.lexical import store_bm25
+
+        self._live()
+        report = store_bm25(self.path, analyzer=analyzer, wait=wait)
         self.refresh()
         return report
 
@@ -350,7 +410,7 @@ class Index:
         newest = Snapshot.open(self.path, snapshot)
         if newest is snapshot:
             return False
-        self._state = _State(newest, _searcher(newest, searcher))
+        self._state = Answers(newest, _searcher(newest, searcher), self._given)
         return True
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -377,21 +437,7 @@ class Index:
 
     def info(self) -> IndexInfo:
         """Return counts, sizes and settings."""
-        manifest, codec = self._manifest, self._live().codec
-        sizes = _sizes(manifest)
-        texts = sum(sizes.get(name, 0) for name in ("texts", "metadata"))
-        return IndexInfo(
-            path=str(self.path), format_version=FORMAT_VERSION, generation=manifest.generation,
-            created=manifest.created, writer=manifest.writer, documents=manifest.live_documents,
-            tokens=manifest.live_tokens, dim=manifest.dim, bits=codec.bits, centroids=len(codec.centroids.values),
-            segments=len(manifest.segments),
-            deleted=manifest.documents - manifest.live_documents,
-            deleted_share=round(1 - manifest.live_tokens / max(1, manifest.tokens), 4),
-            drift=drift(manifest), advice=tuple(advice(manifest)), bytes=sizes,
-            bytes_per_token=round((sizes["total"] - sizes["encoder"] - texts) / max(1, manifest.tokens), 2),
-            encoder=None if manifest.encoder is None else manifest.encoder.settings, config=manifest.config,
-            tuned=manifest.tuned,
-        )  # fmt: skip
+        return index_info(self.path, self._manifest, self._live().codec)
 
     def close(self) -> None:
         """Let go of the files. Searching afterwards is an error; closing twice is not."""
@@ -413,9 +459,12 @@ class Index:
     # --- helpers ----------------------------------------------------------------------------------------------
 
     def _live(self) -> Searcher:
+        return self._answers().searcher
+
+    def _answers(self) -> Answers:
         if self._closed:
             raise ColstoreError(f"{self.path}: this index is closed; open it again")
-        return self._state.searcher
+        return self._state
 
     def _query_vectors(self, query: Question) -> FloatMatrix:
         """Encode a text by itself (a batch would change the last digits), or pass vectors on."""
@@ -432,16 +481,8 @@ class Index:
         Loaded when first asked for. Frozen ones encode questions only, without torch.
         """
         if self._encoder is None:
-            self._encoder = _query_encoder(self.path, self._manifest)
+            self._encoder = query_encoder(self.path, self._manifest)
         return self._encoder
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What an index object holds: replaced as a whole, so that no thread sees half of a refresh."""
-
-    snapshot: Snapshot
-    searcher: Searcher
 
 
 def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
@@ -452,35 +493,6 @@ def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
         if shard.segment.id in known:
             shard.take_over(known[shard.segment.id])
     return searcher
-
-
-def _hits(searcher: Searcher, ranked: Ranked, k: int) -> list[Hit]:
-    """Name the documents, let ids decide ties, and cut."""
-    names = searcher.names(ranked.documents)
-    scores = ranked.scores.tolist()
-    order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))[:k]
-    hits = []
-    for rank, i in enumerate(order, start=1):
-        shard, local = searcher.locate(int(ranked.documents[i]))
-        title, text = shard.segment.record(local) or (None, None)
-        hits.append(Hit(rank, names[i], scores[i], text, title, shard.segment.metadata(local)))
-    return hits
-
-
-def _query_encoder(path: Path, manifest: Manifest) -> Encoder:
-    records = () if manifest.encoder is None else manifest.encoder.files
-    files = {record.path.rpartition("/")[2]: record for record in records}
-    if GRAPH not in files:
-        from colstore.living.encoders import stored_encoder
-
-        return stored_encoder(path, manifest)
-    frozen = FrozenEncoder.load({name: read_whole(path, files[name]) for name in FILES if name in files})
-    if frozen.dim != manifest.dim:
-        raise EncoderError(
-            f"{path}: the index has vectors of {manifest.dim} components, its query encoder makes {frozen.dim}; "
-            "restore the index from a copy, or open it with an encoder of your own"
-        )
-    return frozen
 
 
 def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:
@@ -503,23 +515,3 @@ def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) 
         A file is missing, has another size, or has changed.
     """
     return Index.open(path, encoder=encoder)
-
-
-def _sizes(manifest: Manifest) -> dict[str, int]:
-    """Return bytes by part; what is neither array nor named file is HDF5's own and checksums."""
-    sizes: dict[str, int] = {}
-    for segment in manifest.segments:
-        for name, spec in segment.arrays.items():
-            sizes[name] = sizes.get(name, 0) + spec.nbytes
-    sizes["codec"] = sum(record.bytes for record in manifest.codec.files)
-    sizes["centroid_index"] = 0 if manifest.centroids is None else manifest.centroids.bytes
-    sizes["encoder"] = 0 if manifest.encoder is None else sum(record.bytes for record in manifest.encoder.files)
-    total = sum(record.bytes for record in manifest.files)
-    sizes["overhead"] = total - sum(sizes.values())
-    sizes["total"] = total
-    return sizes
-
-
-def _check_k(k: object) -> None:
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise QueryError(f"k must be a whole number of at least 1, got {k!r}")

@@ -50,9 +50,9 @@ class Document:
         return f"{self.title} {self.text}".strip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Hit(Mapping[str, Any]):
-    """One result, which also reads as a mapping of its fields.
+    """One result, which also reads as a mapping of its fields, and equals any mapping with the same ones.
 
     Parameters
     ----------
@@ -92,6 +92,10 @@ class Hit(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(_HIT_FIELDS)
+
+    def placed(self, rank: int, score: float, stage: str) -> Hit:
+        """Return the hit with another rank, score and stage."""
+        return Hit(rank, self.id, score, self.text, self.title, self.metadata, stage)
 
     def to_trec(self, query_id: str, tag: str = "colstore") -> str:
         """Return the line ``qid Q0 docid rank score tag`` of a TREC run."""
@@ -144,4 +148,18 @@ class Encoder(Protocol):
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return the vectors of each document, in order."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Reads a query and a passage together. A pair's score never depends on its batch-mates beyond rounding."""
+
+    @property
+    def name(self) -> str:
+        """What :attr:`Hit.stage` says of the hits that it ranked; one word, such as the model's name."""
+        ...
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return one score for each (query, passage), ``(len(pairs),)`` float32, finite; higher is better."""
         ...

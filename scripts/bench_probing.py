@@ -2,7 +2,7 @@
 
     python scripts/bench_probing.py --centroids 8192 32768 131072
 
-One thread. The centroids are real token vectors. The scan leaves a table of all similarities, which scoring needs anyway
+One thread. The centroids are real token vectors. The scan leaves a table of all similarities, which scoring needs
 (milliseconds of both are in the row); FAISS leaves only the nearest. Recall is of the exact nearest 16.
 """
 

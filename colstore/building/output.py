@@ -26,7 +26,7 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
     if not path.is_dir():
         raise NotAnIndexError(f"{path}: a file is in the way; choose another output path")
     if generations(path):
-        if overwrite or resume:
+        if overwrite or (resume and building_folder(path).is_dir()):
             return
         raise IndexExistsError(
             f"{path}: there is an index already; choose another path, or --overwrite (overwrite=True) to replace it "
@@ -62,15 +62,21 @@ def locked_output(path: Path) -> Iterator[None]:
             raise
 
 
-def state_to_resume(path: Path, settings: dict[str, Json]) -> dict[str, Json] | None:
+def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -> dict[str, Json] | None:
     """Return the state of the unfinished build at ``path`` if it was made with the same settings.
 
     Raises
     ------
     IndexExistsError
-        It was made with other settings; says which.
+        It was made with other settings; says which. Or it was finished, or the index changed since, and ``overwrite``
+        is not set.
     """
     state = read_state(path)
+    if not overwrite and newest_generation(path) != (0 if state is None else state.get("over", 0)):
+        raise IndexExistsError(
+            f"{path}: there is an index that this build was not begun over: it is finished, or the index has changed "
+            "since; use --overwrite (overwrite=True) to replace it"
+        )
     if state is None:
         return None
     before = state.get("settings")
@@ -81,6 +87,11 @@ def state_to_resume(path: Path, settings: dict[str, Json]) -> dict[str, Json] | 
             "use the same ones, or --overwrite (overwrite=True) to start again"
         )
     return state
+
+
+def newest_generation(path: Path) -> int:
+    """Return the highest generation at ``path``; 0 where there is no index."""
+    return max(generations(path), default=0)
 
 
 def recorded_backend(path: Path) -> str | None:

@@ -46,14 +46,16 @@ class Parts:
         To go on from; ``None`` begins.
     store_texts
         Keep titles, texts and metadata.
+    over
+        The generation that the build will replace; 0 where there is no index. Stored in the state.
     """
 
     def __init__(
         self, directory: Path, settings: dict[str, Json], state: dict[str, Json] | None, report: BuildReport, *,
-        store_texts: bool,
+        store_texts: bool, over: int,
     ) -> None:  # fmt: skip
         self._directory, self._settings, self._store_texts = directory, settings, store_texts
-        self._report = report
+        self._report, self._over = report, over
         self._digest = xxhash.xxh3_128()
         self._writer: SegmentWriter | None = None
         self.records: list[SegmentRecord] = []
@@ -132,6 +134,7 @@ class Parts:
             self._directory,
             {
                 "settings": self._settings,
+                "over": self._over,
                 "digest": self._digest.hexdigest(),
                 "complete": complete,
                 "parts": [record.to_json() for record in self.records],

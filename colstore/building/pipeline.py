@@ -18,7 +18,7 @@ from colstore.building.encoding import encoded_windows
 from colstore.building.estimate import CorpusSize, corpus_size
 from colstore.building.freezing import write_encoder
 from colstore.building.meters import EncodeMeter, StageMeter
-from colstore.building.output import claim_output, locked_output, recorded_backend, state_to_resume
+from colstore.building.output import claim_output, locked_output, newest_generation, recorded_backend, state_to_resume
 from colstore.building.parts import Parts
 from colstore.building.training import train_centroids, train_projection
 from colstore.codec import Codec, make
@@ -37,7 +37,6 @@ from colstore.store import (
     centroids_name,
     codec_name,
     commit,
-    generations,
     remove_unreferenced,
     write_arrays_file,
     write_whole,
@@ -80,9 +79,11 @@ def build(
     frozen_dtype
         How the index keeps the weights of its query encoder, see :func:`colstore.encode.export_query_encoder`.
     overwrite
-        Replace an index at ``path``, once the new one is complete.
+        Replace an index at ``path``, once the new one is complete: until then the old one can be opened and searched,
+        and readers that have it open keep it.
     resume
-        Go on with an interrupted build of the same corpus and settings.
+        Go on with an interrupted build of the same corpus and settings. Not over an index that is complete, or has
+        changed since that build began, unless ``overwrite`` is set, too.
     on_error, on_duplicate
         ``"error"``, or ``"skip"``: count, report and go on.
     progress
@@ -220,15 +221,17 @@ class _Build:
         report = BuildReport()
         with locked_output(self.path):
             claim_output(self.path, overwrite=overwrite, resume=resume)
-            state = state_to_resume(self.path, self._settings()) if resume else None
+            state = state_to_resume(self.path, self._settings(), overwrite=overwrite) if resume else None
+            generation = newest_generation(self.path) + 1
             with (
                 report.stage("encode"),
-                Parts(self.path, self._settings(), state, report, store_texts=self.config.store_texts) as parts,
-            ):
+                Parts(
+                    self.path, self._settings(), state, report, store_texts=self.config.store_texts, over=generation - 1
+                ) as parts,
+            ):  # fmt: skip
                 self._encode(documents, parts, report)
             with report.stage("train"):
                 projection, codec = self._train(parts)
-            generation = max(generations(self.path), default=0) + 1
             with report.stage("compress"):
                 meter = StageMeter(self.listener, "compress", "tokens", parts.tokens)
                 compressed = compress(

@@ -10,7 +10,10 @@ import click
 from colstore._version import __version__
 from colstore.cli.group import CommandGroup
 
-COMMANDS = ("build", "search", "info", "tune", "add", "delete", "compact", "verify", "recover")
+COMMANDS = (
+    *("build", "search", "rerank", "bm25", "info", "tune", "eval", "compare"),
+    *("add", "delete", "compact", "verify", "recover"),
+)
 """Every command, in the order of ``--help``; each is ``colstore.cli.<name>.command``."""
 
 _EPILOG = """\b

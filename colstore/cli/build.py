@@ -110,9 +110,16 @@ Example:
     help="How the index keeps the weights of its query encoder: float16 halves them, int8 quarters them and is less "
     "accurate.",
 )
+@click.option(
+    "--first-stage",
+    type=click.Choice(["bm25"]),
+    help="Also make a BM25 index, for hybrid search; `colstore bm25` makes one later.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every sample and random rotation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(corpus: str, output: Path, as_json: bool, no_texts: bool, **settings: Any) -> None:  # noqa: ANN401 - options as given
+def command(
+    corpus: str, output: Path, as_json: bool, no_texts: bool, first_stage: str | None, **settings: Any,  # noqa: ANN401 - options as given
+) -> None:  # fmt: skip
     """Build an index over CORPUS.
 
     CORPUS is a BEIR folder (corpus.jsonl or corpus.jsonl.gz inside), a JSONL, CSV, TSV or Parquet file, a
@@ -121,16 +128,29 @@ def command(corpus: str, output: Path, as_json: bool, no_texts: bool, **settings
     """
     import colstore
 
+    if first_stage is not None:
+        _check_first_stage(no_texts)
     with _interruption_told(output), shown_progress() as progress:
         index = colstore.build(output, corpus, store_texts=not no_texts, progress=progress, **settings)
     with index:
         assert index.report is not None  # every build leaves one
         report = {"index": str(output), **index.report.to_json()}
+        if first_stage is not None:
+            index.make_bm25()
     if as_json:
         emit_json(report)
     else:
         for line in _summary(output, report):
             emit(line)
+
+
+def _check_first_stage(no_texts: bool) -> None:
+    """Refuse before a long build what would fail after it."""
+    if no_texts:
+        raise click.UsageError("--first-stage bm25 needs the texts: leave out --no-texts")
+    from colstore.rerank.lexical import Bm25
+
+    Bm25.build(["one"], ["word"])
 
 
 @contextmanager

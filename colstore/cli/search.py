@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from colstore.cli.failures import as_failure
 from colstore.cli.output import emit, one_line
 from colstore.cli.results import print_hits, print_json
+from colstore.cli.staging import stage_of, stage_options
 from colstore.cli.where import parse_filters, read_ids
 from colstore.errors import QueryError
 from colstore.types import Json
 
 if TYPE_CHECKING:
     from colstore import Index
+    from colstore.rerank.stage import RerankStage
 
 _EPILOG = """\b
 Example:
@@ -40,6 +42,8 @@ class _Request:
     where: dict[str, Json] | None
     threads: int
     as_json: bool
+    stage: RerankStage | None = None
+    first_stage: Literal["bm25"] | None = None
 
 
 @click.command("search", epilog=_EPILOG)
@@ -62,6 +66,12 @@ class _Request:
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of a search.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each question.")
+@click.option(
+    "--first-stage",
+    type=click.Choice(["bm25"]),
+    help="Also take candidates from BM25 (make its index with `colstore bm25`); MaxSim ranks them all.",
+)
+@stage_options
 def command(
     index: str,
     question: str | None,
@@ -70,6 +80,8 @@ def command(
     ids: list[str] | None,
     threads: int,
     as_json: bool,
+    first_stage: Literal["bm25"] | None,
+    **staging: Any,  # noqa: ANN401 - see stage_options
 ) -> None:
     """Search INDEX for the documents that answer QUESTION best.
 
@@ -78,7 +90,7 @@ def command(
     """
     import colstore
 
-    request = _Request(k=k, ids=ids, where=where, threads=threads, as_json=as_json)
+    request = _Request(k, ids, where, threads, as_json, stage_of(**staging), first_stage)
     with colstore.open(index) as opened:
         if question is not None:
             _answer(opened, question, request)
@@ -89,7 +101,10 @@ def command(
 def _answer(index: Index, question: str, request: _Request) -> None:
     """Ask one question and print its hits."""
     started = perf_counter()
-    hits = index.search(question, request.k, ids=request.ids, where=request.where, threads=request.threads)
+    hits = index.search(
+        question, request.k, ids=request.ids, where=request.where, threads=request.threads, rerank=request.stage,
+        first_stage=request.first_stage,
+    )  # fmt: skip
     seconds = perf_counter() - started
     if request.as_json:
         print_json(question, hits, seconds)

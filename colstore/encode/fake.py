@@ -13,6 +13,7 @@ from colstore.encode.tokens import check_texts
 from colstore.errors import ConfigError
 from colstore.types import EncodedText, FloatMatrix, Json
 
+MAX_DIM = 65_536
 _WORD = re.compile(r"\w+")
 
 
@@ -43,8 +44,8 @@ class FakeEncoder:
     """
 
     def __init__(self, dim: int = 32, seed: int = 0, *, max_tokens: int | None = None) -> None:
-        if dim < 1:
-            raise ConfigError(f"dim must be at least 1, got {dim}")
+        if not 1 <= dim <= MAX_DIM:  # settings in an index may say anything
+            raise ConfigError(f"dim must lie in 1..{MAX_DIM}, got {dim}")
         if max_tokens is not None and max_tokens < 1:
             raise ConfigError(f"max_tokens must be at least 1, got {max_tokens}")
         self._dim = dim

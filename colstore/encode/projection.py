@@ -48,7 +48,9 @@ class Projection:
         if shares.shape != (axes.shape[1],) or not np.isfinite(shares).all():
             raise VectorError(f"shares must be {axes.shape[1]} finite numbers, got shape {shares.shape}")
         # Also refuses NaN and infinities, for which the comparison is false.
-        if not np.abs(axes.T @ axes - np.eye(axes.shape[1], dtype=np.float32)).max() < 1e-3:
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = np.abs(axes.T @ axes - np.eye(axes.shape[1], dtype=np.float32)).max()
+        if not error < 1e-3:
             raise VectorError("the axes of a projection must be orthonormal columns; its file is damaged or another's")
 
     @property

@@ -14,6 +14,9 @@ from colstore.kernels.calls import CentroidTable
 from colstore.kernels.layout import MOST_LANES
 from colstore.types import FloatMatrix
 
+LARGEST = 1e15
+"""Components of a query: the squares of many, times a document's longest vector, must stay within float32."""
+
 
 def check_query(vectors: NDArray[Any], dim: int) -> FloatMatrix:
     """Return query vectors as contiguous float32 ``(tokens, dim)``.
@@ -21,7 +24,7 @@ def check_query(vectors: NDArray[Any], dim: int) -> FloatMatrix:
     Raises
     ------
     QueryError
-        Wrong shape or type, no tokens, NaN, infinities, or a row of zeros.
+        Wrong shape or type, no tokens, NaN, infinities, a row of zeros, or one too long for float32 products.
     """
     array = np.asarray(vectors)
     if array.dtype.kind not in "fiu":
@@ -34,6 +37,8 @@ def check_query(vectors: NDArray[Any], dim: int) -> FloatMatrix:
         query = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(query).all():
         raise QueryError("query vectors hold NaN or infinite values")
+    if float(np.abs(query).max()) > LARGEST:
+        raise QueryError(f"a component of a query vector exceeds {LARGEST:g}: scale the vectors first")
     if not query.any(axis=1).all():
         raise QueryError("a query vector is all zeros: leave out padding before searching")
     return query

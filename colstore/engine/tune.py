@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
 from time import perf_counter
 
 import numpy as np
@@ -210,7 +209,7 @@ def _run(
         ranked = searcher.search(query, k, params=params)
         seconds.append(perf_counter() - start)
         found.append({int(document) for document in ranked.documents[:k]})
-    return found, 1000 * median(seconds)
+    return found, 1000 * float(np.median(seconds))
 
 
 def _frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -49,7 +49,8 @@ def open_graph(data: bytes, *, threads: int, name: str = "query.onnx") -> Infere
     # Threads that wait in a loop would take the cores of the search that follows.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # Without its fallback, which would print to standard output and try the same once more.
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime has a class for each kind of failure, none of them public
         raise CorruptIndexError(
             f"onnxruntime cannot run this graph ({str(error)[:300]}); build the index again with this version, or "

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from colstore.kernels.processor import fingerprint
@@ -78,6 +77,8 @@ def _seal(name: str, data: bytes) -> bytes:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
+    import tempfile  # and what it imports: seldom needed
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
     try:
         with os.fdopen(handle, "wb") as file:

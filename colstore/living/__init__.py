@@ -15,7 +15,8 @@ module           what it does
 ``retention``    how long old generations stay
 ``checking``     ``verify``: everything that can be checked, and repair of what is derived
 ``tuning``       search parameters, kept
-``recovery``     older generations: what there is, what each would lose, going back to one
+``recovery``     older generations: what there is, going back to one
+``losses``       what going back would lose
 ``report``       what a change says when it is done
 ===============  ==================================================================================
 """

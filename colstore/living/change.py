@@ -18,6 +18,7 @@ from colstore.codec import Codec
 from colstore.config import BuildConfig
 from colstore.engine.sealing import Batch, SegmentSink
 from colstore.errors import StorageError
+from colstore.living.derived import carried
 from colstore.living.drift import advice
 from colstore.living.merging import NOTHING, Source, compare, content, live_batches, live_of
 from colstore.living.policy import Size, due
@@ -29,12 +30,13 @@ from colstore.store import (
     Segment,
     SegmentRecord,
     WriterLock,
+    check_folder,
     commit,
     discard,
-    latest,
     segments_folder,
     write_tombstones,
 )
+from colstore.store.format import manifest_name
 
 
 class Change:
@@ -56,7 +58,7 @@ class Change:
     """
 
     def __init__(self, path: Path, wait: float = 0.0) -> None:
-        latest(path)  # an index? Taking the lock would make the folder
+        check_folder(path)  # an index? Taking the lock would make the folder
         self.path = path
         self._lock = WriterLock(path, wait=wait)
         self._start = perf_counter()
@@ -77,7 +79,6 @@ class Change:
         ]
         self._numbers = count(1)
         self._written: list[SegmentRecord] = []
-        self._committing = False
 
     # --- what changes -----------------------------------------------------------------------------------------
 
@@ -143,11 +144,11 @@ class Change:
         """
         self._drop_empty()
         before = self.snapshot.manifest
+        segments = tuple(self._final(source) for source in self.sources)
         manifest = replace(
             before, generation=self.generation, parent=before.checksum, created=now(), writer=writer(),
-            segments=tuple(self._final(source) for source in self.sources), **changes,
+            segments=segments, **{"lexical": carried(before.lexical, segments), **changes},
         )  # fmt: skip
-        self._committing = True  # from here on, what was written may be named by a manifest
         commit(self.path, manifest)
         self.report.committed = True
         named = {record.id for record in manifest.segments}
@@ -170,7 +171,7 @@ class Change:
             for source in self.sources:
                 source.segment.close()
             self.snapshot.close()
-            if not self._committing:
+            if self._written and not self._is_there():
                 discard(self.path, self._written)
         finally:
             self._lock.close()
@@ -184,6 +185,13 @@ class Change:
         self.close()
 
     # --- helpers ----------------------------------------------------------------------------------------------
+
+    def _is_there(self) -> bool:
+        """Tell whether a manifest may name what was written, also after a commit that failed at its very end."""
+        try:
+            return (self.path / manifest_name(self.generation)).exists()
+        except OSError:
+            return True
 
     def _next_name(self) -> str:
         return f"{self.generation:06d}-{next(self._numbers):04d}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from colstore.living.compacting import derived_is_bad, rebuilt
 from colstore.living.encoders import stored_projection
 from colstore.living.merging import BATCH_TOKENS
 from colstore.living.snapshot import Snapshot
-from colstore.store import Level, Manifest, Problem, Segment, latest
+from colstore.store import FileRecord, Level, Manifest, Problem, Segment, check_checksum, latest
 from colstore.store import verify as verify_store
 from colstore.types import Json
 
@@ -110,11 +111,26 @@ def verify(path: Path, level: Level = "full", *, repair: bool = False, wait: flo
 
 def _repaired(path: Path, wait: float) -> tuple[str, ...]:
     with Change(path, wait) as change:
-        if not derived_is_bad(change):  # somebody was faster
-            return ()
-        record = rebuilt(change, change.codec)
-        change.commit(centroids=record)
-        return (record.path,)
+        changes: dict[str, Any] = {}
+        repaired: tuple[str, ...] = ()
+        if derived_is_bad(change):
+            changes["centroids"] = rebuilt(change, change.codec)
+            repaired = (changes["centroids"].path,)
+        lexical = change.snapshot.manifest.lexical
+        if lexical is not None and any(_is_bad(path, record) for record in lexical.files):
+            changes["lexical"] = replace(lexical, files=())  # making it needs an extra, and texts: on request only
+            repaired += tuple(record.path for record in lexical.files)
+        if changes:  # else somebody was faster
+            change.commit(**changes)
+        return repaired
+
+
+def _is_bad(path: Path, record: FileRecord) -> bool:
+    try:
+        check_checksum(path, record)
+    except CorruptIndexError:
+        return True
+    return False
 
 
 def _content_problems(path: Path, manifest: Manifest) -> list[Problem]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from colstore.encode import ProjectedEncoder, Projection, load_encoder_from_settings
 from colstore.encode.describe import KIND, check_same
-from colstore.errors import CorruptIndexError, EncoderError
+from colstore.errors import CorruptIndexError, EncoderError, VectorError
 from colstore.store import Manifest, read_arrays_file
 from colstore.types import Encoder
 
@@ -36,7 +36,10 @@ def stored_projection(path: Path, manifest: Manifest) -> Projection | None:
     files = [record for record in manifest.encoder.files if record.path.endswith("/projection.h5")]
     if not files:
         return None
-    projection = Projection.from_arrays(read_arrays_file(path, files[0]).arrays)
+    try:
+        projection = Projection.from_arrays(read_arrays_file(path, files[0]).arrays)
+    except VectorError as error:
+        raise CorruptIndexError(f"no projection: {error}", file=path / files[0].path) from error
     if projection.dim != manifest.dim:
         raise CorruptIndexError(
             f"the projection gives {projection.dim} dimensions, the index has {manifest.dim}", file=path / files[0].path

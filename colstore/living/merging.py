@@ -10,6 +10,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from colstore.codec import Codec
+from colstore.codec.checks import check_codes
 from colstore.engine.sealing import Batch, Record
 from colstore.errors import StorageError
 from colstore.kernels.calls import Ints
@@ -102,6 +103,7 @@ def live_batches(source: Source, codec: Codec) -> Iterator[Batch]:
             rows = np.repeat(live[start:stop], counts)
             first, last = int(offsets[start]), int(offsets[stop])
             arrays = {name: segment.rows(name, first, last)[rows] for name in codec.token_arrays}
+            check_codes(arrays["codes"], len(codec.centroids.values))
             # Which of the tokens came later is not known one by one: as many as in the whole segment, by share.
             later = None if added is None else AddedRecord(round(share * int(rows.sum())), added.error)
             yield Batch(segment.ids.many(numbers), counts[live[start:stop]], arrays, _records(segment, numbers), later)

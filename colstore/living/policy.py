@@ -1,11 +1,12 @@
 """Which segments are due to be merged: tiers, as Lucene's TieredMergePolicy has them.
 
-Segments of about the same size form a tier; each tier is :data:`FANOUT` times the one below, and everything of at
-most :data:`FLOOR_TOKENS` tokens is the lowest. When a tier has :data:`FANOUT` segments they become one, which may
-fill the next tier. So an index of ``n`` tokens has at most ``FANOUT - 1`` segments in each of its
-``log(n / FLOOR_TOKENS) / log(FANOUT)`` tiers, besides those that are too large to be merged, and a token is rewritten
-once a tier (and some :data:`FLOOR_TOKENS` tokens are rewritten with every few changes). A segment of which too
-much is deleted is rewritten alone.
+Segments of about the same size form a tier: everything of at most 1 / :data:`SMALL` of :data:`FLOOR_TOKENS` tokens,
+everything up to :data:`FLOOR_TOKENS`, and then each :data:`FANOUT` times the one below. When a tier has :data:`FANOUT`
+segments they become one, which may fill the next tier. So an index of ``n`` tokens has at most ``FANOUT - 1`` segments
+in each of its ``2 + log(n / FLOOR_TOKENS) / log(FANOUT)`` tiers, besides those that are too large to be merged. A
+token is rewritten once in each of the upper tiers. In the lowest two, whose segments grow until they leave them, each
+addition of one document of 32 tokens rewrites some 1,200 tokens (24,000 if the two were one; one more tier would save
+little time, and cost searching). A segment of which too much is deleted is rewritten alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FLOOR_TOKENS = 131_072
+SMALL = 32
 FANOUT = 3
 DELETED_SHARE = 1 / 3
 """A segment is rewritten when more of its documents or tokens than this is deleted."""
@@ -41,10 +43,12 @@ class _Group:
 def tier(tokens: int) -> int:
     """Return the tier of a segment.
 
-    >>> [tier(n) for n in (1, 131_072, 131_073, 393_216, 393_217)]
-    [0, 0, 1, 1, 2]
+    >>> [tier(n) for n in (1, 4_096, 4_097, 131_072, 131_073, 393_216, 393_217)]
+    [0, 0, 1, 1, 2, 2, 3]
     """
-    return 0 if tokens <= FLOOR_TOKENS else math.ceil(round(math.log(tokens / FLOOR_TOKENS, FANOUT), 9))
+    if tokens <= FLOOR_TOKENS:
+        return 0 if tokens <= FLOOR_TOKENS // SMALL else 1
+    return 1 + math.ceil(round(math.log(tokens / FLOOR_TOKENS, FANOUT), 9))
 
 
 def due(sizes: Sequence[Size], most_documents: int, most_tokens: int) -> list[list[int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from colstore.errors import ColstoreError, CorruptIndexError, QueryError
 from colstore.living.change import now, writer
+from colstore.living.losses import Place, changed, places
 from colstore.living.snapshot import Snapshot
 from colstore.store import Level, Manifest, WriterLock, check_folder, commit, generations, load, verify_manifest
 from colstore.types import Json
@@ -33,6 +33,9 @@ class Generation:
         Documents of the newest readable generation that this one lacks; ``None`` where that cannot be told.
     returned
         Documents of this one that were deleted since.
+    changed
+        Documents of both that were replaced since: going back brings back what they were. Where the codec is another
+        one by now (``compact --retrain``) this tells by texts, metadata and numbers of tokens alone.
     examples
         Ids of a few that would be lost.
     """
@@ -44,6 +47,7 @@ class Generation:
     problems: tuple[str, ...] = ()
     lost: int | None = None
     returned: int | None = None
+    changed: int | None = None
     examples: tuple[str, ...] = ()
 
     @property
@@ -60,8 +64,6 @@ class Generation:
 def history(path: Path, level: Level = "full") -> list[Generation]:
     """Return the generations that are there, newest first, each checked, with what going back to it would lose.
 
-    A document that was replaced counts as kept: an older generation has an older text of it.
-
     Parameters
     ----------
     path
@@ -76,17 +78,17 @@ def history(path: Path, level: Level = "full") -> list[Generation]:
     """
     check_folder(path)
     found: list[Generation] = []
-    newest_ids: set[str] | None = None
-    for number in reversed(generations(path)):
-        generation, ids = _look_at(path, number, level)
-        if ids is not None and newest_ids is None:
-            newest_ids = ids
-        if ids is not None and newest_ids is not None:
-            lost = sorted(newest_ids - ids)
-            generation = replace(
-                generation, lost=len(lost), returned=len(ids - newest_ids), examples=tuple(lost[:EXAMPLES])
-            )
-        found.append(generation)
+    newest: _Opened | None = None
+    with ExitStack() as until_the_end:
+        for number in reversed(generations(path)):
+            with ExitStack() as until_the_next:
+                generation, opened = _look_at(path, number, level, until_the_next)
+                if opened is not None:
+                    if newest is None:
+                        newest = opened
+                        until_the_end.push(until_the_next.pop_all())
+                    generation = _compared(generation, opened, newest)
+                found.append(generation)
     return found
 
 
@@ -133,8 +135,16 @@ def _again(manifest: Manifest, number: int) -> Manifest:
     return replace(manifest, generation=number, parent=manifest.checksum, created=now(), writer=writer())
 
 
-def _look_at(path: Path, number: int, level: Level) -> tuple[Generation, set[str] | None]:
-    """Return what is known of a generation, and the ids of its documents if it can be opened."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A generation that can be read, and where its documents are."""
+
+    snapshot: Snapshot
+    places: dict[str, Place]
+
+
+def _look_at(path: Path, number: int, level: Level, closing: ExitStack) -> tuple[Generation, _Opened | None]:
+    """Return what is known of a generation, and the generation itself if it can be opened; ``closing`` closes it."""
     try:
         manifest = load(path, number)
     except ColstoreError as error:
@@ -144,18 +154,23 @@ def _look_at(path: Path, number: int, level: Level) -> tuple[Generation, set[str
     known = replace(known, problems=tuple(problem.message for problem in problems))
     try:
         snapshot = Snapshot.of(path, manifest)
-        return known, _ids(snapshot)
+        closing.callback(snapshot.close)
+        return known, _Opened(snapshot, places(snapshot))
     except ColstoreError as error:
         return replace(known, problems=known.problems or (str(error),)), None
 
 
-def _ids(snapshot: Snapshot) -> set[str]:
-    found: set[str] = set()
-    for segment, deleted in zip(snapshot.segments, snapshot.deleted, strict=True):
-        numbers = np.arange(segment.documents)
-        found.update(segment.ids.many(numbers if deleted is None else np.delete(numbers, deleted)))
-    snapshot.close()
-    return found
+def _compared(generation: Generation, older: _Opened, newest: _Opened) -> Generation:
+    """Return a generation with what going back to it would lose, as far as that can be read."""
+    lost = sorted(newest.places.keys() - older.places.keys())
+    returned = len(older.places.keys() - newest.places.keys())
+    generation = replace(generation, lost=len(lost), returned=returned, examples=tuple(lost[:EXAMPLES]))
+    same_codec = older.snapshot.manifest.codec == newest.snapshot.manifest.codec
+    try:
+        arrays = tuple(newest.snapshot.codec.token_arrays) if same_codec else ()
+        return replace(generation, changed=changed(older.places, newest.places, arrays))
+    except ColstoreError as error:
+        return replace(generation, problems=generation.problems or (str(error),))
 
 
 def _shown(numbers: Sequence[int]) -> str:

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from colstore.errors import ColstoreError
-from colstore.store import Manifest, generations, load, remove_unreferenced
-from colstore.store.format import manifest_name
+from colstore.store import Manifest, building_folder, generations, load, remove_unreferenced
+from colstore.store.format import STATE, manifest_name
 
 KEEP = 2
 KEEP_MOST = 32
@@ -55,7 +55,9 @@ def clean_up(directory: Path, newest: Manifest, *, grace: float = GRACE_SECONDS,
         except ColstoreError:
             if not force:  # what a damaged manifest named is not known: nothing goes until somebody says so
                 return []
-    return remove_unreferenced(directory, manifests, building=False)
+    # parts that no state names: a build died while it began or when it was done, and nobody can go on from there
+    remains = force and not (building_folder(directory) / STATE).exists()
+    return remove_unreferenced(directory, manifests, building=remains)
 
 
 def _kept(directory: Path, present: list[int], grace: float) -> list[int]:

@@ -28,6 +28,8 @@ from colstore.store import (
 )
 
 ATTEMPTS = 10
+RERANK = "rerank"
+"""Key, among what tuning stored, of the threshold of the cross-encoder stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Snapshot:
     @property
     def params(self) -> SearchParams | None:
         """Search parameters that tuning stored; ``None`` where it has not."""
-        if self.manifest.tuned is None:
+        if self.manifest.tuned is None or ("params" not in self.manifest.tuned and RERANK in self.manifest.tuned):
             return None
         stored = self.manifest.tuned.get("params")
         try:

@@ -68,6 +68,15 @@ class BlockChecks:
         if not self._good[blocks].all():
             self._check(np.unique(blocks[~self._good[blocks]]))
 
+    def widened(self, starts: Offsets, stops: Offsets) -> Offsets:
+        """Return what will be read of the ranges, ``(2, n)``: the whole of the blocks that are yet to be checked."""
+        if self.complete or not len(starts):
+            return np.stack([starts, stops])
+        first, last = starts >> _SHIFT, np.maximum(stops - 1, starts) >> _SHIFT
+        low = np.where(self._good[first], starts, first << _SHIFT)
+        high = np.where(self._good[last], stops, np.minimum((last + 1) << _SHIFT, len(self._data)))
+        return np.stack([low, high])
+
     def ensure_all(self) -> None:
         """Check every block."""
         if not self.complete:

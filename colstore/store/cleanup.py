@@ -89,7 +89,7 @@ def _encoder_files(directory: Path, dropped: list[int]) -> list[str]:
 
 def _ours(directory: Path) -> list[str]:
     """Return codec, centroid, segment, deletes and temporary files, whether needed or not."""
-    found = [path for path in _files(directory, "") if names.kind_of(path) in ("codec", "centroids")]
+    found = [path for path in _files(directory, "") if names.kind_of(path) in ("codec", "centroids", "lexical")]
     for folder in (names.SEGMENTS, names.DELETES):
         kinds = ("segment", "sums", "deletes")
         found += [path for path in _files(directory, folder) if names.kind_of(path) in kinds]
@@ -98,14 +98,14 @@ def _ours(directory: Path) -> list[str]:
 
 
 def _building(directory: Path) -> list[str]:
-    """Return the files of an unfinished build: segments, a codec, the state, temporary files."""
+    """Return the files of an unfinished build: the state first (without it nobody goes on), then all others of ours."""
     found = []
     for path in _files(directory, names.BUILDING):
         name = path.rpartition("/")[2]
         kinds = (names.kind_of(f"{names.SEGMENTS}/{name}"), names.kind_of(name))
         if name == names.STATE or _is_temporary(path) or any(kinds):
             found.append(path)
-    return found
+    return sorted(found, key=lambda path: not path.endswith(names.STATE))
 
 
 def _is_temporary(path: str) -> bool:

@@ -83,7 +83,10 @@ class Beside:
         with storage_errors(self.target, "writing"):
             done = 0
             while done < len(view):
-                done += os.pwrite(self.descriptor, view[done:], offset + done)
+                written = os.pwrite(self.descriptor, view[done:], offset + done)
+                if not written:  # no file system of ours does that; trying for ever would be worse
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                done += written
         self.size = max(self.size, offset + len(view))
 
     def resize(self, size: int) -> None:
@@ -184,6 +187,18 @@ def make_folder(folder: Path) -> None:
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", str(folder))
     fsync_folder(folder.parent)
+
+
+def sync_own_name(folder: Path) -> None:
+    """Force a folder's own name to the disk: whoever made it may have died before that.
+
+    Nothing happens where the folder above must not be read; then somebody else made this one.
+    """
+    try:
+        fsync_folder(folder.resolve().parent)
+    except StorageError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            raise
 
 
 def remove(path: Path) -> None:

@@ -40,6 +40,7 @@ _PATTERNS: Final = {
     "manifest": re.compile(r"manifest-(\d{12})\.json", re.ASCII),
     "codec": re.compile(r"codec-\d{6,12}\.h5", re.ASCII),
     "centroids": re.compile(r"centroids-\d{6,12}\.faiss", re.ASCII),
+    "lexical": re.compile(r"lexical-\d{6,12}\.h5", re.ASCII),
     "segment": re.compile(rf"segments/{_ID}\.h5"),
     "sums": re.compile(rf"segments/{_ID}\.sums"),
     "deletes": re.compile(rf"deletes/{_ID}-\d{{12}}\.h5", re.ASCII),
@@ -85,6 +86,15 @@ def centroids_name(number: int) -> str:
     'centroids-000001.faiss'
     """
     return f"centroids-{number:06d}.faiss"
+
+
+def lexical_name(number: int) -> str:
+    """Return the file name of the BM25 index with this number.
+
+    >>> lexical_name(1)
+    'lexical-000001.h5'
+    """
+    return f"lexical-{number:06d}.h5"
 
 
 def segment_file(segment_id: str) -> str:

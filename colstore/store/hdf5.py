@@ -12,6 +12,7 @@ import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,12 @@ def draw(arrays: Mapping[str, tuple[str, Shape]], attributes: Mapping[str, str])
 
 def first_offset(dtype: str, row_shape: Shape, attributes: Mapping[str, str]) -> int:
     """Return where an array lies that is drawn first, however many rows (at least one) it will have."""
-    return draw({"first": (dtype, (1, *row_shape))}, attributes).arrays["first"].offset
+    return _first_offset(dtype, row_shape, tuple(attributes.items()))
+
+
+@cache
+def _first_offset(dtype: str, row_shape: Shape, attributes: tuple[tuple[str, str], ...]) -> int:
+    return draw({"first": (dtype, (1, *row_shape))}, dict(attributes)).arrays["first"].offset
 
 
 def _gaps(image: _SparseFile, arrays: Mapping[str, ArraySpec]) -> dict[int, bytes]:

@@ -14,7 +14,7 @@ from colstore.errors import (
     StorageError,
 )
 from colstore.store import format as names
-from colstore.store.files import Beside, make_folder, storage_errors
+from colstore.store.files import Beside, make_folder, storage_errors, sync_own_name
 from colstore.store.manifest import Manifest
 from colstore.store.reading import read_file
 from colstore.store.whole_files import check_size
@@ -35,7 +35,7 @@ def commit(directory: Path, manifest: Manifest) -> None:
     IndexLockedError
         Another writer committed this generation or a later one.
     StorageError
-        The disk refused; the index is what it was.
+        The disk refused; the index is what it was, unless the message says that this is not certain.
     """
     data = _readable_bytes(manifest)
     for record in manifest.files:
@@ -44,12 +44,23 @@ def commit(directory: Path, manifest: Manifest) -> None:
     newest = max(generations(directory), default=0)
     if newest >= manifest.generation:
         raise _overtaken(directory, newest)
+    if not newest:
+        sync_own_name(directory)
     with Beside(directory / names.manifest_name(manifest.generation)) as file:
         file.append(data)
         try:
             file.publish_exclusive()
         except FileExistsError as error:
             raise _overtaken(directory, manifest.generation) from error
+        except StorageError as error:
+            if not file.target.exists():
+                raise
+            uncertain = StorageError(
+                f"{error} Generation {manifest.generation} is there, but might not survive a power loss: look at the "
+                "index again before you repeat the change"
+            )
+            uncertain.errno = error.errno
+            raise uncertain from error
 
 
 def _readable_bytes(manifest: Manifest) -> bytes:

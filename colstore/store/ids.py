@@ -65,7 +65,7 @@ def id_arrays(ids: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
 
 def id_hashes(ids: Sequence[bytes]) -> NDArray[np.uint64]:
     """Return the xxh3_64 of each id, uint64."""
-    return np.fromiter((xxhash.xxh3_64_intdigest(x) for x in ids), dtype="<u8", count=len(ids))
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, ids), dtype="<u8", count=len(ids))
 
 
 def offset_dtype(last: int) -> str:
@@ -148,18 +148,41 @@ class Ids:
         if (candidates >= self._documents).any():
             raise CorruptIndexError("'id_hash_order' names documents that are not there", file=self._path)
         found = np.full(len(wanted), -1, dtype=np.int64)
-        for i, candidate, data in zip(asked.tolist(), candidates.tolist(), self._gather(candidates), strict=True):
-            if data == wanted[i]:
-                found[i] = candidate
+        same = self._equal(candidates, wanted, asked)
+        found[asked[same]] = candidates[same]
         return found
 
     def _gather(self, documents: NDArray[np.int64]) -> list[bytes]:
+        starts, stops = self._spans(documents)
+        data = self._segment.array("id_bytes").data
+        return [data[i:j].tobytes() for i, j in zip(starts.tolist(), stops.tolist(), strict=True)]
+
+    def _spans(self, documents: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where the ids of documents begin and end, checked."""
         self._segment.ensure_rows("id_offsets", documents, documents + 2)
         offsets = self._segment.array("id_offsets")
         starts, stops = offsets[documents].astype(np.int64), offsets[documents + 1].astype(np.int64)
         self._segment.ensure_rows("id_bytes", starts, stops)
-        data = self._segment.array("id_bytes").data
-        return [data[i:j].tobytes() for i, j in zip(starts.tolist(), stops.tolist(), strict=True)]
+        return starts, stops
+
+    def _equal(
+        self, documents: NDArray[np.int64], wanted: Sequence[bytes], which: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Tell for each document whether its id is ``wanted[which]``, all bytes in one comparison."""
+        starts, stops = self._spans(documents)
+        sizes = np.fromiter(map(len, wanted), dtype=np.int64, count=len(wanted))
+        lengths = stops - starts
+        same = lengths == sizes[which]
+        compared = np.flatnonzero(same & (lengths > 0))
+        if not len(compared):
+            return same
+        lengths, ends = lengths[compared], np.cumsum(lengths[compared])
+        inside = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+        stored = self._segment.array("id_bytes")[np.repeat(starts[compared], lengths) + inside]
+        begins = (np.cumsum(sizes) - sizes)[which[compared]]
+        asked = np.frombuffer(b"".join(wanted), np.uint8)[np.repeat(begins, lengths) + inside]
+        same[compared] = np.logical_and.reduceat(stored == asked, ends - lengths)
+        return same
 
     def _decode(self, data: bytes) -> str:
         try:

@@ -1,8 +1,8 @@
 """The writer lock: one writer at a time, across processes. POSIX ``flock`` on the file ``LOCK``.
 
 The kernel drops the lock when its holder dies, so a dead process's lock is no obstacle, and nobody ever
-needs to break one. What the file says (process, host) is only for messages. The file itself is never
-removed.
+needs to break one. What the file says (process, host) is only for messages. The file itself is not
+removed, but by a build that failed and leaves nothing else (:meth:`WriterLock.withdraw`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from colstore.errors import CorruptIndexError, IndexLockedError
+from colstore.errors import CorruptIndexError, IndexLockedError, StorageError
 from colstore.store.files import make_folder, overwrite, storage_errors
 from colstore.store.format import LOCK
 from colstore.store.strict_json import parse_object
@@ -52,11 +52,17 @@ class WriterLock:
     def __init__(self, directory: Path, *, wait: float = 0.0) -> None:
         self.path = directory / LOCK
         self._process = os.getpid()
-        make_folder(directory)
         self._descriptor: int | None = self._acquire(time.monotonic() + wait)
         _open_locks.add(self)
-        note = {"pid": self._process, "host": socket.gethostname()}
-        overwrite(self._descriptor, json.dumps(note).encode(), self.path)
+        from socket import gethostname  # readers have no use for it
+
+        note = {"pid": self._process, "host": gethostname()}
+        try:
+            with suppress(StorageError):  # the note is only for messages: a full disk must not stop a clean-up
+                overwrite(self._descriptor, json.dumps(note).encode(), self.path)
+        except BaseException:  # Ctrl-C: nobody has this object yet, so nobody else could let go
+            self.close()
+            raise
 
     @property
     def held(self) -> bool:
@@ -69,9 +75,22 @@ class WriterLock:
             descriptor, self._descriptor = self._descriptor, None
             try:
                 if os.getpid() == self._process:
-                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+                    with suppress(OSError):  # closing releases it, too, unless a forked child holds a copy
+                        fcntl.flock(descriptor, fcntl.LOCK_UN)
             finally:
                 os.close(descriptor)
+
+    def withdraw(self) -> None:
+        """Release the lock, and remove its file and the folder if nothing else is in it: nothing came of the work.
+
+        Only for whoever made the folder. A writer that waits meanwhile finds the file gone, and asks anew.
+        """
+        if self._descriptor is not None:
+            with suppress(OSError):
+                if [entry.name for entry in self.path.parent.iterdir()] == [LOCK]:
+                    self.path.unlink()
+                    self.path.parent.rmdir()
+            self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +111,7 @@ class WriterLock:
 
     def _try(self) -> int | None:
         """Return a locked descriptor; ``None`` if another holds the lock or the file was just replaced."""
+        make_folder(self.path.parent)
         with storage_errors(self.path, "locking"):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:

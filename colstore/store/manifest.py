@@ -76,6 +76,8 @@ class Manifest:
         The frozen query encoder; ``None`` where the vectors came from the caller.
     tuned
         Search parameters chosen by tuning, as JSON.
+    lexical
+        The derived BM25 index over the texts; ``None`` where none was made. One without a file is out of date.
     """
 
     generation: int
@@ -89,6 +91,7 @@ class Manifest:
     centroids: FileRecord | None = None
     encoder: Part | None = None
     tuned: Mapping[str, Json] | None = field(default=None)
+    lexical: Part | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.generation <= names.MAX_GENERATION:
@@ -99,6 +102,7 @@ class Manifest:
         self._check_kinds("codec", self.codec.files)
         self._check_kinds("encoder", () if self.encoder is None else self.encoder.files)
         self._check_kinds("centroids", () if self.centroids is None else (self.centroids,))
+        self._check_kinds("lexical", () if self.lexical is None else self.lexical.files)
 
     def _check_kinds(self, kind: str, records: tuple[FileRecord, ...]) -> None:
         for record in records:
@@ -128,7 +132,7 @@ class Manifest:
     @property
     def files(self) -> list[FileRecord]:
         """Every file that this generation needs, apart from the manifest itself."""
-        parts = [self.codec] if self.encoder is None else [self.codec, self.encoder]
+        parts = [part for part in (self.codec, self.encoder, self.lexical) if part is not None]
         records = [record for part in parts for record in part.files]
         if self.centroids is not None:
             records.append(self.centroids)
@@ -145,6 +149,8 @@ class Manifest:
         return canonical({**body, "checksum": checksum(canonical(body))}) + b"\n"
 
     def _body(self) -> dict[str, Json]:
+        # written only where there is one: an index without it is byte for byte what it always was
+        lexical: dict[str, Json] = {} if self.lexical is None else {"lexical": self.lexical.to_json()}
         return {
             "format": names.FORMAT,
             "format_version": names.FORMAT_VERSION,
@@ -161,6 +167,7 @@ class Manifest:
             "encoder": None if self.encoder is None else self.encoder.to_json(),
             "segments": [segment.to_json() for segment in self.segments],
             "tuned": None if self.tuned is None else dict(self.tuned),
+            **lexical,
         }
 
     @classmethod
@@ -187,6 +194,7 @@ class Manifest:
         fields.take("format"), fields.take("format_version")
         centroids = fields.optional_mapping("centroids")
         encoder = fields.optional_mapping("encoder")
+        lexical = fields.optional_mapping("lexical") if "lexical" in body else None
         documents, tokens = fields.count("documents"), fields.count("tokens")
         manifest = cls(
             generation=fields.count("generation", least=1, most=names.MAX_GENERATION),
@@ -200,6 +208,7 @@ class Manifest:
             encoder=None if encoder is None else Part.from_json(encoder, "encoder"),
             segments=tuple(SegmentRecord.from_json(item) for item in fields.items("segments")),
             tuned=fields.optional_mapping("tuned"),
+            lexical=None if lexical is None else Part.from_json(lexical, "lexical"),
         )
         fields.finish()
         if (manifest.documents, manifest.tokens) != (documents, tokens):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ from colstore.store.block_checks import BlockChecks
 from colstore.store.checksums import checksum, sums_bytes
 from colstore.store.files import storage_errors
 from colstore.store.ids import Ids
+from colstore.store.read_ahead import read_ahead
 from colstore.store.reading import check_file_size, compare_size, open_regular, read_file
 from colstore.store.records import SegmentRecord
 from colstore.store.text_blocks import BlockReader, as_mapping, as_title_text
@@ -194,6 +195,26 @@ class Segment:
                 file=self.path,
             )
         self._checks.ensure_spans(spec.offset + first * spec.row_bytes, spec.offset + last * spec.row_bytes)
+
+    def prefetch(self, ranges: Sequence[tuple[str, Rows, Rows]]) -> int:
+        """Have the system read row ranges of some arrays ahead, where a sample of them is not in memory yet.
+
+        Parameters
+        ----------
+        ranges
+            Name, first rows and end rows ``(n,)`` of each array, as for :meth:`ensure_rows`.
+
+        Returns
+        -------
+        int
+            Ranges of the file that were asked for, near ones merged; 0 where nothing was.
+        """
+        spans = []
+        for name, starts, stops in ranges:
+            spec = self.entry.arrays[name]
+            ends = np.stack([starts, stops]).astype(np.int64) * spec.row_bytes + spec.offset
+            spans.append(self._checks.widened(*ends))
+        return read_ahead(self._data, *np.concatenate(spans, axis=1)) if spans else 0
 
     def ensure_all(self) -> None:
         """Compare the whole file with its checksums."""

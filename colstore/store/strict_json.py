@@ -13,6 +13,8 @@ from colstore.store.format import MAX_COUNT
 from colstore.types import Json
 
 _MAX_DIGITS = 20
+_MAX_DEPTH = 128  # metadata may have 100, and lies in lists of lists
+_SURROGATES = (b"\\ud", b"\\uD")
 
 
 def canonical(value: object) -> bytes:
@@ -31,7 +33,7 @@ def parse_object(data: bytes) -> dict[str, Json]:
     ------
     CorruptIndexError
         Not UTF-8, not JSON, not an object; or a duplicate key, NaN, an infinity, an integer of over 20
-        digits, or nesting past the parser's limit.
+        digits, nesting deeper than 128 levels, or a lone surrogate, which no UTF-8 can hold.
 
     Examples
     --------
@@ -52,7 +54,52 @@ def parse_object(data: bytes) -> dict[str, Json]:
         raise CorruptIndexError(f"not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise CorruptIndexError("not valid JSON: not an object")
+    try:
+        check_plain(value, data)
+    except ValueError as error:
+        raise CorruptIndexError(f"not valid JSON: {error}") from error
     return cast("dict[str, Json]", value)
+
+
+def check_plain(value: object, data: bytes) -> None:
+    r"""Refuse what a JSON parser takes, but what could not be written again, compared or shown.
+
+    Parameters
+    ----------
+    value
+        What was parsed.
+    data
+        It was parsed from.
+
+    Raises
+    ------
+    ValueError
+        Nesting deeper than 128 levels (which Python's own recursion ends somewhere), or a lone surrogate.
+
+    Examples
+    --------
+    >>> check_plain(["\ud800"], rb'["\ud800"]')
+    Traceback (most recent call last):
+        ...
+    ValueError: it holds a lone surrogate, which is no Unicode text
+    """
+    level: list[object] = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            break
+    else:
+        raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+    if any(escape in data for escape in _SURROGATES):  # few texts hold one at all
+        try:
+            canonical(value)
+        except UnicodeEncodeError as error:
+            raise ValueError("it holds a lone surrogate, which is no Unicode text") from error
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -11,7 +11,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from colstore.errors import CorpusError, CorruptIndexError
 from colstore.store.files import Beside
 from colstore.store.format import MAX_TEXT_BLOCK_BYTES, TEXT_BLOCK_DOCUMENTS
+from colstore.store.strict_json import check_plain
 from colstore.types import Json
 
 _LEVEL = 6
@@ -153,9 +154,11 @@ class BlockReader:
             text = decompressor.decompress(data, size + 1)
             if len(text) != size or not decompressor.eof or decompressor.unused_data:
                 raise self._damage(number, "its size differs from the declared one")
-            return json.loads(text)  # type: ignore[no-any-return]
+            value: Json = json.loads(text, parse_constant=_refuse_constant)
+            check_plain(value, text)
         except (zlib.error, ValueError, RecursionError) as error:
             raise self._damage(number, str(error)) from error
+        return value
 
     def _keep(self, number: int, values: list[Json], size: int) -> None:
         with self._lock:
@@ -171,6 +174,10 @@ class BlockReader:
             "or restore a copy",
             file=self._path,
         )
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")
 
 
 def as_mapping(value: Json) -> Mapping[str, Json] | None:

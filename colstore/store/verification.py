@@ -104,7 +104,7 @@ def _try(path: str, check: Callable[..., object], *arguments: object) -> list[Pr
     try:
         check(*arguments)
     except (CorruptIndexError, StorageError) as error:
-        return [Problem(path, str(error), derived=names.kind_of(path) == "centroids")]
+        return [Problem(path, str(error), derived=names.kind_of(path) in ("centroids", "lexical"))]
     return []
 
 

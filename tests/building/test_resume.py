@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -256,3 +257,57 @@ def test_a_large_corpus_is_tried_on_backends_and_loses_no_document(
     assert tried == [8]
     colstore.build(tmp_path / "y", iter(documents(7)), model=minilm, device="cpu").close()
     assert tried == [8]
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_resuming_never_replaces_an_index_that_is_complete(tmp_path: Path) -> None:
+    """What was added to it since would be lost."""
+    path = tmp_path / "x"
+    with colstore.build(path, documents(30), model=FakeEncoder(), resume=True) as index:
+        index.add([{"id": "late", "text": "added later"}])
+    for _ in range(2):
+        with pytest.raises(IndexExistsError, match="overwrite"):
+            colstore.build(path, documents(30), model=FakeEncoder(), resume=True)
+        with pytest.raises(StorageError):  # an unfinished build to replace it, over the index as it is now
+            colstore.build(path, documents(95), model=Failing(5, stop), overwrite=True)
+        with colstore.open(path) as index:
+            assert "late" in index
+            index.delete(["d1"])
+        with pytest.raises(IndexExistsError, match="changed"):
+            colstore.build(path, documents(95), model=FakeEncoder(), resume=True)
+        shutil.rmtree(path / "building")
+        with colstore.open(path, encoder=FakeEncoder()) as index:
+            index.add([{"id": "d1", "text": "back again"}])
+    with pytest.raises(StorageError):
+        colstore.build(path, documents(95), model=Failing(5, stop), overwrite=True)
+    with colstore.build(path, documents(95), model=FakeEncoder(), resume=True) as index:  # it is as it was then
+        assert (len(index), "late" in index) == (95, False)
+
+
+def test_a_build_that_comes_to_nothing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        colstore.build(tmp_path / "x", documents(9), model=Failing(0, stop))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(StorageError):
+        colstore.build(tmp_path / "mine", documents(9), model=Failing(0, stop))
+    assert (tmp_path / "mine").is_dir()
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_an_index_can_be_read_while_another_is_built_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    colstore.build(path, documents(30), model=FakeEncoder()).close()
+    seen: list[int] = []
+
+    def look() -> None:
+        with colstore.open(path, encoder=FakeEncoder()) as index:
+            assert index.verify("deep").ok
+            seen.append(len(index))
+
+    with (
+        colstore.open(path, encoder=FakeEncoder()) as before,
+        colstore.build(path, documents(95), model=Failing(5, look), overwrite=True) as after,
+    ):
+        assert (seen[0], len(before), len(after)) == (30, 30, 95)
+        assert before.search("bees dance", k=30) != []

@@ -15,6 +15,7 @@ import pytest
 from click.testing import Result
 
 from colstore.cli import COMMANDS, main
+from colstore.encode.fake import FakeEncoder
 
 Cli = Callable[..., Result]
 
@@ -94,6 +95,11 @@ def test_the_examples_run(
     shutil.copy(corpus, "data/corpus.jsonl")
     Path("new.jsonl").write_text('{"id": "moon", "text": "Its shadow turns red."}\n', encoding="utf-8")
     shutil.copy(queries, "data/queries.jsonl")
+    Path("data/qrels").mkdir()
+    Path("bm25.trec").write_text("0 Q0 bees 1 2.5 bm25\n0 Q0 tides 2 1.5 bm25\n", encoding="utf-8")
+    judged = "query-id\tcorpus-id\tscore\n0\tbees\t1\n1\tbread\t1\n2\ttides\t1\n"
+    Path("data/qrels/test.tsv").write_text(judged, encoding="utf-8")
+    monkeypatch.setattr("colstore.evaluate.inputs.load_encoder", lambda *_, **__: FakeEncoder())
     for name in COMMANDS:
         for example in examples(help_of(cli, name)):
             result = cli(*shlex.split(example)[1:])

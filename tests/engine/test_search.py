@@ -177,6 +177,7 @@ def test_filters_that_cannot_be_meant(index: Index, documents: list[FloatMatrix]
         (np.full((1, DIM), np.nan, np.float32), "NaN"),
         (np.full((1, DIM), np.inf, np.float32), "infinite"),
         (np.full((1, DIM), 1e300), "infinite"),
+        (np.full((1, DIM), 1e20, np.float32), "scale the vectors"),
         (np.vstack([np.ones(DIM), np.zeros(DIM)]), "all zeros"),
         (np.array([["x"] * DIM]), "numbers"),
     ],

@@ -169,6 +169,19 @@ def test_history_shows_what_each_generation_would_lose(changed: Index) -> None:
     ]
 
 
+def test_history_counts_what_was_replaced(changed: Index, document: Any) -> None:
+    def shown() -> list[int | None]:
+        return [generation.changed for generation in colstore.history(changed.path)]
+
+    changed.replace([document(3), document(4)])  # with texts now
+    changed.replace([document(3), document(4, seed=400)])  # one the same again, one with other vectors
+    assert shown() == [0, 1, 2, 2, 2]
+    changed.compact()  # moves them all
+    assert shown() == [0, 0, 1, 2, 2, 2]
+    changed.compact(retrain=True)  # vectors of two codecs are not compared, texts are
+    assert shown() == [0, 0, 0, 0, 2, 2, 2]
+
+
 def test_recovering_brings_a_generation_back_as_a_new_one(changed: Index, document: Any, files_of: Any) -> None:
     before = files_of(changed.path)
     assert changed.recover(1) == 4

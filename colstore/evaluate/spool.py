@@ -1,0 +1,179 @@
+"""Token vectors and passages of a corpus on disk: encoded once, read by everything that is compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.building.encoding import encoded_windows
+from colstore.building.estimate import CorpusSize
+from colstore.building.meters import EncodeMeter
+from colstore.errors import ConfigError, CorpusError, StorageError, VectorError
+from colstore.progress import Listener
+from colstore.types import Document, Encoder, FloatMatrix, Json
+
+VECTORS, PASSAGES, TABLE = "vectors.f32", "passages.jsonl", "spool.json"
+BLOCK_TOKENS = 32_768
+"""Token vectors that are in memory at a time."""
+
+
+class Spool:
+    """A corpus's token vectors, float32, one document after the other, beside its passages.
+
+    Parameters
+    ----------
+    folder
+        Where its three files are.
+    table
+        ``ids``, ``lengths`` (tokens), ``dim``, ``seconds`` (of encoding, 0 where vectors came with the documents),
+        ``truncated``, ``has_texts``, and the ``key`` it was made under.
+    """
+
+    def __init__(self, folder: Path, table: dict[str, Any]) -> None:
+        self.folder, self.table = folder, table
+        self.ids: list[str] = table["ids"]
+        self.dim: int = table["dim"]
+        self.offsets = np.concatenate([[0], np.cumsum(table["lengths"], dtype=np.int64)])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def tokens(self) -> int:
+        """Vectors in all."""
+        return int(self.offsets[-1])
+
+    @property
+    def bytes(self) -> int:
+        """Of all vectors."""
+        return self.tokens * self.dim * 4
+
+    @property
+    def seconds(self) -> float:
+        """That encoding took."""
+        return float(self.table["seconds"])
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether every document has a passage."""
+        return bool(self.table["has_texts"])
+
+    def blocks(self, tokens: int = BLOCK_TOKENS) -> Iterator[tuple[int, FloatMatrix, NDArray[np.int64]]]:
+        """Yield runs of documents: the first one's number, their vectors ``(tokens, dim)``, and where each starts."""
+        first = 0
+        while first < len(self):
+            fits = int(np.searchsorted(self.offsets, self.offsets[first] + tokens, side="right")) - 1
+            stop = max(first + 1, fits)
+            yield first, self._rows(first, stop), self.offsets[first:stop] - self.offsets[first]
+            first = stop
+
+    def vectors(self) -> Iterator[FloatMatrix]:
+        """Yield the vectors of each document, ``(tokens, dim)`` float32."""
+        for _, rows, starts in self.blocks():
+            yield from np.split(rows, starts[1:])
+
+    def passages(self) -> Iterator[str]:
+        """Yield the passage of each document."""
+        with (self.folder / PASSAGES).open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    def _rows(self, first: int, stop: int) -> FloatMatrix:
+        begin, end = int(self.offsets[first]), int(self.offsets[stop])
+        count = (end - begin) * self.dim
+        rows = np.fromfile(self.folder / VECTORS, np.float32, count, offset=begin * self.dim * 4)
+        if len(rows) != count:
+            raise StorageError(f"{self.folder / VECTORS}: is shorter than it was written: remove it and start again")
+        return rows.reshape(-1, self.dim)
+
+
+def write_spool(
+    folder: Path, documents: Iterator[Document], encoder: Encoder | None, key: dict[str, Json],
+    progress: Listener | None = None, size: CorpusSize | None = None,
+) -> Spool:  # fmt: skip
+    """Encode documents into a folder (which must be empty or hold an unfinished spool), and return what was made.
+
+    Parameters
+    ----------
+    folder
+        Made where it is not there.
+    documents
+        Read as a stream; those with vectors of their own are not encoded.
+    encoder
+        ``None`` where all of them bring vectors.
+    key
+        What tells this spool from another: kept in it, see :func:`open_spool`.
+    progress, size
+        Called with documents and tokens; what it is told of the whole.
+
+    Raises
+    ------
+    CorpusError
+        No documents, or whatever reading raises.
+    VectorError
+        Vectors of different dimensions.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TABLE).unlink(missing_ok=True)
+    table: dict[str, Any] = {"ids": [], "lengths": [], "dim": 0, "truncated": 0, "encoded": 0, "has_texts": True}
+    start = perf_counter()
+    meter = EncodeMeter(progress, size)
+    with (
+        (folder / VECTORS).open("wb") as rows,
+        (folder / PASSAGES).open("w", encoding="utf-8") as passages,
+        closing(encoded_windows(documents, encoder, meter)) as windows,
+    ):
+        for window, encoded in windows:
+            for document, text in zip(window, encoded, strict=True):
+                np.ascontiguousarray(text.vectors, np.float32).tofile(rows)
+                passages.write(json.dumps(document.passage) + "\n")
+                _note(table, document, text.vectors)
+                table["truncated"] += text.truncated
+            meter.add(documents=len(window))
+    if not table["ids"]:
+        raise CorpusError("there are no documents to compare anything on")
+    table |= {"key": key, "seconds": perf_counter() - start if table["encoded"] else 0.0}
+    (folder / TABLE).write_text(json.dumps(table), encoding="utf-8")
+    return Spool(folder, table)
+
+
+def open_spool(folder: Path, key: dict[str, Json]) -> Spool | None:
+    """Return the finished spool of that key in a folder; ``None`` where there is nothing, or an unfinished one.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something else, or the vectors of another corpus or model.
+    """
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not found <= {VECTORS, PASSAGES, TABLE}:
+        raise ConfigError(f"{folder}: holds other files ({min(found - {VECTORS, PASSAGES})}): name an empty folder")
+    if TABLE not in found:
+        return None
+    try:
+        table = json.loads((folder / TABLE).read_text(encoding="utf-8"))
+        other = table["key"] != key
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder / TABLE}: is no table of kept vectors ({error}): remove it") from error
+    if other:
+        raise ConfigError(f"{folder}: keeps vectors of another corpus or model: name another folder, or remove it")
+    return Spool(folder, table)
+
+
+def _note(table: dict[str, Any], document: Document, vectors: NDArray[Any]) -> None:
+    table["dim"] = table["dim"] or vectors.shape[1]
+    if vectors.shape[1] != table["dim"]:
+        raise VectorError(
+            f"document {document.id!r} has vectors of {vectors.shape[1]} components, those before have {table['dim']}"
+        )
+    table["ids"].append(document.id)
+    table["lengths"].append(len(vectors))
+    table["encoded"] += document.vectors is None
+    table["has_texts"] = table["has_texts"] and bool(document.passage)

@@ -1,0 +1,107 @@
+"""What an index holds, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from colstore.codec import Codec
+from colstore.living.drift import advice, drift
+from colstore.store import FORMAT_VERSION, Manifest
+from colstore.types import Json
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What an index holds, and how it was made.
+
+    Parameters
+    ----------
+    path, format_version, generation, created, writer
+        Of the directory and its newest manifest.
+    documents, tokens, dim
+        Counts; of documents and tokens those that a search can return.
+    segments
+        How many.
+    deleted, deleted_share
+        Documents that are deleted and still take room, and the share of stored tokens that is theirs.
+    drift
+        How badly the centroids fit what was added, as a multiple of how they fit what they were trained for;
+        ``None`` where nothing was added.
+    advice
+        What the owner should do, if anything.
+    bits, centroids
+        Of the codec.
+    bytes
+        By part: each array of the segments, codec, FAISS index, encoder, and ``total``.
+    bytes_per_token
+        All bytes but texts, metadata and encoder, over tokens.
+    encoder
+        Settings of the model; ``None`` where vectors came from the caller.
+    config
+        Settings of the build.
+    tuned
+        Search parameters that ``tune`` stored.
+    """
+
+    path: str
+    format_version: int
+    generation: int
+    created: str
+    writer: str
+    documents: int
+    tokens: int
+    dim: int
+    bits: int
+    centroids: int
+    segments: int
+    deleted: int
+    deleted_share: float
+    drift: float | None
+    advice: tuple[str, ...]
+    bytes: Mapping[str, int]
+    bytes_per_token: float
+    encoder: Mapping[str, Json] | None
+    config: Mapping[str, Json]
+    tuned: Mapping[str, Json] | None = field(default=None)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return plain data."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["advice"] = list(self.advice)
+        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
+
+
+def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
+    """Return counts, sizes and settings of a generation."""
+    sizes = sizes_of(manifest)
+    texts = sum(sizes.get(name, 0) for name in ("texts", "metadata"))
+    return IndexInfo(
+        path=str(path), format_version=FORMAT_VERSION, generation=manifest.generation,
+        created=manifest.created, writer=manifest.writer, documents=manifest.live_documents,
+        tokens=manifest.live_tokens, dim=manifest.dim, bits=codec.bits, centroids=len(codec.centroids.values),
+        segments=len(manifest.segments),
+        deleted=manifest.documents - manifest.live_documents,
+        deleted_share=round(1 - manifest.live_tokens / max(1, manifest.tokens), 4),
+        drift=drift(manifest), advice=tuple(advice(manifest)), bytes=sizes,
+        bytes_per_token=round((sizes["total"] - sizes["encoder"] - texts) / max(1, manifest.tokens), 2),
+        encoder=None if manifest.encoder is None else manifest.encoder.settings, config=manifest.config,
+        tuned=manifest.tuned,
+    )  # fmt: skip
+
+
+def sizes_of(manifest: Manifest) -> dict[str, int]:
+    """Return bytes by part; what is neither array nor named file is HDF5's own and checksums."""
+    sizes: dict[str, int] = {}
+    for segment in manifest.segments:
+        for name, spec in segment.arrays.items():
+            sizes[name] = sizes.get(name, 0) + spec.nbytes
+    sizes["codec"] = sum(record.bytes for record in manifest.codec.files)
+    sizes["centroid_index"] = 0 if manifest.centroids is None else manifest.centroids.bytes
+    sizes["encoder"] = 0 if manifest.encoder is None else sum(record.bytes for record in manifest.encoder.files)
+    sizes["lexical"] = 0 if manifest.lexical is None else sum(record.bytes for record in manifest.lexical.files)
+    total = sum(record.bytes for record in manifest.files)
+    sizes["overhead"] = total - sum(sizes.values())
+    sizes["total"] = total
+    return sizes

@@ -1,0 +1,118 @@
+"""What many small additions cost: time of each, segments they leave, and searching against an index built at once.
+
+    python scripts/bench_living.py --documents 20000 --adds 10000
+
+Documents are runs of 32 consecutive tokens of real ones; each addition is one document, one commit. The two indexes
+hold the same documents and have the same number of centroids, and take turns at each query. Recall is of what the same
+codes find when every document is scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from bench_common import (
+    Collection,
+    Floats,
+    load_collection,
+    machine,
+    median,
+    p95,
+    print_table,
+    recall,
+    write_json,
+)
+
+import colstore
+from colstore import Document, SearchParams
+
+TOKENS, ROUNDS = 32, 5
+
+
+def runs(collection: Collection, count: int) -> list[Floats]:
+    """Return ``count`` runs of 32 tokens, evenly from the whole collection, in random order."""
+    ends = pairwise(collection.offsets.tolist())
+    starts = np.concatenate([np.arange(first, last - TOKENS + 1, TOKENS) for first, last in ends])
+    if len(starts) < count:
+        raise SystemExit(f"{collection.name} has {len(starts):,} runs of {TOKENS} tokens, {count:,} are wanted")
+    chosen = np.random.default_rng(0).permutation(starts)[:count]
+    return [collection.documents[start : start + TOKENS] for start in chosen]
+
+
+def grow(path: Path, rows: list[Floats], first: int, bits: int) -> tuple[colstore.Index, list[dict[str, Any]]]:
+    """Build an index of the first documents and add the others one by one; return what each tenth of them cost."""
+    index = colstore.build_from_vectors(path, [f"d{i}" for i in range(first)], rows[:first], bits=bits)  # type: ignore[arg-type]  # one of Bits
+    table: list[dict[str, Any]] = []
+    for numbers in np.array_split(np.arange(first, len(rows)), 10):
+        milliseconds, merged = [], 0
+        for number in numbers.tolist():
+            start = perf_counter()
+            merged += index.add([Document(id=f"d{number}", vectors=rows[number])]).merged > 0
+            milliseconds.append(1000 * (perf_counter() - start))
+        info = index.info()
+        table.append(
+            {
+                "documents": info.documents, "ms an add, median": median(milliseconds), "p95": p95(milliseconds),
+                "mean": float(np.mean(milliseconds)), "adds that merged": merged, "segments": info.segments,
+            }
+        )  # fmt: skip
+        print_table("so far", table[-1:])
+    return index, table
+
+
+def compare(indexes: dict[str, colstore.Index], queries: list[Floats]) -> list[dict[str, Any]]:
+    """Return speed and recall of each index; they take turns, so that noise hits all."""
+    best = {name: np.full(len(queries), np.inf) for name in indexes}
+    for _ in range(ROUNDS):
+        for number, query in enumerate(queries):
+            for name, index in indexes.items():
+                start = perf_counter()
+                index.search(query, 10)
+                best[name][number] = min(best[name][number], 1000 * (perf_counter() - start))
+    table = []
+    for name, index in indexes.items():
+        exact = [[hit.id for hit in index.search(query, 10, params=SearchParams(exact=True))] for query in queries]
+        found = [[hit.id for hit in index.search(query, 10)] for query in queries]
+        table.append(
+            {
+                "index": name, "segments": index.info().segments, "ms a query, median": float(np.median(best[name])),
+                "recall@10": float(np.mean([recall(f, e) for f, e in zip(found, exact, strict=True)])),
+            }
+        )  # fmt: skip
+    return table
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collection", default="scifact")
+    parser.add_argument("--documents", type=int, default=20_000, help="in the index before the first addition")
+    parser.add_argument("--adds", type=int, default=10_000)
+    parser.add_argument("--bits", type=int, default=4)
+    parser.add_argument("--queries", type=int, default=100)
+    asked = parser.parse_args()
+    print(machine())
+    collection = load_collection(asked.collection, None)
+    rows = runs(collection, asked.documents + asked.adds)
+    with tempfile.TemporaryDirectory() as folder:
+        grown, additions = grow(Path(folder) / "grown", rows, asked.documents, asked.bits)
+        info = grown.info()
+        fresh = colstore.build_from_vectors(
+            Path(folder) / "fresh", [f"d{i}" for i in range(len(rows))], rows, bits=asked.bits, centroids=info.centroids
+        )
+        speeds = compare({"grown": grown, "fresh": fresh}, collection.queries[: asked.queries])
+        sound = grown.verify("deep").ok
+    ratio = speeds[0]["ms a query, median"] / speeds[1]["ms a query, median"]
+    print_table(f"{asked.adds:,} additions to {asked.documents:,} documents", additions)
+    print_table(f"searching: {ratio:.2f} times as slow as a fresh build; verify --deep: {sound}", speeds)
+    write_json("living", {"asked": vars(asked), "additions": additions, "speeds": speeds, "ratio": ratio})
+
+
+if __name__ == "__main__":
+    main()

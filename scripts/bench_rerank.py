@@ -1,0 +1,368 @@
+"""Reranking from disk and the cross-encoder stage: speed warm and cold, memory, quality beside it.
+
+    python scripts/bench_rerank.py                       # everything (builds indexes in bench-results/ once)
+    python scripts/bench_rerank.py --only speed stage
+
+``speed``    1,000 candidates of 76 tokens, ids to hits, against maxsim-cpu over float32 vectors in memory; one thread.
+``cold``     the same with the index's pages dropped from memory first.
+``runs``     BM25 top-100 of SciFact and NFCorpus reranked with all-MiniLM-L6-v2, queries encoded.
+``policies`` ``always`` against ``uncertain`` with a *simulated* cross-encoder: relevance plus normal noise.
+``stage``    what the stage costs beside a model of MiniLM-L6's size (random weights: only time is looked at).
+"""
+
+from __future__ import annotations
+
+import argparse
+import mmap
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+os.environ.setdefault("RAYON_NUM_THREADS", "1")  # maxsim-cpu's threads; read when it is first called
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import bench_scale
+import numpy as np
+from bench_common import (
+    RESULTS,
+    SHARED,
+    Collection,
+    Floats,
+    load_collection,
+    machine,
+    median,
+    ndcg,
+    p95,
+    print_table,
+    write_json,
+)
+
+import colstore
+from colstore.corpus import group_run, read_documents, read_queries, read_run
+from colstore.rerank.simple import CallableReranker
+from colstore.rerank.stage import RerankStage
+from colstore.store import read_ahead
+
+CANDIDATES, TOKENS, QUERY_TOKENS, SEED = 1000, 76, 32, 0
+COLLECTIONS = ("scifact", "nfcorpus")
+SEPARATION = 2.5
+"""Standard deviations between relevant and other candidates in the simulated cross-encoder."""
+
+
+def synthetic(collection: Collection, documents: int) -> Path:
+    """Return the path of an index of recombined documents of 76 tokens, built once."""
+    path = RESULTS / f"rerank-{documents}.colstore"
+    if not path.exists():
+        bench_scale.TOKENS = TOKENS
+        words = [document.passage.split()[:60] for document in read_documents(SHARED / "scifact", on_error="skip")]
+        colstore.build_from_vectors(
+            path, (f"doc{i}" for i in range(documents)), bench_scale.recombined(collection, documents, SEED),
+            texts=(" ".join(words[i % len(words)]) for i in range(documents)), bits=4,
+        ).close()  # fmt: skip
+    return path
+
+
+def questions(collection: Collection, count: int) -> list[Floats]:
+    """Return queries of exactly 32 tokens: real ones, repeated."""
+    return [np.concatenate([query] * QUERY_TOKENS)[:QUERY_TOKENS].copy() for query in collection.queries[:count]]
+
+
+def chosen(documents: int, count: int) -> list[list[str]]:
+    """Return lists of 1,000 candidates."""
+    generator = np.random.default_rng(SEED)
+    return [[f"doc{i}" for i in generator.choice(documents, CANDIDATES, replace=False)] for _ in range(count)]
+
+
+def timed(work: Callable[[int], Any], count: int) -> list[float]:
+    """Return milliseconds of each of ``count`` calls."""
+    milliseconds = []
+    for i in range(count):
+        start = perf_counter()
+        work(i)
+        milliseconds.append(1000 * (perf_counter() - start))
+    return milliseconds
+
+
+def speed(path: Path, documents: int, collection: Collection) -> list[dict[str, Any]]:
+    """Warm: ids to hits against maxsim-cpu."""
+    import maxsim_cpu
+
+    queries, lists = questions(collection, 40), chosen(documents, 40)
+    rows: list[dict[str, Any]] = []
+    with colstore.open(path) as index:
+        dense = [np.stack(index.vectors(names)).astype(np.float32) for names in lists[:4]]
+        theirs = timed(lambda i: np.argsort(-np.asarray(maxsim_cpu.maxsim_scores(queries[i], dense[i % 4]))), 12)[2:]
+        rows.append({"engine": "maxsim-cpu, float32 in memory", "ms": median(theirs), "p95": p95(theirs), "ratio": 1.0})
+        for label, k in (("all hits", None), ("k = 100", 100), ("k = 10", 10)):
+            for i in range(3):
+                index.rerank(queries[i], lists[i], k=k)
+            ours = timed(lambda i, k=k: index.rerank(queries[i], lists[i], k=k), 40)
+            rows.append({
+                "engine": f"colstore from disk, 4 bits, {label}", "ms": median(ours), "p95": p95(ours),
+                "ratio": median(theirs) / median(ours),
+            })  # fmt: skip
+    return rows
+
+
+def dropped(index: colstore.Index) -> None:
+    """Drop an index's pages from memory: its own mappings, then the system's cache."""
+    for shard in index._live().shards:
+        mapping = read_ahead._mapping_of(shard.segment._data)
+        assert mapping is not None
+        mapping.madvise(mmap.MADV_DONTNEED)
+    for file in sorted((index.path / "segments").iterdir()):
+        descriptor = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def cold(path: Path, documents: int, collection: Collection) -> list[dict[str, Any]]:
+    """Cold cache, with and without reading ahead; blocks already compared with their checksums, and not."""
+    queries, lists = questions(collection, 12), chosen(documents, 12)
+    rows: list[dict[str, Any]] = []
+    ahead = read_ahead._in_memory
+    with colstore.open(path) as index:
+        for i in range(12):
+            index.rerank(queries[i], lists[i], k=100)
+        warm = median(timed(lambda i: index.rerank(queries[i], lists[i], k=100), 12))
+        rows.append({"state": "warm", "ms": warm, "times warm": 1.0})
+        for label, found in (("cold, read ahead", ahead), ("cold, page by page", lambda *_: True)):
+            read_ahead._in_memory = found  # type: ignore[assignment]  # switched off for comparison
+            milliseconds = []
+            for i in range(6):
+                dropped(index)
+                milliseconds += timed(lambda _, i=i: index.rerank(queries[i], lists[i], k=100), 1)
+            rows.append({"state": label, "ms": median(milliseconds), "times warm": median(milliseconds) / warm})
+    read_ahead._in_memory = ahead
+    milliseconds = []
+    for i in range(3):
+        with colstore.open(path) as index:
+            dropped(index)
+            milliseconds += timed(lambda _, i=i, index=index: index.rerank(queries[i], lists[i], k=100), 1)
+    rows.append({
+        "state": "cold, first use (whole 64 KiB blocks are compared with checksums)", "ms": median(milliseconds),
+        "times warm": median(milliseconds) / warm,
+    })  # fmt: skip
+    return rows
+
+
+_MEMORY = """
+import sys, numpy as np, colstore
+index = colstore.open(sys.argv[1])
+generator = np.random.default_rng(0)
+for _ in range(20):
+    names = [f"doc{i}" for i in generator.choice(int(sys.argv[2]), 1000, replace=False)]
+    hits = index.rerank(generator.standard_normal((32, index.dim)).astype(np.float32), names)
+lines = open("/proc/self/smaps_rollup").read().splitlines()
+print(int([line for line in lines if line.startswith("Anonymous:")][0].split()[1]) / 1024)
+"""
+
+
+def memory(path: Path, documents: int) -> float:
+    """Return anonymous resident MB of a fresh process after 20 reranks."""
+    command = [sys.executable, "-c", _MEMORY, str(path), str(documents)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def texts_index(name: str) -> tuple[colstore.Index, Collection]:
+    """Return an index of a collection with its texts (4 bits, 384 dimensions), built once."""
+    collection = load_collection(name, None)
+    path = RESULTS / f"rerank-{name}.colstore"
+    if not path.exists():
+        texts = {document.id: document.passage for document in read_documents(SHARED / name, on_error="skip")}
+        spans = zip(collection.offsets[:-1], collection.offsets[1:], strict=True)
+        colstore.build_from_vectors(
+            path, collection.ids, (collection.documents[a:b] for a, b in spans),
+            texts=[texts[i] for i in collection.ids], bits=4,
+        ).close()  # fmt: skip
+    return colstore.open(path), collection
+
+
+def runs(name: str) -> dict[str, Any]:
+    """Rerank BM25's top 100 of a collection."""
+    index, collection = texts_index(name)
+    vectors = dict(zip(collection.query_ids, collection.queries, strict=True))
+    run = SHARED / name / "runs" / "bm25.test.trec.gz"
+    first = {query: [line.doc_id for line in lines] for query, lines in group_run(read_run(run))}
+    start = perf_counter()
+    found = dict(index.rerank_run(run, vectors, missing="last", on_unknown_query="skip"))
+    seconds = perf_counter() - start
+    index.close()
+    judged = collection.qrels
+    return {
+        "collection": name, "queries": len(found), "seconds": seconds, "ms a query": 1000 * seconds / len(found),
+        "nDCG@10 BM25": float(np.mean([ndcg(first.get(q, []), judged[q]) for q in judged])),
+        "nDCG@10 reranked": float(np.mean([ndcg([h.id for h in found.get(q, [])], judged[q]) for q in judged])),
+        "bytes/token": colstore.open(index.path).info().bytes_per_token,
+    }  # fmt: skip
+
+
+def simulated(collection: Collection, name: str) -> tuple[CallableReranker, dict[str, str]]:
+    """Return a simulated cross-encoder of known accuracy, and the queries' texts.
+
+    It knows the judgements: a pair's score is standard normal noise, drawn from the pair alone, plus 2.5 where the
+    document is relevant.
+    """
+    texts = {document.passage: document.id for document in read_documents(SHARED / name, on_error="skip")}
+    asked = {query.id: query.text for query in read_queries(SHARED / name) if query.id in collection.qrels}
+    by_text = {text: query for query, text in asked.items()}
+
+    def one(query: str, passage: str) -> float:
+        document = texts.get(passage, "")
+        seed = [*query.encode()[:64], *document.encode()]
+        noise = float(np.random.default_rng(seed).standard_normal())
+        return noise + SEPARATION * (collection.qrels[by_text[query]].get(document, 0) > 0)
+
+    def score(pairs: Sequence[tuple[str, str]]) -> Floats:
+        return np.array([one(*pair) for pair in pairs], np.float32)
+
+    return CallableReranker(score, name="simulated"), asked
+
+
+def policies(name: str, depth: int) -> list[dict[str, Any]]:
+    """Calibrate ``uncertain`` on half of the queries, and compare the policies on the other half."""
+    from colstore.rerank.calibrate import calibrated, sample_of
+    from colstore.rerank.fusion import Fusion
+
+    index, collection = texts_index(name)
+    reranker, asked = simulated(collection, name)
+    fusion = Fusion("interpolate", weight=0.5)
+    vectors = dict(zip(collection.query_ids, collection.queries, strict=True))
+    names = sorted(asked)
+    lists = {query: index.search(vectors[query], depth) for query in names}
+    pairs = {query: [(asked[query], hit.text or "") for hit in lists[query]] for query in names}
+    scores = {query: reranker.score(pairs[query]) for query in names}
+    samples = {
+        query: sample_of(
+            [hit.id for hit in lists[query]], [hit.score for hit in lists[query]], scores[query].tolist(),
+            collection.qrels[query], 10,
+        )
+        for query in names
+    }  # fmt: skip
+    found = calibrated([samples[q] for q in names[::2]], k=10, depth=depth, keep=0.97, fusion=fusion)
+    stages = {
+        "never": RerankStage(reranker, "never", depth), "always": RerankStage(reranker, "always", depth, fusion=fusion),
+        "uncertain": RerankStage(reranker, "uncertain", depth, threshold=found.threshold, fusion=fusion),
+    }  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    tested = names[1::2]
+    for policy, stage in stages.items():
+        ranked = stage.rank_many([asked[q] for q in tested], [lists[q] for q in tested])
+        read = sum(len(stage.plan(lists[q]).positions) for q in tested)
+        quality = np.mean(
+            [ndcg([h.id for h in hits], collection.qrels[q]) for q, hits in zip(tested, ranked, strict=True)]
+        )
+        rows.append({"collection": name, "policy": policy, "nDCG@10": float(quality), "pairs": read})
+    base, best = rows[0]["nDCG@10"], rows[1]["nDCG@10"]
+    for row in rows:
+        row["part of the gain"] = (row["nDCG@10"] - base) / (best - base)
+        row["part of the pairs"] = row["pairs"] / rows[1]["pairs"]
+        row["accuracy of pairs (simulated)"] = _accuracy([samples[q] for q in tested])
+        row["threshold"] = round(found.threshold, 4)
+    index.close()
+    return rows
+
+
+def _accuracy(samples: Iterable[Any]) -> float:
+    """Return how often the reranker puts a relevant candidate above another one."""
+    right = [
+        float((sample.reranked[sample.gains > 0][:, None] > sample.reranked[sample.gains == 0]).mean())
+        for sample in samples
+        if 0 < (sample.gains > 0).sum() < len(sample.gains)
+    ]
+    return round(float(np.mean(right)), 3)
+
+
+class Stopwatch:
+    """Adds up the time spent in a function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.seconds = function, 0.0
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        """Call the function."""
+        start = perf_counter()
+        found = self.function(*arguments, **settings)
+        self.seconds += perf_counter() - start
+        return found
+
+
+def stage_overhead(queries: int) -> dict[str, Any]:
+    """Compare the time of the stage with that of a cross-encoder of MiniLM-L6's size."""
+    import tempfile
+
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    from colstore.encode.embedded import embedded_model_path
+    from colstore.rerank.crossencoder import CrossEncoderReranker
+
+    torch.set_num_threads(1)
+    tokenizer = AutoTokenizer.from_pretrained(embedded_model_path())
+    sizes = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+    with tempfile.TemporaryDirectory() as folder:
+        BertForSequenceClassification(BertConfig(**sizes, num_labels=1)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        reranker = CrossEncoderReranker(folder, device="cpu", max_tokens=128)
+    reranker.model.predict = predict = Stopwatch(reranker.model.predict)  # type: ignore[method-assign]  # timed
+    stage = RerankStage(reranker, depth=20)
+    index, collection = texts_index("nfcorpus")
+    asked = {query.id: query.text for query in read_queries(SHARED / "nfcorpus")}
+    lists = [
+        (asked[q], index.search(v, 20))
+        for q, v in list(zip(collection.query_ids, collection.queries, strict=True))[:queries]
+    ]
+    stage.rank(*lists[0])
+    predict.seconds = 0.0
+    start = perf_counter()
+    for query, hits in lists:
+        stage.rank(query, hits)
+    total = perf_counter() - start
+    index.close()
+    return {
+        "questions": queries, "pairs": 20 * queries, "model s": predict.seconds, "stage s": total,
+        "overhead": (total - predict.seconds) / predict.seconds,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=40_000, help="of the index that 1,000 are chosen from")
+    parser.add_argument("--only", nargs="+", choices=["speed", "cold", "runs", "policies", "stage"])
+    arguments = parser.parse_args()
+    wanted = set(arguments.only or ["speed", "cold", "runs", "policies", "stage"])
+    print(machine(), f"\nseed {SEED}; one thread")
+    results: dict[str, Any] = {"arguments": {"documents": arguments.documents}}
+    if wanted & {"speed", "cold"}:
+        collection = load_collection("scifact", 128)
+        path = synthetic(collection, arguments.documents)
+        if "speed" in wanted:
+            results["speed"] = speed(path, arguments.documents, collection)
+            print_table("1,000 candidates of 76 tokens, 32 query tokens, warm (target: ratio 12)", results["speed"])
+        if "cold" in wanted:
+            results["cold"] = cold(path, arguments.documents, collection)
+            print_table("the same, k = 100, pages dropped before (target: 5 times warm)", results["cold"])
+            results["anonymous MB"] = memory(path, arguments.documents)
+            print(f"\nanonymous memory: {results['anonymous MB']:.0f} MB (target: under 300)")
+        del collection
+    if "runs" in wanted:
+        results["runs"] = [runs(name) for name in COLLECTIONS]
+        print_table("BM25 top 100 reranked, queries encoded (targets: .70, .345, 5 s)", results["runs"])
+    if "policies" in wanted:
+        results["policies"] = [row for name in COLLECTIONS for row in policies(name, 50)]
+        print_table(
+            "policies, SIMULATED cross-encoder (target: 95 % of the gain, 50 % of the pairs)", results["policies"]
+        )
+    if "stage" in wanted:
+        results["stage"] = stage_overhead(20)
+        print_table("stage beside the model (target: 5 %)", [results["stage"]])
+    write_json("rerank" + ("" if arguments.only is None else "-" + "-".join(sorted(wanted))), results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Fuzz a reader of colstore for as long as you like, with Atheris: libFuzzer that sees which lines of Python run.
+
+    pip install -c constraints.txt -e '.[fuzz,dev]'      # Linux; wheels of Atheris bring libFuzzer
+    python scripts/fuzz.py --list                        # the targets
+    python scripts/fuzz.py segment_arrays --seconds 600
+    python scripts/fuzz.py all --seconds 60              # each target for a minute
+    python scripts/fuzz.py graph --again FILE            # a finding once more
+
+A target reads forged input and may only answer or raise an error of colstore's own, within 1 GiB and 10 seconds. What
+does otherwise ends the run with exit code 1, and is kept in the folder ``fuzz-findings`` (``--findings``). With
+``--corpus FOLDER`` inputs that reached something new are kept from run to run. The targets are those of the tests
+(``tests/proofs/fuzz_index.py``, ``tests/proofs/fuzz_corpus.py``), where Hypothesis drives them for some seconds.
+
+Inputs of the ``documents-*`` and ``others-*`` targets are the files themselves; those of the others are instructions
+for forging a file of an index, see ``tests/proofs/scripts.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+MEMORY_MEGABYTES = 4096
+HANG_SECONDS = 10
+
+Target = Callable[[bytes], None]
+
+
+def targets(folder: Path, name: str = "") -> dict[str, tuple[Target | None, list[bytes]]]:
+    """Return each target by name with good inputs; only the one called ``name`` is made ready to run, in ``folder``."""
+    from tests.proofs.fuzz_corpus import DOCUMENTS, OTHERS, parquet, read_as_documents, read_as_others
+    from tests.proofs.fuzz_index import HEAVY, LIGHT, Lab
+
+    found: dict[str, tuple[Target | None, list[bytes]]] = {}
+    for file, good in {**DOCUMENTS, "c.parquet": [parquet()]}.items():
+        found[f"documents-{file}".replace("/", "-")] = (lambda data, f=file: read_as_documents(folder, f, data)), good
+    for file, good in OTHERS.items():
+        found[f"others-{file}"] = (lambda data, f=file: read_as_others(folder, f, data)), good
+    for method in (*LIGHT, *HEAVY):
+        found[method] = (getattr(Lab(folder), method) if method == name else None), [bytes(8), bytes(range(32))]
+    return found
+
+
+def fuzz(name: str, options: argparse.Namespace) -> None:
+    """Run one target in this process. Does not return: libFuzzer ends the process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["colstore"]):
+        for module in (
+            "colstore.index",
+            "colstore.living.checking",
+            "tests.proofs.fuzz_corpus",
+            "tests.proofs.fuzz_index",
+        ):
+            import_module(module)
+    folder = Path(tempfile.mkdtemp(prefix="colstore-fuzz-"))
+    run, good = targets(folder, name)[name]
+    assert run is not None
+    arguments = [sys.argv[0], f"-timeout={HANG_SECONDS}", f"-rss_limit_mb={MEMORY_MEGABYTES}"]
+    if options.again:
+        arguments.append(str(options.again))
+    else:
+        corpus = options.corpus / name if options.corpus else folder / "corpus"
+        corpus.mkdir(parents=True, exist_ok=True)
+        for number, data in enumerate(good):
+            (corpus / f"good-{number}").write_bytes(data)
+        options.findings.mkdir(exist_ok=True)
+        arguments += [f"-max_total_time={options.seconds}", f"-artifact_prefix={options.findings}/{name}-"]
+        arguments += ["-print_final_stats=1", str(corpus)]
+    atheris.Setup(arguments, _bounded(run))
+    atheris.Fuzz()
+
+
+def _bounded(run: Target) -> Target:
+    from tests.proofs.fuzz_index import bounded_memory
+
+    def each(data: bytes) -> None:
+        with bounded_memory():
+            run(data)
+
+    return each
+
+
+def fuzz_each(names: Sequence[str], options: argparse.Namespace) -> int:
+    """Run targets one after another, each in a process of its own; return how many found something."""
+    failed = []
+    for name in names:
+        command = [
+            sys.executable,
+            __file__,
+            name,
+            "--seconds",
+            str(options.seconds),
+            "--findings",
+            str(options.findings),
+        ]
+        command += ["--corpus", str(options.corpus)] if options.corpus else []
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        runs = [line.split()[-1] for line in done.stderr.splitlines() if "number_of_executed_units" in line]
+        print(f"{name:32} {int(runs[0]) if runs else 0:>9,} inputs  {'FOUND' if done.returncode else 'ok'}", flush=True)
+        if done.returncode:
+            failed.append(name)
+            print(done.stdout[-3000:], done.stderr[-3000:], sep="\n")
+    return len(failed)
+
+
+def main() -> int:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", nargs="?", help="name of a target, or all")
+    parser.add_argument("--list", action="store_true", help="print the targets")
+    parser.add_argument("--seconds", type=int, default=60, help="for each target (60)")
+    parser.add_argument("--corpus", type=Path, help="folder that keeps inputs that reached something new")
+    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="folder for what was found")
+    parser.add_argument("--again", type=Path, help="run one input again")
+    options = parser.parse_args()
+    sys.path.insert(0, str(REPOSITORY))
+    names = sorted(targets(Path("unused")))
+    if options.list or options.target is None:
+        print("\n".join(names))
+        return 0
+    if options.target == "all":
+        return 1 if fuzz_each(names, options) else 0
+    if options.target not in names:
+        parser.error(f"no target {options.target!r}; --list shows them")
+    fuzz(options.target, options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""``colstore eval``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def qrels(tmp_path: Path) -> Path:
+    path = tmp_path / "qrels.tsv"
+    path.write_text("query-id\tcorpus-id\tscore\n0\tbees\t1\n1\tbread\t1\n2\ttides\t1\n")
+    return path
+
+
+def test_figures_for_people(cli: Cli, index: Path, queries: Path, qrels: Path) -> None:
+    result = cli("eval", index, "--queries", queries, "--qrels", qrels)
+    assert result.exit_code == 0, result.stderr
+    assert "nDCG@10     1.0000  1.0000 - 1.0000" in result.stdout
+    assert "95 % interval" in result.stdout
+    assert "a query takes" in result.stdout
+    assert "a document takes" in result.stdout
+
+
+def test_json_and_a_saved_run(cli: Cli, index: Path, queries: Path, qrels: Path, tmp_path: Path) -> None:
+    run = tmp_path / "ours.trec"
+    result = cli("eval", index, "--queries", queries, "--qrels", qrels, "-k", 2, "--save-run", run, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["measures"]["recall@2"]["mean"] == 1.0
+    assert set(found["per_query"]) == {"0", "1", "2"}
+    assert len(run.read_text().splitlines()) == 6
+    again = cli("eval", "--run", run, "--qrels", qrels, "--baseline", run, "--measure", "MAP")
+    assert again.exit_code == 0, again.stderr
+    assert "minus baseline" in again.stdout
+    assert "+0.0000" in again.stdout
+
+
+def test_a_run_beside_an_index_tells_its_bytes(cli: Cli, index: Path, qrels: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run.trec"
+    run.write_text("0 Q0 bees 1 2.0 x\n")
+    result = cli("eval", index, "--run", run, "--qrels", qrels)
+    assert "a document takes" in result.stdout
+    assert "note: 2 evaluated queries have no hit and count 0" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [((), "INDEX"), (("x.colstore",), "--queries"), (("--run", "x"), "--qrels")],
+)
+def test_what_is_needed(cli: Cli, arguments: tuple[str, ...], word: str) -> None:
+    result = cli("eval", *arguments)
+    assert result.exit_code == 2
+    assert word in result.stderr
+
+
+def test_errors_end_as_one_line(cli: Cli, index: Path, queries: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.tsv"
+    bad.write_text("query-id\tcorpus-id\tscore\nx\tbees\t1\n")
+    result = cli("eval", index, "--queries", queries, "--qrels", bad)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("colstore: error: none of the 3 queries")
+    assert cli("eval", index, "--queries", queries, "--measure", "x", "--qrels", bad).exit_code == 1

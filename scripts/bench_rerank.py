@@ -43,6 +43,8 @@ from bench_common import (
 
 import colstore
 from colstore.corpus import group_run, read_documents, read_queries, read_run
+from colstore.rerank.calibrate import calibrated, sample_of
+from colstore.rerank.placement import passage
 from colstore.rerank.simple import CallableReranker
 from colstore.rerank.stage import RerankStage
 from colstore.store import read_ahead
@@ -87,6 +89,17 @@ def timed(work: Callable[[int], Any], count: int) -> list[float]:
     return milliseconds
 
 
+def rerank_ms(
+    index: colstore.Index, queries: Sequence[Floats], lists: Sequence[list[str]], k: int | None
+) -> list[float]:
+    """Return milliseconds of reranking each list with its query."""
+
+    def one(i: int) -> None:
+        index.rerank(queries[i], lists[i], k=k)
+
+    return timed(one, len(lists))
+
+
 def speed(path: Path, documents: int, collection: Collection) -> list[dict[str, Any]]:
     """Warm: ids to hits against maxsim-cpu."""
     import maxsim_cpu
@@ -100,7 +113,7 @@ def speed(path: Path, documents: int, collection: Collection) -> list[dict[str, 
         for label, k in (("all hits", None), ("k = 100", 100), ("k = 10", 10)):
             for i in range(3):
                 index.rerank(queries[i], lists[i], k=k)
-            ours = timed(lambda i, k=k: index.rerank(queries[i], lists[i], k=k), 40)
+            ours = rerank_ms(index, queries, lists, k)
             rows.append({
                 "engine": f"colstore from disk, 4 bits, {label}", "ms": median(ours), "p95": p95(ours),
                 "ratio": median(theirs) / median(ours),
@@ -116,8 +129,13 @@ def dropped(index: colstore.Index) -> None:
         mapping.madvise(mmap.MADV_DONTNEED)
     for file in sorted((index.path / "segments").iterdir()):
         descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)  # what was never written cannot be dropped
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(descriptor)
+
+
+def _always(*_: Any) -> bool:
+    return True
 
 
 def cold(path: Path, documents: int, collection: Collection) -> list[dict[str, Any]]:
@@ -128,21 +146,21 @@ def cold(path: Path, documents: int, collection: Collection) -> list[dict[str, A
     with colstore.open(path) as index:
         for i in range(12):
             index.rerank(queries[i], lists[i], k=100)
-        warm = median(timed(lambda i: index.rerank(queries[i], lists[i], k=100), 12))
+        warm = median(rerank_ms(index, queries, lists, 100))
         rows.append({"state": "warm", "ms": warm, "times warm": 1.0})
-        for label, found in (("cold, read ahead", ahead), ("cold, page by page", lambda *_: True)):
-            read_ahead._in_memory = found  # type: ignore[assignment]  # switched off for comparison
+        for label, found in (("cold, read ahead", ahead), ("cold, page by page", _always)):
+            setattr(read_ahead, "_in_memory", found)  # noqa: B010 - switched off for comparison
             milliseconds = []
             for i in range(6):
                 dropped(index)
-                milliseconds += timed(lambda _, i=i: index.rerank(queries[i], lists[i], k=100), 1)
+                milliseconds += rerank_ms(index, queries[i : i + 1], lists[i : i + 1], 100)
             rows.append({"state": label, "ms": median(milliseconds), "times warm": median(milliseconds) / warm})
     read_ahead._in_memory = ahead
     milliseconds = []
     for i in range(3):
         with colstore.open(path) as index:
             dropped(index)
-            milliseconds += timed(lambda _, i=i, index=index: index.rerank(queries[i], lists[i], k=100), 1)
+            milliseconds += rerank_ms(index, queries[i : i + 1], lists[i : i + 1], 100)
     rows.append({
         "state": "cold, first use (whole 64 KiB blocks are compared with checksums)", "ms": median(milliseconds),
         "times warm": median(milliseconds) / warm,
@@ -201,62 +219,48 @@ def runs(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def simulated(collection: Collection, name: str) -> tuple[CallableReranker, dict[str, str]]:
-    """Return a simulated cross-encoder of known accuracy, and the queries' texts.
+def simulated(maxsim: Sequence[float], relevant: Sequence[bool], seed: int) -> Floats:
+    """Return the scores of a simulated cross-encoder: what MaxSim sees, what it does not, and noise.
 
-    It knows the judgements: a pair's score is standard normal noise, drawn from the pair alone, plus 2.5 where the
-    document is relevant.
+    That is MaxSim's own scores brought to mean 0 and deviation 1 over the candidates, plus 2.5 where the document is
+    relevant, plus standard normal noise. How often it puts a relevant candidate above another one is printed.
     """
-    texts = {document.passage: document.id for document in read_documents(SHARED / name, on_error="skip")}
-    asked = {query.id: query.text for query in read_queries(SHARED / name) if query.id in collection.qrels}
-    by_text = {text: query for query, text in asked.items()}
-
-    def one(query: str, passage: str) -> float:
-        document = texts.get(passage, "")
-        seed = [*query.encode()[:64], *document.encode()]
-        noise = float(np.random.default_rng(seed).standard_normal())
-        return noise + SEPARATION * (collection.qrels[by_text[query]].get(document, 0) > 0)
-
-    def score(pairs: Sequence[tuple[str, str]]) -> Floats:
-        return np.array([one(*pair) for pair in pairs], np.float32)
-
-    return CallableReranker(score, name="simulated"), asked
+    scores = np.asarray(maxsim)
+    noise = np.random.default_rng([SEED, seed]).standard_normal(len(scores))
+    whole = (scores - scores.mean()) / (scores.std() + 1e-9) + SEPARATION * np.asarray(relevant) + noise
+    scored: Floats = whole.astype(np.float32)
+    return scored
 
 
 def policies(name: str, depth: int) -> list[dict[str, Any]]:
     """Calibrate ``uncertain`` on half of the queries, and compare the policies on the other half."""
-    from colstore.rerank.calibrate import calibrated, sample_of
-    from colstore.rerank.fusion import Fusion
-
     index, collection = texts_index(name)
-    reranker, asked = simulated(collection, name)
-    fusion = Fusion("interpolate", weight=0.5)
+    asked = {query.id: query.text for query in read_queries(SHARED / name) if query.id in collection.qrels}
     vectors = dict(zip(collection.query_ids, collection.queries, strict=True))
     names = sorted(asked)
     lists = {query: index.search(vectors[query], depth) for query in names}
-    pairs = {query: [(asked[query], hit.text or "") for hit in lists[query]] for query in names}
-    scores = {query: reranker.score(pairs[query]) for query in names}
-    samples = {
-        query: sample_of(
-            [hit.id for hit in lists[query]], [hit.score for hit in lists[query]], scores[query].tolist(),
-            collection.qrels[query], 10,
-        )
-        for query in names
-    }  # fmt: skip
-    found = calibrated([samples[q] for q in names[::2]], k=10, depth=depth, keep=0.97, fusion=fusion)
+    known: dict[tuple[str, str], float] = {}
+    samples = {}
+    for number, query in enumerate(names):
+        hits, judged = lists[query], collection.qrels[query]
+        scores = simulated([hit.score for hit in hits], [judged.get(hit.id, 0) > 0 for hit in hits], number)
+        known |= {(asked[query], passage(hit)): score for hit, score in zip(hits, scores.tolist(), strict=True)}
+        samples[query] = sample_of([h.id for h in hits], [h.score for h in hits], scores.tolist(), judged, 10)
+    reranker = CallableReranker(lambda pairs: [known[pair] for pair in pairs], name="simulated")
+    found = calibrated([samples[q] for q in names[::2]], k=10, depth=depth, keep=0.97)
     stages = {
-        "never": RerankStage(reranker, "never", depth), "always": RerankStage(reranker, "always", depth, fusion=fusion),
-        "uncertain": RerankStage(reranker, "uncertain", depth, threshold=found.threshold, fusion=fusion),
+        "never": RerankStage(reranker, "never", depth), "always": RerankStage(reranker, "always", depth),
+        "uncertain": RerankStage(reranker, "uncertain", depth, threshold=found.threshold),
     }  # fmt: skip
     rows: list[dict[str, Any]] = []
     tested = names[1::2]
     for policy, stage in stages.items():
         ranked = stage.rank_many([asked[q] for q in tested], [lists[q] for q in tested])
         read = sum(len(stage.plan(lists[q]).positions) for q in tested)
-        quality = np.mean(
-            [ndcg([h.id for h in hits], collection.qrels[q]) for q, hits in zip(tested, ranked, strict=True)]
-        )
-        rows.append({"collection": name, "policy": policy, "nDCG@10": float(quality), "pairs": read})
+        quality = [ndcg([h.id for h in hits], collection.qrels[q]) for q, hits in zip(tested, ranked, strict=True)]
+        rows.append({
+            "collection": name, "depth": depth, "policy": policy, "nDCG@10": float(np.mean(quality)), "pairs": read,
+        })  # fmt: skip
     base, best = rows[0]["nDCG@10"], rows[1]["nDCG@10"]
     for row in rows:
         row["part of the gain"] = (row["nDCG@10"] - base) / (best - base)
@@ -303,9 +307,13 @@ def stage_overhead(queries: int) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(embedded_model_path())
-    sizes = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+    sizes: dict[str, Any] = {
+        "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536,
+        "num_labels": 1,
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        BertForSequenceClassification(BertConfig(**sizes, num_labels=1)).save_pretrained(folder)
+        model: Any = BertForSequenceClassification(BertConfig(**sizes))
+        model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         reranker = CrossEncoderReranker(folder, device="cpu", max_tokens=128)
     reranker.model.predict = predict = Stopwatch(reranker.model.predict)  # type: ignore[method-assign]  # timed
@@ -333,6 +341,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=40_000, help="of the index that 1,000 are chosen from")
+    parser.add_argument("--collections", nargs="+", choices=COLLECTIONS, default=list(COLLECTIONS))
     parser.add_argument("--only", nargs="+", choices=["speed", "cold", "runs", "policies", "stage"])
     arguments = parser.parse_args()
     wanted = set(arguments.only or ["speed", "cold", "runs", "policies", "stage"])
@@ -351,10 +360,12 @@ def main() -> None:
             print(f"\nanonymous memory: {results['anonymous MB']:.0f} MB (target: under 300)")
         del collection
     if "runs" in wanted:
-        results["runs"] = [runs(name) for name in COLLECTIONS]
+        results["runs"] = [runs(name) for name in arguments.collections]
         print_table("BM25 top 100 reranked, queries encoded (targets: .70, .345, 5 s)", results["runs"])
     if "policies" in wanted:
-        results["policies"] = [row for name in COLLECTIONS for row in policies(name, 50)]
+        results["policies"] = [
+            row for name in arguments.collections for depth in (50, 100) for row in policies(name, depth)
+        ]
         print_table(
             "policies, SIMULATED cross-encoder (target: 95 % of the gain, 50 % of the pairs)", results["policies"]
         )

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -39,9 +40,9 @@ def targets(folder: Path, name: str = "") -> dict[str, tuple[Target | None, list
 
     found: dict[str, tuple[Target | None, list[bytes]]] = {}
     for file, good in {**DOCUMENTS, "c.parquet": [parquet()]}.items():
-        found[f"documents-{file}".replace("/", "-")] = (lambda data, f=file: read_as_documents(folder, f, data)), good
+        found[f"documents-{file}".replace("/", "-")] = partial(read_as_documents, folder, file), good
     for file, good in OTHERS.items():
-        found[f"others-{file}"] = (lambda data, f=file: read_as_others(folder, f, data)), good
+        found[f"others-{file}"] = partial(read_as_others, folder, file), good
     for method in (*LIGHT, *HEAVY):
         found[method] = (getattr(Lab(folder), method) if method == name else None), [bytes(8), bytes(range(32))]
     return found

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from colstore.engine.search import Searcher
 from colstore.errors import ConfigError
-from colstore.living.lexical import KIND, load_bm25
+from colstore.living.derived import KIND, load_bm25
 from colstore.living.snapshot import Snapshot
 from colstore.rerank.lexical import Bm25
 

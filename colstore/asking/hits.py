@@ -86,7 +86,9 @@ def hits_of(
     """
     numbers, scores = ranked.documents.tolist(), ranked.scores.tolist()
     found = searcher.names(ranked.documents) if names is None else [names[number] for number in numbers]
-    order = sorted(range(len(found)), key=lambda i: (-scores[i], found[i]))[:k]
+    order: Sequence[int] = range(min(k, len(found)))
+    if (ranked.scores[1:] >= ranked.scores[:-1]).any():  # ties
+        order = sorted(range(len(found)), key=lambda i: (-scores[i], found[i]))[:k]
     places = _places(searcher, [numbers[i] for i in order])
     return [
         stored_hit(rank, found[i], scores[i], stage, segment, local)

@@ -110,7 +110,7 @@ def lines(found: Evaluation) -> Iterator[str]:
     percent = f"{100 * float(str(found.settings['confidence'])):g} %"
     width = max(len(name) for name in found.intervals)
     head = f"{'':{width}}  mean    {percent} interval"
-    yield head + ("   minus baseline               p" if found.differences else "")
+    yield head + (f"   {'minus baseline':28}  p" if found.differences else "")
     for name, interval in found.intervals.items():
         line = f"{name:{width}}  {interval.mean:.4f}  {interval.low:.4f} - {interval.high:.4f}"
         change = found.differences.get(name)

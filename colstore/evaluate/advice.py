@@ -122,7 +122,9 @@ def _bytes(rows: Sequence[Row]) -> list[str]:
         return []
     late.sort(key=lambda row: -row.bytes_per_document)
     widest = next((row for row in late if row.yardstick), late[0])
-    smaller = [row for row in late if row is not widest]
+    smaller = [row for row in late if row.bytes_per_document < widest.bytes_per_document]
+    if not smaller:
+        return []
     held = [row for row in smaller if verdict(row, widest)[0] == "as good as"]
     if not held:
         return [f"Every codec loses more than {TOLERANCE} against {widest.label} here."]
@@ -131,7 +133,7 @@ def _bytes(rows: Sequence[Row]) -> list[str]:
     sentence = (
         f"The smallest form of late interaction that keeps its accuracy is {smallest.label}: "
         f"{amount(smallest.bytes_per_document)} a document instead of {amount(widest.bytes_per_document)} "
-        f"({times:.0f} times less)"
+        f"({brief(times)} times less)"
     )
     lost = [row for row in smaller if row.bytes_per_document < smallest.bytes_per_document]
     if lost:

@@ -31,7 +31,7 @@ WIDTH, HEIGHT, DPI = 13.333, 7.5, 120
 _TEXT, _SMALL, _TITLE = 14.5, 12.5, 20
 _INK, _FAINT = "#222222", "#888888"
 _SAMPLES = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)
-_LARGEST = 1150.0
+_LARGEST = 900.0
 
 
 def draw(comparison: Comparison, title: str = "") -> Figure:

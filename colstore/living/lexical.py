@@ -7,19 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from colstore.errors import ConfigError, CorruptIndexError
+from colstore.errors import ConfigError
 from colstore.living.change import Change
-from colstore.living.derived import segment_ids
+from colstore.living.derived import KIND, segment_ids
 from colstore.living.report import ChangeReport
 from colstore.living.snapshot import Snapshot
 from colstore.rerank.lexical import K1, B, Bm25
 from colstore.rerank.words import Analyzer
-from colstore.store import Segment, read_arrays_file, write_arrays_file
+from colstore.store import Segment, write_arrays_file
 from colstore.store.format import lexical_name
 from colstore.store.manifest import Part
 from colstore.types import Document, Json
-
-KIND = "bm25"
 
 
 def store_bm25(
@@ -61,36 +59,6 @@ def store_bm25(
         record = write_arrays_file(path, lexical_name(change.generation), made.arrays, settings)
         change.commit(lexical=Part(settings, (record,)))
         return change.finish()
-
-
-def load_bm25(snapshot: Snapshot) -> Bm25:
-    """Return the BM25 index of a snapshot; its positions are document numbers through the index.
-
-    Raises
-    ------
-    ConfigError
-        There is none, or it is out of date; says how to make one.
-    CorruptIndexError
-        Its file is damaged, or does not fit the documents.
-    """
-    part = snapshot.manifest.lexical
-    if part is None:
-        raise ConfigError(f"{snapshot.path}: there is no BM25 index; make one with `colstore bm25 {snapshot.path}`")
-    if not part.files:
-        raise ConfigError(
-            f"{snapshot.path}: the BM25 index is out of date, because documents were added or segments merged since; "
-            f"make it anew with `colstore bm25 {snapshot.path}`"
-        )
-    stored = read_arrays_file(snapshot.path, part.files[0])
-    settings = dict(stored.attributes)
-    if settings.pop("kind", None) != KIND or settings.pop("segments", None) != segment_ids(snapshot.manifest.segments):
-        raise CorruptIndexError(
-            "the BM25 index is of other documents than the manifest's: make it anew with `colstore bm25`",
-            file=snapshot.path / part.files[0].path,
-        )
-    total = sum(segment.documents for segment in snapshot.segments)
-    where = snapshot.path / part.files[0].path
-    return Bm25.from_arrays([str(number) for number in range(total)], stored.arrays, settings, where=where)
 
 
 def _passages(snapshot: Snapshot) -> Iterator[str]:

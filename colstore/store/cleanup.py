@@ -78,6 +78,8 @@ def discard(directory: Path, segments: Iterable[SegmentRecord]) -> None:
 def _encoder_files(directory: Path, dropped: list[int]) -> list[str]:
     """Return encoder files that dropped manifests name; no pattern tells that such names are ours."""
     found: list[str] = []
+    if not (directory / names.ENCODER).is_dir():  # then no manifest need be read
+        return found
     for generation in dropped:
         try:
             manifest = load(directory, generation)

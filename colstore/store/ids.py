@@ -172,7 +172,7 @@ class Ids:
         starts, stops = self._spans(documents)
         sizes = np.fromiter(map(len, wanted), dtype=np.int64, count=len(wanted))
         lengths = stops - starts
-        same = lengths == sizes[which]
+        same: NDArray[np.bool_] = lengths == sizes[which]
         compared = np.flatnonzero(same & (lengths > 0))
         if not len(compared):
             return same

@@ -30,7 +30,7 @@ def read_ahead(data: NDArray[np.uint8], starts: Offsets, stops: Offsets) -> int:
     if mapping is None or not len(starts):
         return 0
     low, high = merged(starts, stops, NEAR_BYTES)
-    if _in_memory(data, low, high):
+    if _in_memory(data, low):
         return 0
     for start, stop in zip(low.tolist(), high.tolist(), strict=True):
         mapping.madvise(mmap.MADV_WILLNEED, start, stop - start)
@@ -59,7 +59,7 @@ def _mapping_of(data: NDArray[np.uint8]) -> mmap.mmap | None:
     return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED") else None
 
 
-def _in_memory(data: NDArray[np.uint8], low: Offsets, high: Offsets) -> bool:
+def _in_memory(data: NDArray[np.uint8], low: Offsets) -> bool:
     """Tell whether the first pages of a sample of ranges are all in memory; ``False`` where that cannot be told."""
     probe = _mincore()
     if probe is None:
@@ -67,9 +67,8 @@ def _in_memory(data: NDArray[np.uint8], low: Offsets, high: Offsets) -> bool:
     chosen = np.unique(np.linspace(0, len(low) - 1, SAMPLE).astype(np.int64))
     state = (ctypes.c_ubyte * 1)()
     first = data.ctypes.data
-    for start, stop in zip(low[chosen].tolist(), high[chosen].tolist(), strict=True):
-        middle = (start + stop) // 2 // mmap.PAGESIZE * mmap.PAGESIZE
-        if probe(ctypes.c_void_p(first + middle), ctypes.c_size_t(1), state) != 0 or not state[0] & 1:
+    for start in low[chosen].tolist():  # a page that is needed; those between two ranges may never be
+        if probe(ctypes.c_void_p(first + start), ctypes.c_size_t(1), state) != 0 or not state[0] & 1:
             return False
     return True
 

@@ -85,6 +85,8 @@ def test_bytes() -> None:
         "that keeps its accuracy is MaxSim 4 bits, pooled 2: 26.5 kB a document instead of 368.0 kB (14 times" in said
     )
     assert "; MaxSim 4 bits, pooled 3 loses 0.015." in said
+    tiny = [make_row("exact", 0.7, 1, 10, yardstick=True), make_row("4-bit", 0.7, 1, 100)]
+    assert not any("smallest form" in sentence for sentence in advise(tiny))
     lossy = [make_row("16-bit", 0.7, 1, 100, label="all"), make_row("1-bit", 0.6, 1, 10)]
     assert "Every codec loses more than 0.01 against all here." in advise(lossy)
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import colstore
 from colstore.errors import ColstoreError, CorruptIndexError, IndexExistsError
@@ -262,11 +263,15 @@ def run(name: str, folder: Path, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def no_sync(descriptor: int) -> None:
+    """Stand for ``os.fsync``."""
+
+
 def main(folder: str, scenes: str, count: str) -> None:
     """Do some scenes, one after another."""
-    os.fsync = lambda _: None  # only processes die here; see the proofs of power loss
-    for number, name in enumerate(scenes.split(";")):
-        print(json.dumps(run(name, Path(folder) / str(number), int(count))), flush=True)
+    with mock.patch.object(os, "fsync", no_sync):  # only processes die here; see the proofs of power loss
+        for number, name in enumerate(scenes.split(";")):
+            print(json.dumps(run(name, Path(folder) / str(number), int(count))), flush=True)
 
 
 if __name__ == "__main__":

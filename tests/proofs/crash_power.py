@@ -20,10 +20,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.proofs.crash_calls import Call, Calls
 from tests.proofs.crash_disk import Disk, Tree, tree_of, write_tree
-from tests.proofs.crash_driver import Trial, check, check_life_goes_on
+from tests.proofs.crash_driver import Trial, check, check_life_goes_on, no_sync
 from tests.proofs.crash_scenes import BY_NAME, Scene, build, small_parts, state_or_none
 
 TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{32}-")
@@ -161,9 +162,9 @@ def run(name: str, folder: Path, count: int) -> dict[str, Any]:
 
 def main(folder: str, scenes: str, count: str) -> None:
     """Do some scenes, one after another."""
-    os.fsync = lambda _: None  # the disk is a model
-    for number, name in enumerate(scenes.split(";")):
-        print(json.dumps(run(name, Path(folder) / str(number), int(count))), flush=True)
+    with mock.patch.object(os, "fsync", no_sync):  # the disk is a model
+        for number, name in enumerate(scenes.split(";")):
+            print(json.dumps(run(name, Path(folder) / str(number), int(count))), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -135,11 +136,8 @@ def _add_without_links(index: Index) -> None:
     def refusing(*_: object) -> None:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    real, os.link = os.link, refusing
-    try:
+    with mock.patch.object(os, "link", refusing):
         index.add([document(n) for n in range(60, 64)])
-    finally:
-        os.link = real
 
 
 def _tune(path: Path) -> None:

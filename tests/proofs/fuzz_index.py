@@ -27,7 +27,6 @@ from colstore.living.adding import add
 from colstore.living.compacting import compact
 from colstore.living.deleting import delete
 from colstore.living.encoders import stored_projection
-from colstore.living.lexical import store_bm25
 from colstore.store import FileRecord, latest, read_state, write_arrays_file
 from colstore.store.checksums import block_sum, checksum
 from colstore.store.format import BLOCK_BYTES
@@ -117,7 +116,8 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "x.colstore"
         make_index(self.path, 4, [documents(40, 0), documents(20, 1)], ["d0-005", "d1-007"])
-        store_bm25(self.path, analyzer="plain")
+        with colstore.open(self.path) as index:
+            index.make_bm25(analyzer="plain")
         self.tree: Tree = content_of(self.path)
         self.manifest = latest(self.path)
         self.body: Body = json.loads(self.manifest.to_bytes())

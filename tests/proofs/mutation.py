@@ -27,7 +27,6 @@ from unittest.mock import patch
 import colstore
 from colstore import SearchParams
 from colstore.errors import ColstoreError
-from colstore.living.lexical import store_bm25
 from colstore.store import block_checks
 from tests.proofs.damages import KINDS, Damage, Tree, inflict, repair
 from tests.proofs.small_index import TableEncoder, content_of, documents, make_index
@@ -288,7 +287,8 @@ def damageable(path: Path) -> None:
     """Make the index that is damaged: 160 documents in three segments, one of more than 64 KiB."""
     parts = [documents(120, 0, 70), documents(25, 1), documents(15, 2)]
     make_index(path, 4, parts, ["d0-003", "d0-050", "d1-007"])
-    store_bm25(path, analyzer="plain")
+    with colstore.open(path) as index:
+        index.make_bm25(analyzer="plain")
     min(path.glob("manifest-*")).unlink()  # two generations are enough
 
 

@@ -56,7 +56,7 @@ def test_what_was_acknowledged_survives_a_power_loss(reports: dict[str, Report],
 
 @pytest.mark.parametrize("scene", UNSYNCED)
 def test_without_fsync_the_same_proof_finds_harm(reports: dict[str, Report], scene: str) -> None:
-    assert len(reports[scene]["failures"]) > 10
+    assert reports[scene]["failures"] != []
 
 
 @pytest.mark.slow

@@ -81,8 +81,8 @@ COUNTED: dict[str, Forge] = {
     "documents": lambda body, n: body.update(documents=n),
     "tokens": lambda body, n: body.update(tokens=n),
     "dim": lambda body, n: body.update(dim=n),
-    "documents of a segment": lambda body, n: (body["segments"][0].update(documents=n), _sum(body, "documents")),
-    "tokens of a segment": lambda body, n: (body["segments"][0].update(tokens=n), _sum(body, "tokens")),
+    "documents of a segment": lambda body, n: _first_segment(body, "documents", n),
+    "tokens of a segment": lambda body, n: _first_segment(body, "tokens", n),
     "bytes of a segment": lambda body, n: body["segments"][0].update(bytes=n),
     "bytes of the codec": lambda body, n: body["codec"]["files"][0].update(bytes=n),
     "bytes of the list of deleted documents": lambda body, n: body["segments"][0]["deleted"]["file"].update(bytes=n),
@@ -94,7 +94,9 @@ COUNTED: dict[str, Forge] = {
 }
 
 
-def _sum(body: Body, name: str) -> None:
+def _first_segment(body: Body, name: str, number: Any) -> None:
+    """Set a count of the first segment, and where that can be done its sum."""
+    body["segments"][0][name] = number
     numbers = [segment[name] for segment in body["segments"]]
     if all(isinstance(number, int) for number in numbers):
         body[name] = sum(numbers)
@@ -218,7 +220,7 @@ def _unsafe_call(node: ast.Call) -> Iterator[str]:
         if not (isinstance(allowed, ast.Constant) and allowed.value is False):
             yield f"{name} without allow_pickle=False"
     if isinstance(weights := keywords.get("weights_only"), ast.Constant) and weights.value is not True:
-        yield f"{name} with weights_only={weights.value}"
+        yield f"{name} with weights_only={weights.value!r}"
 
 
 def test_the_package_unpickles_and_evaluates_nothing() -> None:

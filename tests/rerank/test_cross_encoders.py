@@ -75,7 +75,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path, folders: dict[Kind, Path
         CrossEncoderReranker(tmp_path / "empty")
     for settings in ({"dtype": "int3"}, {"token_budget": 0}, {"max_tokens": 1}, {"revision": "main"}):
         with pytest.raises(ConfigError):
-            CrossEncoderReranker(folders["bert"], **settings)  # type: ignore[arg-type]  # on purpose
+            CrossEncoderReranker(folders["bert"], **settings)
     with pytest.raises(ConfigError, match="at most 12"):
         CrossEncoderReranker(folders["bert"], max_tokens=100_000)
 

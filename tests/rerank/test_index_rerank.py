@@ -163,7 +163,7 @@ def test_hits_read_their_texts_late_and_after_closing(stored: object) -> None:
         assert again == by_id["d9"]
         assert again.placed(5, 1.0, "x") == Hit(5, "d9", 1.0, passage(9), "title9", {"n": 9}, "x")
     with pytest.raises(AttributeError):
-        _ = by_id["d9"].nothing
+        _ = by_id["d9"].nothing  # type: ignore[attr-defined]  # on purpose
 
 
 def test_reranking_reads_no_texts(index: colstore.Index, monkeypatch: pytest.MonkeyPatch) -> None:

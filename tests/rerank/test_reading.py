@@ -1,0 +1,76 @@
+"""What reranking reads: candidates' ranges, ahead and merged, and nothing unchecked."""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import colstore
+from colstore.engine import shard as engine
+from colstore.errors import CorruptIndexError
+from colstore.store import read_ahead as ahead
+
+RANGES = st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**5)), min_size=1, max_size=20)
+
+
+@given(RANGES, st.integers(0, 10**5))
+def test_merged_ranges_cover_every_byte_once_on_whole_pages(ranges: list[tuple[int, int]], near: int) -> None:
+    starts = np.array([start for start, _ in ranges], np.int64)
+    stops = starts + np.array([size for _, size in ranges], np.int64)
+    low, high = ahead.merged(starts, stops, near)
+    assert (low % mmap.PAGESIZE == 0).all()
+    assert (low[1:] > high[:-1] + near).all()
+    for start, stop in zip(starts, stops, strict=True):
+        assert ((low <= start) & (stop <= high)).any()
+
+
+def test_what_is_in_memory_is_not_asked_for_and_what_may_not_be_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        data = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        starts, stops = np.array([0, 600_000]), np.array([10, 600_100])
+        assert int(data.max()) == 0  # every page read
+        monkeypatch.setattr(ahead, "_in_memory", lambda *_: False)
+        assert ahead.read_ahead(data, starts, stops) == 2
+        monkeypatch.setattr(ahead, "_in_memory", lambda *_: True)
+        assert ahead.read_ahead(data, starts, stops) == 0
+        assert ahead.read_ahead(data, starts[:0], stops[:0]) == 0
+        assert ahead.read_ahead(np.zeros(10, np.uint8), starts, stops) == 0  # not a mapped file
+        del data
+
+
+def test_ranking_asks_for_the_candidates_rows_alone(index: colstore.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[np.ndarray, np.ndarray]] = []
+    monkeypatch.setattr(
+        "colstore.store.segment_reader.read_ahead", lambda _, low, high: asked.append((low, high)) or len(low)
+    )
+    index.rerank("bees", ["d3"])
+    (shard,) = index._live().shards
+    ((low, high),) = asked
+    assert len(low) == len(shard.codec.token_arrays)
+    rows = int(shard.offsets[4] - shard.offsets[3])
+    assert ((high - low) <= rows * 1024).all() or not shard.segment._checks.complete
+
+
+def test_codes_of_a_few_candidates_are_checked_by_themselves(
+    index: colstore.Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = index.rerank("bees dance", ["d1", "d30", "d7"])
+    monkeypatch.setattr(engine, "CHECKED_WHOLE", 0)
+    with colstore.open(index.path, encoder=index.encoder) as again:
+        assert again.rerank("bees dance", ["d1", "d30", "d7"]) == expected
+        (shard,) = again._live().shards
+        assert "codes" not in shard.__dict__
+        forged = shard.segment.array("codes").copy()
+        forged[int(shard.offsets[7])] = np.iinfo(forged.dtype).max
+        arrays = {**shard.segment._arrays, "codes": forged}
+        monkeypatch.setattr(shard.segment, "_arrays", arrays)
+        again.rerank("bees dance", ["d1", "d30"])
+        with pytest.raises(CorruptIndexError, match="centroid"):
+            again.rerank("bees dance", ["d1", "d30", "d7"])

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -53,8 +53,8 @@ def build(
     query_length: int | None = None, store_texts: bool = True, overwrite: bool = False, resume: bool = False,
     on_error: OnError = "error", on_duplicate: OnError = "error", trust_remote_code: bool = False,
     revision: str | None = None, device: str | None = None, dtype: str = "float32", backend: str = "auto",
-    frozen_dtype: FrozenDtype = "float32", centroids: int | None = None, seed: int = 0,
-    progress: Listener | None = None,
+    frozen_dtype: FrozenDtype = "float32", first_stage: Literal["bm25"] | None = None, centroids: int | None = None,
+    seed: int = 0, progress: Listener | None = None,
 ) -> Index:  # fmt: skip
     """Build an index over a corpus, and open it.
 
@@ -78,6 +78,8 @@ def build(
         on some of the documents, unless they are few. Stored, and used for all that is added later.
     frozen_dtype
         How the index keeps the weights of its query encoder, see :func:`colstore.encode.export_query_encoder`.
+    first_stage
+        ``"bm25"`` also makes a BM25 index, for hybrid search; see :meth:`Index.make_bm25`.
     overwrite
         Replace an index at ``path``, once the new one is complete: until then the old one can be opened and searched,
         and readers that have it open keep it.
@@ -107,6 +109,8 @@ def build(
         store_texts=store_texts,
         seed=seed,
     )
+    if first_stage is not None:
+        _check_first_stage(first_stage, store_texts=store_texts)
     path = Path(path)
     claim_output(path, overwrite=overwrite, resume=resume)
     intake = IntakeReport()
@@ -125,9 +129,27 @@ def build(
     if not isinstance(encoder, Encoder):
         raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
     size = None if progress is None else corpus_size(corpus)
-    return _Build(path, config, encoder, dim, progress, size, frozen_dtype).run(
+    index = _Build(path, config, encoder, dim, progress, size, frozen_dtype).run(
         documents, intake, overwrite=overwrite, resume=resume
     )
+    if first_stage is not None:
+        try:
+            index.make_bm25()
+        except BaseException:
+            index.close()
+            raise
+    return index
+
+
+def _check_first_stage(name: str, *, store_texts: bool) -> None:
+    """Refuse before a long build what would fail after it."""
+    if name != "bm25":
+        raise ConfigError(f"first_stage must be 'bm25' or None, got {name!r}")
+    if not store_texts:
+        raise ConfigError("a BM25 index is made from the texts: build with store_texts=True, or without first_stage")
+    from colstore.rerank.lexical import Bm25
+
+    Bm25.build(["one"], ["word"])
 
 
 def _sample(documents: Iterator[Document]) -> tuple[list[str], Iterator[Document]]:

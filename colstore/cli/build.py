@@ -118,7 +118,7 @@ Example:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every sample and random rotation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
-    corpus: str, output: Path, as_json: bool, no_texts: bool, first_stage: str | None, **settings: Any,  # noqa: ANN401 - options as given
+    corpus: str, output: Path, as_json: bool, no_texts: bool, **settings: Any,  # noqa: ANN401 - options as given
 ) -> None:  # fmt: skip
     """Build an index over CORPUS.
 
@@ -128,29 +128,18 @@ def command(
     """
     import colstore
 
-    if first_stage is not None:
-        _check_first_stage(no_texts)
+    if no_texts and settings["first_stage"] is not None:
+        raise click.UsageError("--first-stage bm25 needs the texts: leave out --no-texts")
     with _interruption_told(output), shown_progress() as progress:
         index = colstore.build(output, corpus, store_texts=not no_texts, progress=progress, **settings)
     with index:
         assert index.report is not None  # every build leaves one
         report = {"index": str(output), **index.report.to_json()}
-        if first_stage is not None:
-            index.make_bm25()
     if as_json:
         emit_json(report)
     else:
         for line in _summary(output, report):
             emit(line)
-
-
-def _check_first_stage(no_texts: bool) -> None:
-    """Refuse before a long build what would fail after it."""
-    if no_texts:
-        raise click.UsageError("--first-stage bm25 needs the texts: leave out --no-texts")
-    from colstore.rerank.lexical import Bm25
-
-    Bm25.build(["one"], ["word"])
 
 
 @contextmanager

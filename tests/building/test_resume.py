@@ -26,7 +26,8 @@ COUNT = 200
 
 # Windows of 10 and parts of 20 documents; each window takes as long as the second argument says.
 _BUILD = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background inherits as ignored
 import colstore
 from colstore.building import encoding, parts
 from colstore.encode import FakeEncoder

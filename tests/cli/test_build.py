@@ -81,6 +81,7 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "dtype": "bfloat16",
         "backend": "onnx",
         "frozen_dtype": "float16",
+        "first_stage": None,
         "seed": 7,
         "progress": None,
     }

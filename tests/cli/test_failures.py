@@ -104,7 +104,10 @@ def test_the_documented_codes_are_the_ones_in_use() -> None:
         assert f"\n  {code} " in epilog
 
 
+# A job in the background inherits that Ctrl-C is ignored.
 WITH_FAKE_MODEL = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import colstore
 from colstore.cli import main
 from colstore.encode.fake import FakeEncoder

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import colstore
 from colstore.engine import shard as engine
@@ -46,10 +47,13 @@ def test_what_is_in_memory_is_not_asked_for_and_what_may_not_be_is(monkeypatch: 
 
 
 def test_ranking_asks_for_the_candidates_rows_alone(index: colstore.Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[np.ndarray, np.ndarray]] = []
-    monkeypatch.setattr(
-        "colstore.store.segment_reader.read_ahead", lambda _, low, high: asked.append((low, high)) or len(low)
-    )
+    asked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+
+    def note(_: object, low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
+        asked.append((low, high))
+        return len(low)
+
+    monkeypatch.setattr("colstore.store.segment_reader.read_ahead", note)
     index.rerank("bees", ["d3"])
     (shard,) = index._live().shards
     ((low, high),) = asked

@@ -16,8 +16,6 @@ from colstore.config import OnError, SearchParams
 from colstore.engine.filters import Where, find
 from colstore.engine.search import Searcher
 from colstore.errors import ColstoreError, EncoderError, QueryError, UnknownIdError
-from colstore.living.info import IndexInfo, index_info
-from colstore.living.questions import query_encoder
 from colstore.living.snapshot import RERANK, Snapshot
 from colstore.progress import BuildReport, Listener
 from colstore.rerank.fusion import Fusion
@@ -33,6 +31,7 @@ if TYPE_CHECKING:  # imported by the methods that need them
     from colstore.living.adding import OnDuplicate
     from colstore.living.checking import VerifyReport
     from colstore.living.deleting import Missing
+    from colstore.living.info import IndexInfo
     from colstore.living.report import ChangeReport
     from colstore.rerank.calibrate import Calibration
     from colstore.rerank.words import Analyzer
@@ -437,6 +436,8 @@ class Index:
 
     def info(self) -> IndexInfo:
         """Return counts, sizes and settings."""
+        from colstore.living.info import index_info
+
         return index_info(self.path, self._manifest, self._live().codec)
 
     def close(self) -> None:
@@ -481,6 +482,8 @@ class Index:
         Loaded when first asked for. Frozen ones encode questions only, without torch.
         """
         if self._encoder is None:
+            from colstore.living.questions import query_encoder  # questions may come as vectors
+
             self._encoder = query_encoder(self.path, self._manifest)
         return self._encoder
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.codec import Centroids
-from colstore.engine.nearest import Nearest
+from colstore.engine.nearest import Nearest, sums_of_members, to_bytes
 from colstore.errors import VectorError
 from colstore.kernels import calls
 from colstore.kernels.layout import CENTROID_MIDDLE
@@ -84,12 +84,12 @@ def train(
     for done in range(ROUNDS):
         if tick is not None:
             tick(done, ROUNDS)
-        values, _ = _to_bytes(centers)
+        values, _ = to_bytes(centers)
         codes, products = assign(points, Nearest(values), threads)
         centers = _means(points, codes, products, len(centers))
     if tick is not None:
         tick(ROUNDS, ROUNDS)
-    values, scale = _to_bytes(centers)
+    values, scale = to_bytes(centers)
     return Centroids(rotation, values, scale)
 
 
@@ -119,19 +119,10 @@ def _first_centers(points: FloatMatrix, number: int, generator: np.random.Genera
     return picked[np.sort(first)[:number]]
 
 
-def _to_bytes(centers: FloatMatrix) -> tuple[NDArray[np.uint8], float]:
-    scale = float(np.abs(centers).max()) / CENTROID_MIDDLE
-    values = np.rint(centers / scale) + CENTROID_MIDDLE
-    return values.astype(np.uint8), scale
-
-
 def _means(points: FloatMatrix, codes: NDArray[np.int32], products: NDArray[np.int32], number: int) -> FloatMatrix:
     """Return unit means; an empty cluster starts again at one of the points worst served."""
-    from scipy.sparse import csr_array
-
-    members = csr_array((np.ones(len(codes), np.float32), (codes, np.arange(len(codes)))), shape=(number, len(codes)))
-    centers: FloatMatrix = members @ points  # one pass over the points, in their order
-    empty = np.flatnonzero(np.diff(members.indptr) == 0)
+    centers, counts = sums_of_members(points, codes, number)
+    empty = np.flatnonzero(counts == 0)
     if len(empty):
         centers[empty] = _badly_served(points, products, len(empty))
     lengths = np.linalg.norm(centers, axis=1, keepdims=True)

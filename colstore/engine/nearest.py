@@ -81,18 +81,30 @@ def _lists(values: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
     count = cell_count(len(values))
     centers = directions[np.random.default_rng(0).permutation(len(values))[:count]]
     for _ in range(ROUNDS):
-        codes, _ = calls.assign(directions, _to_bytes(centers))
-        order = np.argsort(codes, kind="stable")
-        used, starts = np.unique(codes[order], return_index=True)
-        centers[used] = np.add.reduceat(directions[order], starts, axis=0)
+        codes, _ = calls.assign(directions, to_bytes(centers)[0])
+        sums, counts = sums_of_members(directions, codes, count)
+        used = counts > 0
+        centers[used] = sums[used]
         centers /= np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), SMALLEST_LENGTH)
     similarities = calls.rotate(directions, np.ascontiguousarray(centers.T))
     listed = max(NEAR * count, len(values) // LEAST_SHARE)
     nearest = np.argpartition(-similarities, listed - 1, axis=0)[:listed].T
-    return _to_bytes(centers), np.sort(nearest, axis=1).astype(np.int32)
+    return to_bytes(centers)[0], np.sort(nearest, axis=1).astype(np.int32)
 
 
-def _to_bytes(centers: FloatMatrix) -> NDArray[np.uint8]:
+def sums_of_members(
+    points: FloatMatrix, codes: NDArray[np.int32], number: int
+) -> tuple[FloatMatrix, NDArray[np.integer]]:
+    """Return the sum of the points of each of ``number`` groups, ``(number, dim)``, and how many each has."""
+    from scipy.sparse import csr_array
+
+    members = csr_array((np.ones(len(codes), np.float32), (codes, np.arange(len(codes)))), shape=(number, len(codes)))
+    sums: FloatMatrix = members @ points  # one pass over the points, in their order
+    return sums, np.diff(members.indptr)
+
+
+def to_bytes(centers: FloatMatrix) -> tuple[NDArray[np.uint8], float]:
+    """Return centers as bytes 0..126 around the middle, and the scale that they stand for."""
     scale = float(np.abs(centers).max()) / CENTROID_MIDDLE
     values: NDArray[np.uint8] = (np.rint(centers / scale) + CENTROID_MIDDLE).astype(np.uint8)
-    return values
+    return values, scale

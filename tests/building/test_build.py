@@ -266,3 +266,23 @@ def test_the_report_is_plain_data(tmp_path: Path) -> None:
         assert index.report is not None
         assert json.loads(json.dumps(index.report.to_json()))["documents"] == 30
         assert json.loads(json.dumps(index.info().to_json()))["tokens"] == index.info().tokens
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"first_stage": "bm25", "store_texts": False}, "made from the texts"),
+        ({"first_stage": "splade"}, "must be 'bm25' or None"),
+    ],
+)
+def test_a_first_stage_that_cannot_be_is_refused_before_anything_is_read(
+    tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        colstore.build(tmp_path / "x.colstore", tmp_path / "no such corpus", model=FakeEncoder(), **settings)
+    assert not (tmp_path / "x.colstore").exists()
+
+
+def test_build_can_make_the_first_stage_too(tmp_path: Path) -> None:
+    with colstore.build(tmp_path / "x.colstore", documents(30), model=FakeEncoder(), first_stage="bm25") as index:
+        assert index.search("moon", 3, first_stage="bm25")

@@ -48,7 +48,7 @@ class Shard:
     def take_over(self, other: Shard) -> None:
         """Keep what another shard of the same segment and codec has read and checked already."""
         if other.segment.entry.checksum == self.segment.entry.checksum and other.codec is self.codec:
-            for name in ("offsets", "codes", "metadata", "postings"):
+            for name in ("offsets", "codes", "metadata", "postings", "_checked"):
                 if name in other.__dict__:
                     self.__dict__[name] = other.__dict__[name]
 
@@ -72,8 +72,7 @@ class Shard:
     def codes(self) -> NDArray[Any]:
         """Centroid of each token, checked."""
         codes = self.segment.rows("codes")
-        if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
-            raise CorruptIndexError("a token names a centroid that is not there", file=self.segment.path)
+        self._check_codes(codes)
         return codes
 
     @cached_property
@@ -107,19 +106,33 @@ class Shard:
         starts, stops = self.offsets[documents], self.offsets[documents + 1]
         self.segment.prefetch([(name, starts, stops) for name in self.codec.token_arrays])
 
-    def codes_of(self, starts: Ints, stops: Ints) -> NDArray[Any]:
-        """Return the centroids of all tokens, checked at least in the rows ``starts..stops``.
+    @cached_property
+    def _checked(self) -> NDArray[np.bool_]:
+        """For each document whether its tokens have been compared with their checksums."""
+        return np.zeros(self.documents, bool)
 
-        A few documents of a large segment are checked by themselves, so that the rest is not read for them.
+    def _check(self, documents: Ints, starts: Ints, stops: Ints) -> None:
+        """Check the tokens ``starts..stops`` of documents (local numbers), each document once.
+
+        A few documents of a large segment have their codes checked by themselves: the rest is not read for them.
         """
-        if "codes" in self.__dict__ or self.segment.tokens <= CHECKED_WHOLE:
-            return self.codes
-        self.segment.ensure_rows("codes", starts, stops)
-        codes, lengths = self.segment.array("codes"), stops - starts
-        rows = np.repeat(stops - np.cumsum(lengths), lengths) + np.arange(int(lengths.sum()))
-        if len(rows) and int(codes[rows].max()) >= len(self.codec.centroids.values):
+        if self._checked[documents].all():
+            return
+        for name in self.codec.token_arrays:
+            if name != "codes":
+                self.segment.ensure_rows(name, starts, stops)
+        if self.codec.bits < 16 and "codes" not in self.__dict__ and self.segment.tokens > CHECKED_WHOLE:
+            self.segment.ensure_rows("codes", starts, stops)
+            lengths = stops - starts
+            rows = np.repeat(stops - np.cumsum(lengths), lengths) + np.arange(int(lengths.sum()))
+            self._check_codes(self.segment.array("codes")[rows])
+        elif self.codec.bits < 16:
+            _ = self.codes
+        self._checked[documents] = True
+
+    def _check_codes(self, codes: NDArray[Any]) -> None:
+        if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
             raise CorruptIndexError("a token names a centroid that is not there", file=self.segment.path)
-        return codes
 
     def interact(self, query: PreparedQuery, table: CentroidTable, documents: Ints) -> Floats:
         """Return the centroid scores of documents (local numbers)."""
@@ -128,16 +141,13 @@ class Shard:
     def score(self, question: Question, number: int, documents: Ints) -> tuple[Floats, Tokens]:
         """Return MaxSim scores of documents (local numbers) in one pass, and the token each query lane matched."""
         starts, stops = self.offsets[documents], self.offsets[documents + 1]
+        self._check(documents, starts, stops)
         if self.codec.bits == 16:
             vectors = self.segment.array("vectors")
-            self.segment.ensure_rows("vectors", starts, stops)
             return calls.dense(_padded(question.sources[number], vectors.shape[1]), vectors, starts, stops)
         query, table = question.passes[number], question.table(number)
-        for name in ("residuals", "scales"):
-            self.segment.ensure_rows(name, starts, stops)
         payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
-        codes = self.codes_of(starts, stops)
-        return calls.score(query, table, self.codec.bits, payload, codes, scales, starts, stops)
+        return calls.score(query, table, self.codec.bits, payload, self.segment.array("codes"), scales, starts, stops)
 
     def refine(self, query: PreparedQuery, documents: Ints, rows: Ints, tokens: Tokens) -> Floats:
         """Return float scores of documents whose matched tokens are ``tokens[rows]``."""

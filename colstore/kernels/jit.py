@@ -24,7 +24,8 @@ from colstore.kernels.signatures import SIGNATURES
 Kernel = Callable[..., int]
 _C_TYPES: Mapping[str, Any] = {"p": ctypes.c_void_p, "i": ctypes.c_ssize_t, "f": ctypes.c_float}
 _NOWHERE = ctypes.addressof(_place := ctypes.c_void_p())
-_loaded: dict[str, Kernel] = {}
+_loaded: dict[tuple[object, ...], Kernel] = {}
+"""By name and parameters, in whatever order they were given: one kernel may be there under several keys."""
 _lock = threading.RLock()
 _owners: list[object] = []  # of the machine code; functions live as long as these
 
@@ -41,14 +42,15 @@ def kernel(name: str, **parameters: int | str) -> Kernel:
     ConfigError
         numba was told to compile for another processor than this one.
     """
-    key = name + "".join(f"-{k}={v}" for k, v in sorted(parameters.items()))
-    found = _loaded.get(key)
+    given = (name, *parameters.items())
+    found = _loaded.get(given)
     if found is not None:
         return found
+    key = name + "".join(f"-{k}={v}" for k, v in sorted(parameters.items()))
     with _lock:
-        if key not in _loaded:
-            _loaded[key] = _load_or_compile(key, name, parameters)
-        return _loaded[key]
+        if given not in _loaded:
+            _loaded[given] = _load_or_compile(key, name, parameters)
+        return _loaded[given]
 
 
 def _load_or_compile(key: str, name: str, parameters: Mapping[str, int | str]) -> Kernel:

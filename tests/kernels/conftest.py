@@ -15,7 +15,7 @@ Forget = Callable[[], None]
 @pytest.fixture
 def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[Forget]:
     """Return what makes this process forget kernels and choices, as a new process would know none."""
-    loaded: dict[str, jit.Kernel] = {}
+    loaded: dict[tuple[object, ...], jit.Kernel] = {}
     monkeypatch.setattr(jit, "_loaded", loaded)
 
     def forget_all() -> None:

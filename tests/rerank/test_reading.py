@@ -72,9 +72,9 @@ def test_codes_of_a_few_candidates_are_checked_by_themselves(
         (shard,) = again._live().shards
         assert "codes" not in shard.__dict__
         forged = shard.segment.array("codes").copy()
-        forged[int(shard.offsets[7])] = np.iinfo(forged.dtype).max
+        forged[int(shard.offsets[8])] = np.iinfo(forged.dtype).max
         arrays = {**shard.segment._arrays, "codes": forged}
         monkeypatch.setattr(shard.segment, "_arrays", arrays)
         again.rerank("bees dance", ["d1", "d30"])
         with pytest.raises(CorruptIndexError, match="centroid"):
-            again.rerank("bees dance", ["d1", "d30", "d7"])
+            again.rerank("bees dance", ["d1", "d8", "d7"])

@@ -155,7 +155,7 @@ def test_lookups_in_a_forged_segment_do_not_leave_it(tmp_path: Path, make_segmen
         segment.doc_offsets()
     shutil.rmtree(tmp_path)
     segment = changed(make_segment(tmp_path), tmp_path, "id_offsets", [0, 2**32 - 1, 3, 4])
-    with pytest.raises(CorruptIndexError, match="id_bytes"):
+    with pytest.raises(CorruptIndexError, match="id_offsets"):
         segment.ids.all()
 
 

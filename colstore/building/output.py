@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from colstore.errors import IndexExistsError, NotAnIndexError
-from colstore.store import WriterLock, building_folder, generations, read_state
+from colstore.store import WriterLock, building_folder, generations, highest, read_state
 from colstore.types import Json
 
 
@@ -72,7 +72,7 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
         is not set.
     """
     state = read_state(path)
-    if not overwrite and newest_generation(path) != (0 if state is None else state.get("over", 0)):
+    if not overwrite and highest(path) != (0 if state is None else state.get("over", 0)):
         raise IndexExistsError(
             f"{path}: there is an index that this build was not begun over: it is finished, or the index has changed "
             "since; use --overwrite (overwrite=True) to replace it"
@@ -87,11 +87,6 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
             "use the same ones, or --overwrite (overwrite=True) to start again"
         )
     return state
-
-
-def newest_generation(path: Path) -> int:
-    """Return the highest generation at ``path``; 0 where there is no index."""
-    return max(generations(path), default=0)
 
 
 def recorded_backend(path: Path) -> str | None:

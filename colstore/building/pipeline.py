@@ -18,7 +18,7 @@ from colstore.building.encoding import encoded_windows
 from colstore.building.estimate import CorpusSize, corpus_size
 from colstore.building.freezing import write_encoder
 from colstore.building.meters import EncodeMeter, StageMeter
-from colstore.building.output import claim_output, locked_output, newest_generation, recorded_backend, state_to_resume
+from colstore.building.output import claim_output, locked_output, recorded_backend, state_to_resume
 from colstore.building.parts import Parts
 from colstore.building.training import train_centroids, train_projection
 from colstore.codec import Codec, make
@@ -37,6 +37,7 @@ from colstore.store import (
     centroids_name,
     codec_name,
     commit,
+    highest,
     remove_unreferenced,
     write_arrays_file,
     write_whole,
@@ -244,7 +245,7 @@ class _Build:
         with locked_output(self.path):
             claim_output(self.path, overwrite=overwrite, resume=resume)
             state = state_to_resume(self.path, self._settings(), overwrite=overwrite) if resume else None
-            generation = newest_generation(self.path) + 1
+            generation = highest(self.path) + 1
             with (
                 report.stage("encode"),
                 Parts(

@@ -11,7 +11,18 @@ from colstore.errors import ColstoreError, CorruptIndexError, QueryError
 from colstore.living.change import now, writer
 from colstore.living.losses import Place, changed, places
 from colstore.living.snapshot import Snapshot
-from colstore.store import Level, Manifest, WriterLock, check_folder, commit, generations, load, verify_manifest
+from colstore.store import (
+    Level,
+    Manifest,
+    WriterLock,
+    check_folder,
+    commit,
+    generations,
+    gone,
+    highest,
+    load,
+    verify_manifest,
+)
 from colstore.types import Json
 
 EXAMPLES = 5
@@ -77,7 +88,7 @@ def history(path: Path, level: Level = "full") -> list[Generation]:
         There is no index.
     """
     check_folder(path)
-    found: list[Generation] = []
+    found = [Generation(known, problems=(str(gone(path, known)),))] if (known := _lost(path)) else []
     newest: _Opened | None = None
     with ExitStack() as until_the_end:
         for number in reversed(generations(path)):
@@ -127,8 +138,15 @@ def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
             raise CorruptIndexError(
                 f"generation {generation} is damaged: {problems[0].message}", file=path / problems[0].file
             )
-        commit(path, _again(manifest, present[-1] + 1))
-        return present[-1] + 1
+        number = highest(path) + 1
+        commit(path, _again(manifest, number))
+        return number
+
+
+def _lost(path: Path) -> int:
+    """Return the generation whose manifest is gone though it was the newest; 0 where none is."""
+    known = highest(path)
+    return known if known > generations(path)[-1] else 0
 
 
 def _again(manifest: Manifest, number: int) -> Manifest:

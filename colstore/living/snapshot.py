@@ -19,9 +19,9 @@ from colstore.store import (
     Manifest,
     Segment,
     SegmentRecord,
-    check_folder,
-    generations,
+    highest,
     load,
+    newest,
     read_arrays_file,
     read_tombstones,
     segments_folder,
@@ -64,15 +64,14 @@ class Snapshot:
             ``before`` itself if nothing has changed.
         """
         for attempt in range(ATTEMPTS):
-            check_folder(path)
-            newest = generations(path)[-1]
+            number = newest(path)
             try:
-                manifest = load(path, newest)
+                manifest = load(path, number)
                 if before is not None and manifest == before.manifest:
                     return before
                 return cls.of(path, manifest, before)
             except MissingFileError:
-                overtaken = max(generations(path), default=0) > newest
+                overtaken = highest(path) > number
                 if not overtaken or attempt == ATTEMPTS - 1:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -8,7 +8,7 @@ segment. ``docs/FORMAT.md`` specifies what lies on disk.
 from colstore.store.building import building_folder, read_state, write_state
 from colstore.store.cleanup import discard, referenced_files, remove_unreferenced
 from colstore.store.format import FORMAT_VERSION, centroids_name, codec_name, encoder_name
-from colstore.store.history import check_folder, commit, generations, latest, load
+from colstore.store.history import check_folder, commit, generations, gone, highest, latest, load, newest
 from colstore.store.lock import WriterLock
 from colstore.store.manifest import Manifest, Part
 from colstore.store.records import AddedRecord, ArraySpec, DeletedRecord, FileRecord, SegmentRecord
@@ -52,8 +52,11 @@ __all__ = [
     "discard",
     "encoder_name",
     "generations",
+    "gone",
+    "highest",
     "latest",
     "load",
+    "newest",
     "read_arrays_file",
     "read_state",
     "read_tombstones",

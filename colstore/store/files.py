@@ -20,6 +20,8 @@ from colstore.errors import StorageError
 from colstore.store.format import temporary_name
 
 Buffer = bytes | bytearray | memoryview
+NOT_THROUGH_LINKS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Flags for files that are changed in place: an index from a stranger may hold links to files of its reader."""
 
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space and run this again",
@@ -27,6 +29,7 @@ _REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
+    errno.ELOOP: "it is a link, where colstore writes ordinary files only: remove it",
     errno.EIO: "the disk reported an I/O error: check its health before trying again",
 }
 _LINKS_UNSUPPORTED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -221,6 +224,17 @@ def overwrite(descriptor: int, data: bytes, path: Path) -> None:
     with storage_errors(path, "writing"):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, data, 0)
+
+
+def write_over(path: Path, data: bytes) -> None:
+    """Write the beginning of a file in place, without durability; a link is not followed."""
+    with storage_errors(path, "writing"):
+        flags = os.O_WRONLY | os.O_CREAT | NOT_THROUGH_LINKS | getattr(os, "O_NONBLOCK", 0)  # a pipe does not block
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            os.pwrite(descriptor, data, 0)
+        finally:
+            os.close(descriptor)
 
 
 def fsync(descriptor: int) -> None:

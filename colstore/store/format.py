@@ -19,6 +19,7 @@ DELETES: Final = "deletes"
 ENCODER: Final = "encoder"
 BUILDING: Final = "building"
 LOCK: Final = "LOCK"
+NEWEST: Final = "NEWEST"
 STATE: Final = "state.json"
 
 BLOCK_BYTES: Final = 65_536

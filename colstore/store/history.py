@@ -10,12 +10,14 @@ from colstore.errors import (
     FormatVersionError,
     IndexLockedError,
     IndexNotFoundError,
+    MissingFileError,
     NotAnIndexError,
     StorageError,
 )
 from colstore.store import format as names
 from colstore.store.files import Beside, make_folder, storage_errors, sync_own_name
 from colstore.store.manifest import Manifest
+from colstore.store.newest import note, noted
 from colstore.store.reading import read_file
 from colstore.store.whole_files import check_size
 
@@ -41,10 +43,10 @@ def commit(directory: Path, manifest: Manifest) -> None:
     for record in manifest.files:
         check_size(directory, record)
     make_folder(directory)
-    newest = max(generations(directory), default=0)
-    if newest >= manifest.generation:
-        raise _overtaken(directory, newest)
-    if not newest:
+    before = highest(directory)
+    if before >= manifest.generation:
+        raise _overtaken(directory, before)
+    if not before:
         sync_own_name(directory)
     with Beside(directory / names.manifest_name(manifest.generation)) as file:
         file.append(data)
@@ -61,6 +63,7 @@ def commit(directory: Path, manifest: Manifest) -> None:
             )
             uncertain.errno = error.errno
             raise uncertain from error
+    note(directory, manifest.generation)
 
 
 def _readable_bytes(manifest: Manifest) -> bytes:
@@ -95,6 +98,38 @@ def generations(directory: Path) -> list[int]:
     return sorted(generation for generation in found if generation is not None)
 
 
+def highest(directory: Path) -> int:
+    """Return the highest generation that was ever committed here, as far as is known; 0 where there is none."""
+    known = noted(directory)  # before the manifests are listed: it is written after its own
+    return max([known, *generations(directory)])
+
+
+def newest(directory: Path) -> int:
+    """Return the generation that is the index: the highest.
+
+    Raises
+    ------
+    IndexNotFoundError, NotAnIndexError
+        As in :func:`latest`.
+    MissingFileError
+        A later one was committed here, and its manifest is gone.
+    """
+    check_folder(directory)
+    known, found = noted(directory), generations(directory)[-1]  # in this order, as in highest
+    if known > found:
+        raise gone(directory, known)
+    return found
+
+
+def gone(directory: Path, generation: int) -> MissingFileError:
+    """Return the error of a manifest that was there once."""
+    return MissingFileError(
+        f"generation {generation} was committed here, and its manifest is gone (or this copy was made while a writer "
+        "was at work): copy the index again, or go back to an older generation with `colstore recover`",
+        file=directory / names.manifest_name(generation),
+    )
+
+
 def latest(directory: Path) -> Manifest:
     """Return the manifest of the highest generation.
 
@@ -109,10 +144,9 @@ def latest(directory: Path) -> Manifest:
     FormatVersionError
         A newer colstore wrote it.
     CorruptIndexError
-        The manifest is damaged.
+        The manifest is damaged, or gone.
     """
-    check_folder(directory)
-    return load(directory, generations(directory)[-1])
+    return load(directory, newest(directory))
 
 
 def check_folder(directory: Path) -> None:

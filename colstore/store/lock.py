@@ -12,13 +12,14 @@ import json
 import os
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from colstore.errors import CorruptIndexError, IndexLockedError, StorageError
-from colstore.store.files import make_folder, overwrite, storage_errors
+from colstore.store.files import NOT_THROUGH_LINKS, make_folder, overwrite, storage_errors
 from colstore.store.format import LOCK
 from colstore.store.strict_json import parse_object
 
@@ -111,9 +112,10 @@ class WriterLock:
 
     def _try(self) -> int | None:
         """Return a locked descriptor; ``None`` if another holds the lock or the file was just replaced."""
+        new = not self.path.parent.exists()
         make_folder(self.path.parent)
-        with storage_errors(self.path, "locking"):
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with storage_errors(self.path, "locking"), self._leaving_nothing(new):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | NOT_THROUGH_LINKS, 0o666)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(descriptor), self.path.stat()):
@@ -125,6 +127,20 @@ class WriterLock:
                 raise
             os.close(descriptor)
             return None
+
+    @contextmanager
+    def _leaving_nothing(self, new: bool) -> Iterator[None]:
+        """Where locking fails (a file system without locks, say), remove the folder that was made for it."""
+        try:
+            yield
+        except OSError:
+            with suppress(OSError):
+                if new and not self.path.stat().st_size:  # whoever holds a lock has written a note
+                    self.path.unlink()
+            with suppress(OSError):
+                if new:
+                    self.path.parent.rmdir()
+            raise
 
     def _message(self) -> str:
         try:

@@ -55,7 +55,7 @@ def test_every_file_is_checked(changed: Index, files_of: Any) -> None:
         file.write_bytes(content + b"x")
         assert not colstore.verify(changed.path, "quick").ok
         file.unlink()
-        assert colstore.verify(changed.path, "quick").ok == path.startswith("manifest")  # then an older one is newest
+        assert not colstore.verify(changed.path, "quick").ok
         file.write_bytes(content)
         assert colstore.verify(changed.path, "deep").ok
 
@@ -186,6 +186,7 @@ def test_recovering_brings_a_generation_back_as_a_new_one(changed: Index, docume
     before = files_of(changed.path)
     assert changed.recover(1) == 4
     assert (changed.generation, len(changed), "d1" in changed, "d100" in changed) == (4, 20, True, False)
+    before.pop("NEWEST")
     assert files_of(changed.path).items() >= before.items()  # nothing was deleted
     assert changed.verify("deep").ok
     changed.add([document(200)])

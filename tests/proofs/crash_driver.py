@@ -115,6 +115,8 @@ def check_litter(trial: Trial, more: set[str]) -> None:
     """Expect that a change that failed leaves no segment, and a build of which nothing came nothing at all."""
     if more == {"LOCK"}:
         raise AssertionError("a build of which nothing came leaves its lock")
+    if trial.before is None and not more and trial.path.is_dir() and trial.scene.prepare is None:
+        raise AssertionError("a build of which nothing came leaves its folder")
     if not trial.scene.builds and state_or_none(trial.path) == trial.before != trial.after:
         left = [name for name in more if re.fullmatch(r"segments/[^.]+\.h5", name)]
         if left:
@@ -190,7 +192,7 @@ def _check_next_change(trial: Trial, held: State | None, *, thorough: bool) -> N
 
 
 def _check_tidy(path: Path) -> None:
-    needless = names(path) - referenced_files(latest(path)) - {"LOCK"}
+    needless = names(path) - referenced_files(latest(path)) - {"LOCK", "NEWEST"}
     needless = {name for name in needless if not name.startswith("building/")}  # until it is built again
     if needless:
         raise AssertionError(f"a clean-up left {sorted(needless)}")

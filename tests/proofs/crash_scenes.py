@@ -172,6 +172,7 @@ SCENES = [
     Scene("compact, retraining", living, opened(lambda index: index.compact(retrain=True))),
     Scene("clean-up", littered, opened(lambda index: index.compact(clean=True))),
     Scene("tune", living, _tune),
+    Scene("bm25", living, opened(lambda index: index.make_bm25(analyzer="plain"))),
     Scene("recover", living, lambda path: (colstore.recover(path, 2), None)[1]),
     Scene("repair", with_bad_faiss, lambda path: (colstore.verify(path, repair=True), None)[1]),
 ]

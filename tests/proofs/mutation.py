@@ -109,13 +109,10 @@ class Whole:
         Its files.
     before
         What it answers.
-    earlier
-        What it answered one generation ago.
     """
 
     tree: Tree
     before: Answers
-    earlier: Answers
 
     @property
     def newest(self) -> str:
@@ -123,7 +120,7 @@ class Whole:
 
 
 def judge(folder: Path, whole: Whole, damage: Damage) -> str:
-    """Return what became of a damaged index: found, harmless, generation before, or a complaint behind ``!``."""
+    """Return what became of a damaged index: found, harmless, or a complaint behind ``!``."""
     # Loading the encoder takes as long as all else: where the damage has nothing to do with it, one time in ten.
     encoder = damage.number % 10 == 0 or any(
         name.startswith(("encoder/", "lexical", whole.newest)) for name in damage.files
@@ -134,10 +131,6 @@ def judge(folder: Path, whole: Whole, damage: Damage) -> str:
     with patch.object(block_checks, "SMALL_BLOCKS", small):
         after = answers(folder, encoder=encoder)
     expected = {name: whole.before[name] for name in after}
-    if not (folder / whole.newest).exists() and not (folder / whole.newest).is_symlink():
-        # Nothing tells a folder that lost its newest manifest from one in which that was never committed.
-        same = after == {name: whole.earlier[name] for name in after}
-        return "generation before" if same else "!answers of no generation"
     silent = [name for name, answer in after.items() if answer != expected[name] and not is_error(answer)]
     if silent:
         return f"!changed silently: {', '.join(silent)}"
@@ -210,13 +203,9 @@ def prepare(folder: Path) -> Whole:
     """Read an index that is in order, and what it answers."""
     tree = content_of(folder)
     before = answers(folder, encoder=True)
-    newest = max(folder.glob("manifest-*"))
-    newest.unlink()
-    earlier = answers(folder, encoder=True)
-    newest.write_bytes(tree[newest.name])
     assert not any(map(is_error, before.values())), before
     assert not _verified(folder)
-    return Whole(tree, before, earlier)
+    return Whole(tree, before)
 
 
 def _limit_addresses(most: int) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 import colstore
 from colstore.errors import ColstoreError, CorruptIndexError
 from colstore.store.checksums import checksum
-from tests.proofs.fuzz_index import Lab, bounded_memory
+from tests.proofs.fuzz_index import Lab, ask, bounded_memory
 from tests.proofs.small_index import TableEncoder
 
 PACKAGE = Path(colstore.__file__).resolve().parent
@@ -182,6 +183,22 @@ def test_nothing_is_deleted_behind_a_link(lab: Lab, tmp_path: Path) -> None:
         index.compact(clean=True)
     assert {path: path.read_bytes() for path in before} == before
     assert colstore.verify(victim, "deep").ok
+
+
+def test_nothing_is_written_behind_a_link(lab: Lab, tmp_path: Path) -> None:
+    """The files that are changed in place may be links to files of whoever opens a stranger's index."""
+    victim = tmp_path / "letters.txt"
+    victim.write_text("dear reader, " * 100)
+    for name in ("LOCK", "NEWEST"):
+        trap = shutil.copytree(lab.path, tmp_path / f"{name}.colstore")
+        (trap / name).unlink()
+        (trap / name).symlink_to(victim)
+        with colstore.open(trap, encoder=TableEncoder()) as index:
+            error = ask(partial(index.delete, ["d0-001"]))
+        assert error is None if name == "NEWEST" else "it is a link" in str(error)
+        assert victim.read_text() == "dear reader, " * 100
+        with colstore.open(trap) as index:
+            assert ("d0-001" in index) == (name == "LOCK")  # without a lock nothing may be changed
 
 
 # --- code ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from colstore.errors import IndexLockedError
+from colstore.errors import IndexLockedError, StorageError
 from colstore.store import WriterLock
 
 HOLDER = """
@@ -84,7 +85,7 @@ FORKER = """
 import os, sys, time
 from pathlib import Path
 from colstore.store import WriterLock
-from colstore.errors import IndexLockedError
+from colstore.errors import IndexLockedError, StorageError
 directory = Path(sys.argv[1])
 lock = WriterLock(directory)
 ready, done = os.pipe(), os.pipe()
@@ -113,3 +114,21 @@ def test_a_forked_child_neither_holds_nor_releases_the_lock(tmp_path: Path) -> N
         [sys.executable, "-c", FORKER, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )
     assert result.stdout.splitlines() == ["still held", "free while the child lives"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_where_locks_are_not_to_be_had_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """As on some network file systems."""
+
+    def refusing(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    folder = tmp_path / "x.colstore"
+    if there:
+        folder.mkdir()
+    monkeypatch.setattr("fcntl.flock", refusing)
+    with pytest.raises(StorageError, match=r"locking.*No locks available"):
+        WriterLock(folder)
+    assert folder.exists() == there

@@ -1,4 +1,6 @@
-"""Make the whole golden indexes of a format version: one of each codec. Run once for each version, then check them in.
+"""Make the whole golden indexes of a format version: one of each codec, and one with a BM25 index.
+
+Run once for each version, then check them in; those that are there stay as they are.
 
     python -m tests.golden.make_indexes
 
@@ -9,12 +11,16 @@ wrong, or the format changed without a new version. (``make.py`` makes the one o
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import colstore
 from colstore import Document, SearchParams
 from colstore.config import BITS, Bits
+from colstore.living.derived import load_bm25
+from colstore.living.snapshot import Snapshot
 from colstore.store import FORMAT_VERSION
 from tests.proofs.small_index import TableEncoder, documents, make_index
 
@@ -29,6 +35,9 @@ DECODED = ("β-carotene 🥕", "d0-007", "d1-003")
 """Documents whose vectors are recorded."""
 FROZEN: Bits = 4
 """The index that has a frozen encoder, and a generation before: the others are kept small."""
+BM25 = "bm25"
+"""The index that has one, and a note of its newest generation."""
+LEXICAL_QUESTIONS = ("dancing bees", "old river", "Orange", "yeast bread of stone")
 ODD = [
     Document("β-carotene 🥕", "Orange bees dance.", "", {}),
     Document(" d ", "bread of stone mill", 'Quotes " and\nlines', {"nested": {"x": None, "y": [0.5, "é"]}}),
@@ -41,6 +50,12 @@ def hits(index: colstore.Index, question: str, way: str) -> list[list[Any]]:
     vectors = TableEncoder().encode_queries([question])[0]
     found = index.search(vectors, k=5, params=SearchParams(**WAYS[way]))
     return [[hit.id, hit.score] for hit in found]
+
+
+def lexical_hits(path: Path, question: str) -> list[list[Any]]:
+    """Return number and BM25 score of the best five."""
+    numbers, scores = load_bm25(Snapshot.open(path)).best(question, 5)
+    return [list(pair) for pair in zip(numbers.tolist(), scores.tolist(), strict=True)]
 
 
 def content(index: colstore.Index) -> list[dict[str, Any]]:
@@ -66,30 +81,49 @@ def _parts() -> list[list[Document]]:
     return [[*documents(20, 0, 8), *ODD], documents(8, 1, 8)]
 
 
-def directory_of(version: int, bits: int) -> Path:
-    """Return where a golden index lies."""
-    return HERE / f"index-{version}-{bits}.colstore"
+def directory_of(version: int, which: int | str) -> Path:
+    """Return where a golden index lies: that of so many bits, or :data:`BM25`."""
+    return HERE / f"index-{version}-{which}.colstore"
+
+
+def _make(directory: Path, bits: Bits) -> dict[str, Any]:
+    """Write the index of a codec, and return what it must answer."""
+    make_index(directory, bits, _parts(), DELETED, frozen=bits == FROZEN)
+    for older in sorted(directory.glob("manifest-*.json"))[: -1 if bits != FROZEN else 0]:
+        older.unlink()
+    (directory / "LOCK").unlink()  # names a machine
+    with colstore.open(directory) as index:
+        return {
+            "documents": content(index),
+            "vectors": decoded(index),
+            "hits": {way: {question: hits(index, question, way) for question in QUESTIONS} for way in WAYS},
+        }
+
+
+def _make_bm25(directory: Path) -> dict[str, Any]:
+    """Write the index with a BM25 index, and return what it must answer."""
+    make_index(directory, 2, _parts(), DELETED, frozen=False)
+    with colstore.open(directory, encoder=TableEncoder()) as index:
+        index.make_bm25()
+    answers = {question: lexical_hits(directory, question) for question in LEXICAL_QUESTIONS}
+    for older in sorted(directory.glob("manifest-*.json"))[:-1]:
+        older.unlink()
+    (directory / "LOCK").unlink()
+    return {"hits": answers}
 
 
 def main() -> None:
-    """Write the indexes and, beside them, what they must answer."""
-    expected: dict[str, Any] = {}
-    for bits in BITS:
-        directory = directory_of(FORMAT_VERSION, bits)
+    """Write the indexes that are not there yet and, beside them, what they must answer."""
+    answers = HERE / f"index-{FORMAT_VERSION}.json"
+    expected: dict[str, Any] = json.loads(answers.read_text("utf-8")) if answers.exists() else {}
+    ways: dict[str, Callable[[Path], Any]] = {str(bits): partial(_make, bits=bits) for bits in BITS}
+    for which, make in {**ways, BM25: _make_bm25}.items():
+        directory = directory_of(FORMAT_VERSION, which)
         if directory.exists():
-            raise SystemExit(f"{directory.name} is there already, and a golden index is never made again")
-        make_index(directory, bits, _parts(), DELETED, frozen=bits == FROZEN)
-        for older in sorted(directory.glob("manifest-*.json"))[: -1 if bits != FROZEN else 0]:
-            older.unlink()
-        (directory / "LOCK").unlink()  # names a machine
-        with colstore.open(directory) as index:
-            expected[str(bits)] = {
-                "documents": content(index),
-                "vectors": decoded(index),
-                "hits": {way: {question: hits(index, question, way) for question in QUESTIONS} for way in WAYS},
-            }
-    text = json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
-    (HERE / f"index-{FORMAT_VERSION}.json").write_text(text + "\n", encoding="utf-8")
+            print(f"{directory.name} is there already: a golden index is never made again")
+        else:
+            expected[which] = make(directory)
+    answers.write_text(json.dumps(expected, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,20 @@ import pytest
 import colstore
 from colstore import SearchParams
 from colstore.config import BITS
-from colstore.errors import CorruptIndexError, FormatVersionError
+from colstore.errors import ConfigError, CorruptIndexError, FormatVersionError
 from colstore.store import FORMAT_VERSION
-from tests.golden.make_indexes import FROZEN, QUESTIONS, WAYS, content, decoded, directory_of, hits
+from tests.golden.make_indexes import (
+    BM25,
+    FROZEN,
+    LEXICAL_QUESTIONS,
+    QUESTIONS,
+    WAYS,
+    content,
+    decoded,
+    directory_of,
+    hits,
+    lexical_hits,
+)
 from tests.proofs.fuzz_index import signed
 from tests.proofs.small_index import TableEncoder, documents
 
@@ -27,27 +38,28 @@ CASES = [(version, bits) for version in range(1, FORMAT_VERSION + 1) for bits in
 TOLERANCE = 1e-5
 
 # sha256 over the sorted names and contents of the files of each golden index, so that none changes unnoticed.
-FINGERPRINTS = {
+FINGERPRINTS: dict[tuple[int, int | str], str] = {
     (1, 16): "4216cc3e092577cb09b6e1f8816b0136a1558aa63915022aef84c18ed5d80d66",
     (1, 8): "57cd343e8a631212ecab5af984ccc57365e26cd83f1762475e514088164d9f33",
     (1, 4): "74f2312e723ac2090d93128ad37424bce96f1a77c4eec7d1adaf5c6427441113",
     (1, 2): "fc4a088092cbe9c646868eeebd2d4aaf096e628115b3ab7a0a22eebe9162ecf3",
     (1, 1): "8fc301e66f2af79fd49f48972a83a4046f7d6cb0f339c7ea45d80d63128922f5",
+    (1, BM25): "da0155f5e464748e7e6c0c94f4139919b12945d4b42589ccc6cc9a6249ac7298",
 }
 
 
 @cache
-def expected(version: int, bits: int) -> dict[str, Any]:
+def expected(version: int, which: int | str) -> dict[str, Any]:
     recorded = json.loads((GOLDEN / f"index-{version}.json").read_text("utf-8"))
-    return dict(recorded[str(bits)])
+    return dict(recorded[str(which)])
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Callable[[int, int], Path]:
+def copy(tmp_path: Path) -> Callable[[int, int | str], Path]:
     """Return a function: a golden index to write to."""
 
-    def make(version: int, bits: int) -> Path:
-        return Path(shutil.copytree(directory_of(version, bits), tmp_path / f"{version}-{bits}.colstore"))
+    def make(version: int, which: int | str) -> Path:
+        return Path(shutil.copytree(directory_of(version, which), tmp_path / f"{version}-{which}.colstore"))
 
     return make
 
@@ -57,13 +69,13 @@ def same_hits(found: list[list[Any]], wanted: list[list[Any]]) -> None:
     np.testing.assert_allclose([s for _, s in found], [s for _, s in wanted], rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(("version", "bits"), CASES)
-def test_a_golden_index_is_what_was_checked_in(version: int, bits: int) -> None:
-    directory = directory_of(version, bits)
+@pytest.mark.parametrize(("version", "which"), FINGERPRINTS)
+def test_a_golden_index_is_what_was_checked_in(version: int, which: int | str) -> None:
+    directory = directory_of(version, which)
     digest = hashlib.sha256()
     for path in sorted(path for path in directory.rglob("*") if path.is_file()):
         digest.update(path.relative_to(directory).as_posix().encode() + b"\0" + path.read_bytes())
-    assert digest.hexdigest() == FINGERPRINTS[version, bits], "restore the golden index from version control"
+    assert digest.hexdigest() == FINGERPRINTS[version, which], "restore the golden index from version control"
 
 
 @pytest.mark.parametrize(("version", "bits"), CASES)
@@ -112,6 +124,37 @@ def test_it_can_still_be_changed(copy: Callable[[int, int], Path], version: int,
         assert index.verify("deep").ok
         for question in QUESTIONS:
             same_hits(hits(index, question, "exact"), expected(version, bits)["hits"]["exact"][question])
+
+
+# --- the one with a BM25 index ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+def test_its_bm25_index_ranks_as_it_did(copy: Callable[[int, str], Path], version: int) -> None:
+    path = copy(version, BM25)
+    assert colstore.verify(path, "deep").ok
+    for question in LEXICAL_QUESTIONS:
+        wanted = expected(version, BM25)["hits"][question]
+        found = lexical_hits(path, question)
+        assert [number for number, _ in found] == [number for number, _ in wanted]
+        np.testing.assert_allclose([s for _, s in found], [s for _, s in wanted], rtol=1e-5)
+    with colstore.open(path, encoder=TableEncoder()) as index:
+        assert index.search("Orange", k=1, first_stage="bm25")
+        index.add(documents(3, 9))
+        with pytest.raises(ConfigError, match="out of date"):
+            index.search("Orange", k=1, first_stage="bm25")
+        index.make_bm25()
+        assert index.verify("deep").ok
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+def test_it_misses_its_newest_manifest(copy: Callable[[int, str], Path], version: int) -> None:
+    path = copy(version, BM25)
+    body = max(path.glob("manifest-*.json"))
+    (path / "manifest-000000000001.json").write_bytes(signed({**json.loads(body.read_text("utf-8")), "generation": 1}))
+    body.unlink()
+    with pytest.raises(CorruptIndexError, match="generation 5 was committed here"):
+        colstore.open(path)
 
 
 # --- forged ones ------------------------------------------------------------------------------------------------------

@@ -103,8 +103,9 @@ def _admitted(
     if on_duplicate == "error":
         shown = ", ".join(repr(name) for name in known[:5])
         raise DuplicateIdError(
-            f"{len(known)} of these ids are in the index already, such as {shown}: nothing was added; replace them "
-            "(on_duplicate='replace') or skip them (on_duplicate='skip')"
+            f"{len(known)} of these ids are in the index already, such as {shown}: nothing was added; replace "
+            "them with --on-duplicate replace (on_duplicate='replace'), or leave them out with --on-duplicate skip "
+            "(on_duplicate='skip')"
         )
     if on_duplicate == "skip":
         report.skip("duplicate", len(known))

@@ -61,11 +61,14 @@ def _lines(item: Generation) -> Iterator[str]:
 def _loss(item: Generation) -> str:
     if item.lost is None or item.returned is None:
         return "what would be lost cannot be told"
-    if not item.lost and not item.returned and item.changed == 0:
-        return "nothing would be lost"
-    examples = f" (such as {', '.join(one_line(name) for name in item.examples)})" if item.examples else ""
-    text = f"{item.lost:,} documents would be lost{examples}, {item.returned:,} deleted ones would be back"
-    if item.changed == 0:
-        return text
-    replaced = "?" if item.changed is None else f"{item.changed:,}"
-    return f"{text}, {replaced} replaced ones would be what they were before"
+    parts = []
+    if item.lost:
+        examples = f" (such as {', '.join(one_line(name) for name in item.examples)})" if item.examples else ""
+        parts.append(f"lose {item.lost:,}{examples}")
+    if item.returned:
+        parts.append(f"bring back {item.returned:,} deleted")
+    if item.changed is None:
+        parts.append("change back nobody knows how many replaced")
+    elif item.changed:
+        parts.append(f"change back {item.changed:,} replaced")
+    return f"would {', '.join(parts) or 'lose nothing'}"

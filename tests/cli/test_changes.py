@@ -147,7 +147,7 @@ def test_recovering_shows_and_does(cli: Cli, index: Path) -> None:
     cli("add", index, "-", input='{"id": "moon", "text": "Its shadow."}\n')
     lines = cli("recover", index).stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == ["generation 3", "generation 2", "generation 1"]
-    assert "4 documents, 1 documents would be lost (such as moon), 1 deleted ones would be back" in lines[2]
+    assert "4 documents, would lose 1 (such as moon), bring back 1 deleted" in lines[2]
     assert "generation 4 is what generation 1 was" in cli("recover", index, "--generation", "1").stdout
     with colstore.open(index) as opened:
         assert ("bees" in opened, "moon" in opened) == (True, False)

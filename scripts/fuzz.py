@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MEMORY_MEGABYTES = 4096
 HANG_SECONDS = 10
 
-Target = Callable[[bytes], None]
+Target = Callable[[bytes], object]
 
 
 def targets(folder: Path, name: str = "") -> dict[str, tuple[Target | None, list[bytes]]]:

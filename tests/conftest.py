@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("steady", derandomize=True)
+settings.load_profile("steady")
+"""The same examples in every run. ``--hypothesis-profile=default`` looks for others, each time anew."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

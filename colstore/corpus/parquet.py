@@ -33,12 +33,14 @@ def read_parquet(path: Path) -> Iterator[RawItem]:
     except ImportError as error:
         raise MissingDependencyError("reading Parquet needs pyarrow: pip install 'colstore[parquet]'") from error
     name = printable(path)
+    broken = (pyarrow.ArrowException, OSError, ValueError)  # the last also for names that are no UTF-8
     try:
         table = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
-    except (pyarrow.ArrowException, OSError) as error:
+        columns = list(table.schema_arrow.names)
+    except broken as error:
         raise CorpusError(f"cannot be read as Parquet ({error})", source=name) from error
-    check_columns(list(table.schema_arrow.names), name)
-    return _records(table, name, (pyarrow.ArrowException, OSError, ValueError))
+    check_columns(columns, name)
+    return _records(table, name, broken)
 
 
 def _records(table: Any, name: str, broken: tuple[type[Exception], ...]) -> Iterator[RawItem]:  # noqa: ANN401 - pyarrow has no types

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,11 +83,23 @@ def test_memory_does_not_grow_with_the_corpus(write: Write, name: str) -> None:
     assert peak < 2_000_000  # of which the 5,000 ids take a half
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="NEEDS /proc, to see which files are open")
 def test_stopping_early_closes_the_file(write: Write) -> None:
     path = write("c.jsonl", '{"id": 1, "text": "t"}\n' * 2)
     documents = read_documents(path)
     next(documents)
-    documents.close()  # type: ignore[attr-defined]  # an open file would be a ResourceWarning, thus an error
+    assert is_open(path)
+    documents.close()  # type: ignore[attr-defined]  # what is read is a generator
+    assert not is_open(path)
+
+
+def is_open(path: Path) -> bool:
+    """Tell whether this process has the file open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(descriptor.readlink())
+    return path in found
 
 
 def temporary_folders() -> list[Path]:

@@ -98,8 +98,9 @@ def test_families_differ_in_colour_and_in_shape() -> None:
 
 
 def test_one_row_and_equal_rows_can_be_drawn() -> None:
-    draw(compared([make_row("4-bit", 0.0, 0.0, 0.0, spread=0.0)]))
-    draw(compared([make_row("a", 0.5, 1, 1), make_row("b", 0.5, 1, 1)]))
+    for rows in ([make_row("4-bit", 0.0, 0.0, 0.0, spread=0.0)], [make_row("a", 0.5, 1, 1), make_row("b", 0.5, 1, 1)]):
+        drawn = svg(draw(compared(rows)))
+        assert all(row.label in drawn for row in rows)
 
 
 def test_matplotlibs_settings_are_left_alone(figure: Any) -> None:

@@ -75,8 +75,8 @@ def outcome(read: Callable[[], Iterable[Any]]) -> CorpusError | None:
     return None
 
 
-def read_as_documents(folder: Path, name: str, data: bytes) -> None:
-    """Read bytes as documents, strictly and skipping, and hold the two against each other and the report."""
+def read_as_documents(folder: Path, name: str, data: bytes) -> IntakeReport:
+    """Read bytes as documents, strictly and skipping, and hold the two against each other and the report; return it."""
     path = _write(folder, name, data)
     source = path if name.startswith("c.") else folder / Path(name).parts[0]
     error = outcome(lambda: read_documents(source))
@@ -94,6 +94,7 @@ def read_as_documents(folder: Path, name: str, data: bytes) -> None:
     refused = outcome(skipping)
     assert report.documents == count
     assert (error is None) == (report.skipped == 0 and refused is None)
+    return report
 
 
 def read_as_others(folder: Path, name: str, data: bytes) -> None:

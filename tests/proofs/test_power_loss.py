@@ -64,6 +64,7 @@ def test_many_more_states_of_every_operation(tmp_path: Path) -> None:
     names = [scene.name for scene in SCENES if scene.name not in ("compact", "repair")]
     again = [f"{name} after a crash" for name in ("build", "add, merging", "delete", "replace", "compact, retraining")]
     reports = drive(tmp_path, [*names, *again], 1_500)
+    print({name: report["states"] for name, report in reports.items()})
     assert [report["failures"] for report in reports.values() if report["failures"]] == []
     assert sum(report["states"] for report in reports.values()) > 15_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,9 +87,14 @@ def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
         deleted_share=round(1 - manifest.live_tokens / max(1, manifest.tokens), 4),
         drift=drift(manifest), advice=tuple(advice(manifest)), bytes=sizes,
         bytes_per_token=round((sizes["total"] - sizes["encoder"] - texts) / max(1, manifest.tokens), 2),
-        encoder=None if manifest.encoder is None else manifest.encoder.settings, config=manifest.config,
-        tuned=manifest.tuned,
+        encoder=_own(None if manifest.encoder is None else manifest.encoder.settings),
+        config=_own(manifest.config) or {}, tuned=_own(manifest.tuned),
     )  # fmt: skip
+
+
+def _own(settings: Mapping[str, Json] | None) -> dict[str, Json] | None:
+    """Return a copy that the caller may change."""
+    return None if settings is None else deepcopy(dict(settings))
 
 
 def sizes_of(manifest: Manifest) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from colstore.errors import (
@@ -20,6 +21,9 @@ from colstore.store.manifest import Manifest
 from colstore.store.newest import note, noted
 from colstore.store.reading import read_file
 from colstore.store.whole_files import check_size
+
+_REMEMBERED, _REMEMBERED_BYTES = 48, 32_768
+"""Manifests that are parsed once, and the most bytes of each: a small change reads those of all generations kept."""
 
 
 def commit(directory: Path, manifest: Manifest) -> None:
@@ -70,7 +74,7 @@ def _readable_bytes(manifest: Manifest) -> bytes:
     """Return the manifest's bytes after reading them back: what cannot be read must not be committed."""
     try:
         data = manifest.to_bytes()
-        Manifest.from_bytes(data)
+        _parsed(data)
     except (TypeError, ValueError, CorruptIndexError) as error:
         raise ConfigError(f"this manifest could not be read again: {error}") from error
     if len(data) > names.MAX_MANIFEST_BYTES:
@@ -180,7 +184,7 @@ def load(directory: Path, generation: int) -> Manifest:
     path = directory / names.manifest_name(generation)
     data = read_file(path, names.MAX_MANIFEST_BYTES)
     try:
-        manifest = Manifest.from_bytes(data)
+        manifest = _parsed(data)
         if manifest.generation != generation:
             raise CorruptIndexError(f"it says that it is generation {manifest.generation}")  # noqa: TRY301
     except FormatVersionError as error:
@@ -192,6 +196,14 @@ def load(directory: Path, generation: int) -> Manifest:
             file=path,
         ) from error
     return manifest
+
+
+def _parsed(data: bytes) -> Manifest:
+    """Return what bytes say that were read from the disk just now; only the parsing of equal ones is spared."""
+    return _remembered(data) if len(data) <= _REMEMBERED_BYTES else Manifest.from_bytes(data)
+
+
+_remembered = lru_cache(_REMEMBERED)(Manifest.from_bytes)
 
 
 def _not_an_index(directory: Path) -> NotAnIndexError:

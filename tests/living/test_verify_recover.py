@@ -224,3 +224,11 @@ def test_a_path_without_an_index_has_no_history(tmp_path: Path) -> None:
         with pytest.raises(NotAnIndexError):
             ask()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_info_returns_is_the_callers_own(changed: Index, document: Any) -> None:
+    info = changed.info()
+    info.config["bits"] = 3  # type: ignore[index]  # a caller who does not look at types
+    assert changed.info().config["bits"] == 16
+    changed.add([document(300)])
+    assert colstore.verify(changed.path, "deep").ok

@@ -7,13 +7,12 @@ same name in ``twins.py``.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.kernels.address import address
 from colstore.kernels.arrays import Bytes, CentroidTable, Floats, Ints, PreparedQuery, Probes
 from colstore.kernels.flavours import flavour
 from colstore.kernels.jit import kernel
@@ -23,29 +22,6 @@ __all__ = [
     "Bytes", "CentroidTable", "Floats", "Ints", "PreparedQuery", "Probes", "assign", "compress", "dense",
     "gather", "interact", "prepare", "probe", "refine", "rotate", "scan", "score", "select",
 ]  # fmt: skip
-
-
-def _slow_address(array: NDArray[Any]) -> int:
-    place: int = array.__array_interface__["data"][0]
-    return place
-
-
-def _quick_address(array: NDArray[Any]) -> int:
-    """Read the field ``data`` of numpy's C struct, which follows Python's object header and is part of its ABI.
-
-    A sixth of the time of the public ways, each of which makes some objects; a search asks a hundred times.
-    """
-    return ctypes.c_size_t.from_address(id(array) + object.__basicsize__).value
-
-
-def _quick_is_right() -> bool:
-    """Tell whether this interpreter lays objects out so."""
-    arrays: list[NDArray[Any]] = [np.zeros(3, np.float32), np.zeros((4, 4), np.uint8)[1:]]
-    return sys.implementation.name == "cpython" and all(_quick_address(a) == _slow_address(a) for a in arrays)
-
-
-address = _quick_address if _quick_is_right() else _slow_address
-"""Where an array's bytes lie."""
 
 
 def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str | None = None) -> PreparedQuery:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from colstore.kernels import calls
+from colstore.kernels import address
 
 
 def arrays(folder: Path) -> dict[str, NDArray[np.generic]]:
@@ -24,14 +24,14 @@ def arrays(folder: Path) -> dict[str, NDArray[np.generic]]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("quick", [calls._quick_address, calls.address], ids=["quick", "chosen"])
+@pytest.mark.parametrize("quick", [address.quick_address, address.address], ids=["quick", "chosen"])
 def test_the_address_is_what_numpy_says(tmp_path: Path, quick: object) -> None:
     assert callable(quick)
     for name, array in arrays(tmp_path).items():
-        assert quick(array) == array.ctypes.data == calls._slow_address(array), name
+        assert quick(array) == array.ctypes.data == address.slow_address(array), name
 
 
 def test_another_layout_of_objects_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert calls._quick_is_right()
-    monkeypatch.setattr(calls, "_slow_address", lambda array: array.ctypes.data + 8)
-    assert not calls._quick_is_right()
+    assert address.quick_is_right()
+    monkeypatch.setattr(address, "slow_address", lambda array: array.ctypes.data + 8)
+    assert not address.quick_is_right()

@@ -13,7 +13,7 @@ import numpy as np
 from colstore.asking import candidates
 from colstore.asking.answers import Answers, Candidates, Question, Request, check_k, options_of, text_of
 from colstore.config import OnError, SearchParams
-from colstore.engine.filters import Where, find
+from colstore.engine.filters import Where, checked_ids, find
 from colstore.engine.search import Searcher
 from colstore.errors import ColstoreError, EncoderError, QueryError, UnknownIdError
 from colstore.living.snapshot import RERANK, Snapshot
@@ -199,7 +199,7 @@ class Index:
             An id that is not in the index.
         """
         searcher = self._live()
-        names = [ids] if isinstance(ids, str) else list(ids)
+        names = checked_ids(ids)
         made = []
         for name, number in zip(names, find(searcher.shards, names), strict=True):
             if number < 0:

@@ -15,7 +15,7 @@ from colstore.asking.hits import hits_of
 from colstore.config import SearchParams
 from colstore.engine.filters import Where, allowed_documents
 from colstore.engine.search import Searcher
-from colstore.errors import QueryError
+from colstore.errors import ConfigError, QueryError
 from colstore.living.snapshot import RERANK, Snapshot
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.stage import RerankStage, as_stage
@@ -85,6 +85,8 @@ class Answers:
     ) -> list[list[Hit]]:  # fmt: skip
         """Return the hits of each question; ``threads`` share them, or the scan of a single one."""
         check_k(request.k)
+        if not isinstance(request.params, SearchParams | None):
+            raise ConfigError(f"params must be a colstore.SearchParams, got {request.params!r}")
         stage = self._stage(request.rerank)
         depth = request.k if stage is None else max(request.k, stage.depth)
         words = None if request.first_stage is None else self._first_stage(request.first_stage)

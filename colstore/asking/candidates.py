@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from colstore.asking.hits import hits_of
-from colstore.engine.filters import find
+from colstore.engine.filters import checked_ids, find
 from colstore.engine.query import Question
 from colstore.engine.search import Ranked, Searcher
 from colstore.errors import ConfigError, QueryError, UnknownIdError
@@ -207,7 +207,7 @@ def _distinct(
     """Return each id once, and the first stage's score of each: by rank where there are none."""
     if isinstance(ids, str):
         raise QueryError("rerank takes a list of ids")
-    names = list(ids)
+    names = checked_ids(ids)
     if scores is None:
         if fusion is not None and fusion.needs_scores:
             raise QueryError(

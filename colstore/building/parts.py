@@ -77,6 +77,11 @@ class Parts:
         return sum(record.documents for record in self.records)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no document has come yet."""
+        return not self.records and self._writer is None
+
+    @property
     def tokens(self) -> int:
         """Tokens in sealed parts."""
         return sum(record.tokens for record in self.records)

@@ -294,10 +294,10 @@ class _Build:
                 report.truncated += sum(text.truncated for text in encoded)
                 parts.append(window, [self._pooled(text.vectors) for text in encoded])
                 meter.add(documents=len(window))
+        if parts.is_empty:
+            raise CorpusError("there are no documents: an index of nothing cannot be built")
         parts.seal(complete=True)
         report.encoded_tokens = meter.tokens
-        if not parts.documents:
-            raise CorpusError("there are no documents: an index of nothing cannot be built")
 
     def _pooled(self, vectors: FloatMatrix) -> FloatMatrix:
         if self.config.pool_factor == 1:

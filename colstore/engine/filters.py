@@ -32,7 +32,7 @@ def allowed_documents(shards: Sequence[Shard], where: Where | None, ids: Iterabl
     Raises
     ------
     QueryError
-        A field that no document has, or an unknown comparison.
+        A field that no document has, an unknown comparison, or something else than fields and ids.
     UnknownIdError
         An id that is not in the index.
     """
@@ -42,9 +42,26 @@ def allowed_documents(shards: Sequence[Shard], where: Where | None, ids: Iterabl
     return chosen if where is None else _by_metadata(shards, where, chosen)
 
 
+def checked_ids(ids: Iterable[str]) -> list[str]:
+    """Return ids as a list; a lone string is a list of one.
+
+    Raises
+    ------
+    QueryError
+        Something else than strings.
+    """
+    if not isinstance(ids, Iterable):
+        raise QueryError(f"ids must be a list of strings, got {ids!r}")
+    wanted = [ids] if isinstance(ids, str) else list(ids)
+    for name in wanted:
+        if not isinstance(name, str):
+            raise QueryError(f"ids must be strings, got {name!r}")
+    return wanted
+
+
 def by_ids(shards: Sequence[Shard], ids: Iterable[str]) -> Ints:
     """Return the ascending, distinct document numbers of ids."""
-    wanted = [ids] if isinstance(ids, str) else list(ids)
+    wanted = checked_ids(ids)
     numbers = find(shards, wanted)
     missing = [name for name, number in zip(wanted, numbers, strict=True) if number < 0]
     if missing:
@@ -65,6 +82,8 @@ def find(shards: Sequence[Shard], ids: Sequence[str]) -> Ints:
 
 
 def _by_metadata(shards: Sequence[Shard], where: Where, chosen: Ints | None) -> Ints:
+    if not isinstance(where, Mapping):
+        raise QueryError(f"where must map metadata fields to values, got {where!r}")
     tests = {field: _test(field, condition) for field, condition in where.items()}
     unseen = set(tests)
     found = []

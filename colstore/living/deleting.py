@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
-from colstore.errors import ConfigError, QueryError, UnknownIdError
+from colstore.engine.filters import checked_ids
+from colstore.errors import ConfigError, UnknownIdError
 from colstore.living.change import Change
 from colstore.living.report import ChangeReport
 
@@ -41,9 +42,7 @@ def delete(path: Path, ids: Iterable[str], *, missing: Missing = "error", wait: 
     """
     if missing not in MISSING:
         raise ConfigError(f"missing must be one of {MISSING}, got {missing!r}")
-    wanted = list(dict.fromkeys([ids] if isinstance(ids, str) else ids))
-    if not all(isinstance(name, str) for name in wanted):
-        raise QueryError("ids must be strings")
+    wanted = list(dict.fromkeys(checked_ids(ids)))
     with Change(path, wait) as change:
         places = [place for i in range(0, len(wanted), WINDOW) for place in change.find(wanted[i : i + WINDOW])]
         unknown = [name for name, place in zip(wanted, places, strict=True) if place is None]

@@ -126,6 +126,10 @@ def test_bad_documents_are_errors_or_counted(tmp_path: Path) -> None:
 def test_nothing_to_index(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no documents"):
         colstore.build(tmp_path / "x", [], model=FakeEncoder())
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(CorpusError, match="no documents"):
+        colstore.build_from_vectors(tmp_path / "x", [], [])
+    assert not (tmp_path / "x").exists()
 
 
 def test_bad_settings(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 import colstore
 from colstore import Index, SearchParams
 from colstore.config import BITS, Bits
-from colstore.errors import QueryError, UnknownIdError
+from colstore.errors import ConfigError, QueryError, UnknownIdError
 from colstore.types import Document, FloatMatrix
 
 DIM = 32
@@ -166,6 +167,26 @@ def test_filters_that_cannot_be_meant(index: Index, documents: list[FloatMatrix]
         index.search(query, where={"year": {"above": 3}})
     with pytest.raises(UnknownIdError, match="1 of 2 ids are not in the index, such as 'nobody'"):
         index.search(query, ids=["d0001", "nobody"])
+    for where in ([1], "year", 5):
+        with pytest.raises(QueryError, match="where must map"):
+            index.search(query, where=where)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(ConfigError, match=r"must be a colstore.SearchParams, got \{'exact'"):
+        index.search(query, params={"exact": True})  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize("ids", [5, None, [5], ["d0001", None], [("d0001", 0.5)], [b"d0001"]])
+def test_ids_that_are_no_strings(index: Index, documents: list[FloatMatrix], ids: Any) -> None:
+    query = queries(documents)[0]
+    calls: list[Callable[[], object]] = [
+        lambda: index.rerank(query, ids),
+        lambda: index.vectors(ids),
+        lambda: index.delete(ids),
+    ]
+    if ids is not None:  # which allows all
+        calls.append(lambda: index.search(query, ids=ids))
+    for call in calls:
+        with pytest.raises(QueryError, match="ids must be"):
+            call()
 
 
 @pytest.mark.parametrize(

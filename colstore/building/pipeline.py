@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -212,18 +212,19 @@ def build_from_vectors(
     return _Build(path, config, None, None, progress).run(documents, intake, overwrite=overwrite, resume=resume)
 
 
+_ENDED = object()
+
+
 def _with_vectors(
     ids: Iterable[str], vectors: Iterable[NDArray[Any]], texts: Iterable[str] | None
 ) -> Iterator[Document]:
-    columns: list[Iterable[Any]] = [ids, vectors] if texts is None else [ids, vectors, texts]
-    rows = zip(*columns, strict=True)
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except ValueError as error:
-            raise CorpusError(f"ids, vectors and texts must be equally many: {error}") from error
+    columns: dict[str, Iterable[Any]] = {"ids": ids, "vectors": vectors}
+    if texts is not None:
+        columns["texts"] = texts
+    for number, row in enumerate(zip_longest(*columns.values(), fillvalue=_ENDED)):
+        ended = [name for name, value in zip(columns, row, strict=True) if value is _ENDED]
+        if ended:
+            raise CorpusError(f"ids, vectors and texts must be equally many: the {ended[0]} end after {number}")
         yield Document(id=row[0], text=row[2] if texts is not None else "", vectors=row[1])
 
 

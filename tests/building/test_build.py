@@ -109,8 +109,23 @@ def test_vectors_that_cannot_be(tmp_path: Path, vectors: NDArray[Any], error: ty
 
 
 def test_ids_and_vectors_of_different_number(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="equally many"):
-        colstore.build_from_vectors(tmp_path / "x", ["a", "b"], [np.ones((1, 4), np.float32)])
+    rows = [np.ones((1, 4), np.float32)] * 2
+    with pytest.raises(CorpusError, match="equally many: the vectors end after 1"):
+        colstore.build_from_vectors(tmp_path / "x", ["a", "b"], rows[:1])
+    with pytest.raises(CorpusError, match="the ids end after 1"):
+        colstore.build_from_vectors(tmp_path / "x", ["a"], rows)
+    with pytest.raises(CorpusError, match="the texts end after 0"):
+        colstore.build_from_vectors(tmp_path / "x", ["a", "b"], rows, texts=[])
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_error_of_the_callers_own_comes_through(tmp_path: Path) -> None:
+    def failing() -> Iterator[NDArray[np.float32]]:
+        yield np.ones((1, 4), np.float32)
+        raise ValueError("a bug of the caller's")
+
+    with pytest.raises(ValueError, match="a bug of the caller's"):
+        colstore.build_from_vectors(tmp_path / "x", ["a", "b"], failing())
 
 
 def test_bad_documents_are_errors_or_counted(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from colstore.errors import (
 )
 from colstore.store import format as names
 from colstore.store.files import Beside, make_folder, storage_errors, sync_own_name
+from colstore.store.generation_note import note, noted
 from colstore.store.manifest import Manifest
-from colstore.store.newest import note, noted
 from colstore.store.reading import read_file
 from colstore.store.whole_files import check_size
 

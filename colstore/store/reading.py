@@ -30,10 +30,7 @@ def open_regular(path: Path) -> Iterator[int]:
         try:
             descriptor = os.open(path, flags)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise MissingFileError(
-                "the file is missing: restore it from a copy of the index, or build the index again",
-                file=path,
-            ) from error
+            raise MissingFileError(_MISSING, file=path) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise CorruptIndexError("this is not an ordinary file", file=path)

@@ -16,7 +16,7 @@ import colstore
 from colstore.encode import FakeEncoder
 from colstore.errors import CorruptIndexError, MissingFileError
 from colstore.store import commit, highest, history, latest, newest
-from colstore.store.newest import note, noted
+from colstore.store.generation_note import note, noted
 
 
 @pytest.fixture

@@ -15,52 +15,51 @@ from typing import TYPE_CHECKING, Any
 from colstore._version import __version__
 
 if TYPE_CHECKING:
-    from colstore.building import build, build_from_vectors
+    from colstore.api import build, build_from_vectors, history, recover, verify
+    from colstore.api import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
     from colstore.config import BuildConfig, SearchParams
     from colstore.errors import ColstoreError
     from colstore.evaluate import Comparison, Evaluation, compare, evaluate_index, evaluate_run
     from colstore.index import Index
-    from colstore.index import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
-    from colstore.living.checking import VerifyReport, verify
-    from colstore.living.info import IndexInfo
-    from colstore.living.recovery import Generation, history, recover
-    from colstore.living.report import ChangeReport
-    from colstore.progress import BuildReport, Progress
-    from colstore.rerank.crossencoder import CrossEncoderReranker
-    from colstore.rerank.simple import CallableReranker
+    from colstore.reports import BuildReport, ChangeReport, Progress
+    from colstore.rerank.cross_encoder import CrossEncoderReranker
+    from colstore.rerank.rerankers import CallableReranker
     from colstore.rerank.stage import RerankStage
+    from colstore.snapshot.info import IndexInfo
     from colstore.types import Document, EncodedText, Encoder, Hit, Reranker
+    from colstore.updating.recover import Generation
+    from colstore.updating.verify import VerifyReport
 
 _HOME = {
     "BuildConfig": "config",
-    "BuildReport": "progress",
-    "CallableReranker": "rerank.simple",
-    "ChangeReport": "living.report",
+    "BuildReport": "reports",
+    "CallableReranker": "rerank.rerankers",
+    "ChangeReport": "reports",
     "ColstoreError": "errors",
     "Comparison": "evaluate",
-    "CrossEncoderReranker": "rerank.crossencoder",
+    "CrossEncoderReranker": "rerank.cross_encoder",
     "Document": "types",
     "EncodedText": "types",
     "Encoder": "types",
     "Evaluation": "evaluate",
-    "Generation": "living.recovery",
+    "Generation": "updating.recover",
     "Hit": "types",
     "Index": "index",
-    "IndexInfo": "living.info",
-    "Progress": "progress",
+    "IndexInfo": "snapshot.info",
+    "Progress": "reports",
     "RerankStage": "rerank.stage",
     "Reranker": "types",
     "SearchParams": "config",
-    "VerifyReport": "living.checking",
-    "build": "building",
-    "build_from_vectors": "building",
+    "VerifyReport": "updating.verify",
+    "build": "api",
+    "build_from_vectors": "api",
     "compare": "evaluate",
     "evaluate_index": "evaluate",
     "evaluate_run": "evaluate",
-    "history": "living.recovery",
-    "open": "index",
-    "recover": "living.recovery",
-    "verify": "living.checking",
+    "history": "api",
+    "open": "api",
+    "recover": "api",
+    "verify": "api",
 }
 
 __all__ = [

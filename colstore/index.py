@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from colstore.asking import candidates
-from colstore.asking.answers import Answers, Candidates, Question, Request, check_k, options_of, text_of
 from colstore.config import OnError, SearchParams
-from colstore.engine.filters import Where, checked_ids, find
-from colstore.engine.search import Searcher
 from colstore.errors import ColstoreError, EncoderError, QueryError, UnknownIdError
-from colstore.living.snapshot import RERANK, Snapshot
-from colstore.progress import BuildReport, Listener
+from colstore.reports import BuildReport, Listener
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.stage import RerankStage, as_stage
+from colstore.search import candidates
+from colstore.search.filters import Where, checked_ids, find
+from colstore.search.searcher import Searcher
+from colstore.search.session import Candidates, QueryLike, SearchRequest, Session, check_k, options_of, text_of
+from colstore.snapshot.snapshot import RERANK, Snapshot
 from colstore.store import Level, Manifest
 from colstore.types import Encoder, FloatMatrix, Hit, Reranker
 
 if TYPE_CHECKING:  # imported by the methods that need them
-    from colstore.asking.runs import Questions, RunReport
     from colstore.corpus import CorpusSource, RunLine
     from colstore.corpus.lines import PathSource
-    from colstore.engine.tune import TuneReport
-    from colstore.living.adding import OnDuplicate
-    from colstore.living.checking import VerifyReport
-    from colstore.living.deleting import Missing
-    from colstore.living.info import IndexInfo
-    from colstore.living.report import ChangeReport
+    from colstore.lexical.analyzers import Analyzer
+    from colstore.reports import ChangeReport
     from colstore.rerank.calibrate import Calibration
-    from colstore.rerank.words import Analyzer
+    from colstore.search.runs import Questions, RunReport
+    from colstore.search.tune import TuneReport
+    from colstore.snapshot.info import IndexInfo
+    from colstore.updating.add import OnDuplicate
+    from colstore.updating.delete import OnUnknownId
+    from colstore.updating.verify import VerifyReport
 
 
 class Index:
@@ -53,7 +53,7 @@ class Index:
 
     def __init__(self, snapshot: Snapshot, encoder: Encoder | None) -> None:
         self.path, self._given, self._encoder = snapshot.path, encoder, encoder
-        self._state = Answers(snapshot, _searcher(snapshot, None), encoder)
+        self._state = Session(snapshot, _searcher(snapshot, None), encoder)
         self._closed = False
 
     @classmethod
@@ -68,10 +68,17 @@ class Index:
     # --- questions --------------------------------------------------------------------------------------------
 
     def search(
-        self, query: Question, k: int = 10, *, where: Where | None = None, ids: Iterable[str] | None = None,
-        params: SearchParams | None = None, rerank: Reranker | RerankStage | None = None,
-        first_stage: Literal["bm25"] | None = None, threads: int = 1,
-    ) -> list[Hit]:  # fmt: skip
+        self,
+        query: QueryLike,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Iterable[str] | None = None,
+        params: SearchParams | None = None,
+        reranker: Reranker | RerankStage | None = None,
+        first_stage: Literal["bm25"] | None = None,
+        threads: int = 1,
+    ) -> list[Hit]:
         """Return the ``k`` best documents for a question.
 
         Parameters
@@ -81,15 +88,15 @@ class Index:
         k
             Number of hits; fewer come back where fewer documents are allowed.
         where
-            Metadata that a document must have, see :func:`colstore.engine.filters.allowed_documents`.
+            Metadata that a document must have, see :func:`colstore.search.filters.allowed_documents`.
         ids
             Only these documents.
         params
             How hard to look; by default as tuned, else by ``k``.
-        rerank
+        reranker
             A cross-encoder stage behind MaxSim, see :class:`colstore.rerank.stage.RerankStage`; it needs a text.
         first_stage
-            ``"bm25"``: candidates of BM25, too, see :meth:`make_bm25`; it needs a text.
+            ``"bm25"``: candidates of BM25, too, see :meth:`build_bm25`; it needs a text.
         threads
             That share one exhaustive scan.
 
@@ -102,26 +109,41 @@ class Index:
         ConfigError
             There is no BM25 index, or no threshold for ``"uncertain"``.
         """
-        request = Request(k, where, ids, params, rerank, first_stage)
-        return self._answers().search([query], self._query_vectors, request, threads)[0]
+        request = SearchRequest(k, where, ids, params, reranker, first_stage)
+        return self._session().search([query], self._query_vectors, request, threads)[0]
 
     def search_many(
-        self, queries: Sequence[Question], k: int = 10, *, where: Where | None = None, ids: Iterable[str] | None = None,
-        params: SearchParams | None = None, rerank: Reranker | RerankStage | None = None,
-        first_stage: Literal["bm25"] | None = None, threads: int | None = None,
-    ) -> list[list[Hit]]:  # fmt: skip
+        self,
+        queries: Sequence[QueryLike],
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Iterable[str] | None = None,
+        params: SearchParams | None = None,
+        reranker: Reranker | RerankStage | None = None,
+        first_stage: Literal["bm25"] | None = None,
+        threads: int | None = None,
+    ) -> list[list[Hit]]:
         """Return the hits of each question, as :meth:`search` would; ``threads`` (all cores) share the questions."""
         if isinstance(queries, str):
             raise QueryError("search_many takes a list of questions; for a single one there is search")
-        request = Request(k, where, ids, params, rerank, first_stage)
-        return self._answers().search(queries, self._query_vectors, request, threads)
+        request = SearchRequest(k, where, ids, params, reranker, first_stage)
+        return self._session().search(queries, self._query_vectors, request, threads)
 
     def rerank(
-        self, query: Question, ids: Sequence[str], *, k: int | None = None, scores: Sequence[float] | None = None,
-        missing: candidates.Missing = "error", texts: candidates.Texts | None = None,
-        fusion: Fusion | str | None = None, early_exit: int | None = None,
-        rerank: Reranker | RerankStage | None = None, threads: int = 1,
-    ) -> list[Hit]:  # fmt: skip
+        self,
+        query: QueryLike,
+        ids: Sequence[str],
+        *,
+        k: int | None = None,
+        scores: Sequence[float] | None = None,
+        missing: candidates.OnMissing = "error",
+        texts: candidates.Texts | None = None,
+        fusion: Fusion | str | None = None,
+        early_exit: int | None = None,
+        reranker: Reranker | RerankStage | None = None,
+        threads: int = 1,
+    ) -> list[Hit]:
         """Return candidates of a first stage, best first, scored from their stored codes: only their bytes are read.
 
         Parameters
@@ -144,7 +166,7 @@ class Index:
         early_exit
             Stop once so many candidates in a row, in the first stage's order, did not come among the best ``k``. What
             stands behind is not scored and can be lost: only for first stages whose order says something.
-        rerank
+        reranker
             A cross-encoder stage behind MaxSim.
         threads
             That share the scoring.
@@ -158,33 +180,42 @@ class Index:
         """
         options = options_of(k, missing, texts, fusion, early_exit)
         asked = [Candidates(query, ids, scores)]
-        return self._answers().rerank(asked, self._query_vectors, k, options, rerank, threads)[0]
+        return self._session().rerank(asked, self._query_vectors, k, options, reranker, threads)[0]
 
     def rerank_run(
-        self, run: PathSource | Iterable[RunLine], queries: Questions, *, k: int | None = None,
-        missing: candidates.Missing = "error", texts: candidates.Texts | None = None,
-        fusion: Fusion | str | None = None, early_exit: int | None = None,
-        rerank: Reranker | RerankStage | None = None, on_duplicate: OnError = "error",
-        on_unknown_query: OnError = "error", report: RunReport | None = None, threads: int = 1,
-    ) -> Iterator[tuple[str, list[Hit]]]:  # fmt: skip
+        self,
+        run: PathSource | Iterable[RunLine],
+        queries: Questions,
+        *,
+        k: int | None = None,
+        missing: candidates.OnMissing = "error",
+        texts: candidates.Texts | None = None,
+        fusion: Fusion | str | None = None,
+        early_exit: int | None = None,
+        reranker: Reranker | RerankStage | None = None,
+        on_duplicate: OnError = "error",
+        on_unknown_query: OnError = "error",
+        report: RunReport | None = None,
+        threads: int = 1,
+    ) -> Iterator[tuple[str, list[Hit]]]:
         """Yield each query of a run with its reranked hits, some queries at a time; see :meth:`rerank`.
 
         Parameters
         ----------
         run, queries, on_duplicate, on_unknown_query, report
-            See :func:`colstore.asking.runs.rerank_run`. A reranker needs questions as texts.
+            See :func:`colstore.search.runs.rerank_run`. A reranker needs questions as texts.
         k, missing, texts, fusion, early_exit, rerank
             As in :meth:`rerank`.
         threads
             That share the questions.
         """
-        from colstore.asking.runs import rerank_run
+        from colstore.search.runs import rerank_run
 
         options = options_of(k, missing, texts, fusion, early_exit)
 
-        def rank(some: Sequence[tuple[Question, list[RunLine]]]) -> list[list[Hit]]:
+        def rank(some: Sequence[tuple[QueryLike, list[RunLine]]]) -> list[list[Hit]]:
             asked = [Candidates(query, [x.doc_id for x in lines], [x.score for x in lines]) for query, lines in some]
-            return self._answers().rerank(asked, self._query_vectors, k, options, rerank, threads)
+            return self._session().rerank(asked, self._query_vectors, k, options, reranker, threads)
 
         return rerank_run(
             run, queries, rank, on_duplicate=on_duplicate, on_unknown_query=on_unknown_query, report=report
@@ -201,17 +232,22 @@ class Index:
         searcher = self._live()
         names = checked_ids(ids)
         made = []
-        for name, number in zip(names, find(searcher.shards, names), strict=True):
+        for name, number in zip(names, find(searcher.views, names), strict=True):
             if number < 0:
                 raise UnknownIdError(f"there is no document {name!r} in this index")
-            shard, local = searcher.locate(int(number))
-            made.append(shard.vectors(local))
+            view, local = searcher.locate(int(number))
+            made.append(view.vectors(local))
         return made
 
     def tune(
-        self, queries: Sequence[Question] | None = None, *, recall: float = 0.99, k: int = 10,
-        rerank: Reranker | RerankStage | None = None, tick: Callable[[int, int], None] | None = None,
-    ) -> TuneReport:  # fmt: skip
+        self,
+        queries: Sequence[QueryLike] | None = None,
+        *,
+        recall: float = 0.99,
+        k: int = 10,
+        reranker: Reranker | RerankStage | None = None,
+        tick: Callable[[int, int], None] | None = None,
+    ) -> TuneReport:
         """Find the cheapest settings that reach ``recall`` of the exact top ``k``, and store them in the index.
 
         Parameters
@@ -222,7 +258,7 @@ class Index:
             Wanted, 0 to 1. Where nothing reaches it, the best is stored; see :attr:`TuneReport.reached`.
         k
             Hits.
-        rerank
+        reranker
             Also find the threshold of ``"uncertain"`` for this reranker, see :meth:`calibrate`; needs texts.
         tick
             Called with (steps done, steps in all).
@@ -235,35 +271,40 @@ class Index:
             Another process is writing to the index, or has written since this object was opened.
         """
         check_k(k)
-        from colstore.engine.tune import tune
-        from colstore.living.tuning import store_tuned
+        from colstore.search.tune import tune
+        from colstore.updating.change import store_tuned
 
         vectors = None if queries is None else [self._query_vectors(query) for query in queries]
         report = tune(self._live(), vectors, recall=recall, k=k, tick=tick)
         kept = {RERANK: found} if (found := (self._manifest.tuned or {}).get(RERANK)) is not None else {}
         store_tuned(self.path, self._manifest, {**report.to_json(), **kept})
         self.refresh()
-        if rerank is not None:
-            self.calibrate([text_of(query) for query in queries or ()], rerank, k=k)
+        if reranker is not None:
+            self.calibrate([text_of(query) for query in queries or ()], reranker, k=k)
         return report
 
     def calibrate(
-        self, queries: Sequence[str], rerank: Reranker | RerankStage, *, k: int = 10, keep: float = 0.95,
-        judged: Sequence[Mapping[str, int]] | None = None,
-    ) -> Calibration:  # fmt: skip
+        self,
+        queries: Sequence[str],
+        reranker: Reranker | RerankStage,
+        *,
+        k: int = 10,
+        keep: float = 0.95,
+        judgements: Sequence[Mapping[str, int]] | None = None,
+    ) -> Calibration:
         """Find the threshold of the policy ``"uncertain"`` that keeps most of what reranking gains, and store it.
 
         Parameters
         ----------
         queries
             Questions like those to come.
-        rerank
+        reranker
             The reranker, or a stage whose depth and fusion count. It reads the first candidates of every question.
         k
             Hits: what lies below is not looked at.
         keep
             Part of the gain of ``"always"`` to keep, 0 to 1.
-        judged
+        judgements
             For each question the grades of documents. Without them the order of ``"always"`` counts as right.
 
         Raises
@@ -273,18 +314,18 @@ class Index:
         IndexLockedError
             Another process is writing to the index, or has written since this object was opened.
         """
-        from colstore.asking.calibration import calibrate
-        from colstore.living.tuning import store_tuned
+        from colstore.search.tune import calibrate
+        from colstore.updating.change import store_tuned
 
         check_k(k)
-        stage = as_stage(rerank)
+        stage = as_stage(reranker)
         hits = self.search_many(queries, max(k, stage.depth))
-        found = calibrate(stage, queries, [some[: stage.depth] for some in hits], k=k, keep=keep, judged=judged)
+        found = calibrate(stage, queries, [some[: stage.depth] for some in hits], k=k, keep=keep, judgements=judgements)
         store_tuned(self.path, self._manifest, {**(self._manifest.tuned or {}), RERANK: found.to_json()})
         self.refresh()
         return found
 
-    def make_bm25(self, *, analyzer: Analyzer = "english", wait: float = 0.0) -> ChangeReport:
+    def build_bm25(self, *, analyzer: Analyzer = "english", wait: float = 0.0) -> ChangeReport:
         """Make the BM25 index that ``first_stage="bm25"`` needs, as part of the index.
 
         Deleting documents leaves it right; adding and compacting put it out of date, and it has to be made again.
@@ -303,7 +344,7 @@ class Index:
         MissingDependencyError
             The extra ``bm25`` is not installed.
         """
-        from colstore.living.lexical import store_bm25
+        from colstore.updating.bm25 import store_bm25
 
         self._live()
         report = store_bm25(self.path, analyzer=analyzer, wait=wait)
@@ -313,10 +354,17 @@ class Index:
     # --- changes ----------------------------------------------------------------------------------------------
 
     def add(
-        self, documents: CorpusSource, *, on_duplicate: OnDuplicate = "error", on_error: OnError = "error",
-        wait: float = 0.0, progress: Listener | None = None, model: str | os.PathLike[str] | None = None,
-        trust_remote_code: bool = False, device: str | None = None,
-    ) -> ChangeReport:  # fmt: skip
+        self,
+        documents: CorpusSource,
+        *,
+        on_duplicate: OnDuplicate = "error",
+        on_error: OnError = "error",
+        wait: float = 0.0,
+        progress: Listener | None = None,
+        model: str | os.PathLike[str] | None = None,
+        trust_remote_code: bool = False,
+        device: str | None = None,
+    ) -> ChangeReport:
         """Add documents, all or none, with the encoder and the centroids that the index was built with.
 
         Parameters
@@ -345,15 +393,21 @@ class Index:
         IndexLockedError, StorageError
             Another writer is at work; the disk refused. As after every error, the index is then what it was.
         """
-        from colstore.living.adding import add
-        from colstore.living.encoders import ModelOptions
+        from colstore.snapshot.document_encoder import ModelOptions
+        from colstore.updating.add import add
 
         self._live()
         options = ModelOptions(None if model is None else Path(model), trust_remote_code, device)
         report = add(
-            self.path, documents, on_duplicate=on_duplicate, on_error=on_error, encoder=self._given, options=options,
-            wait=wait, progress=progress,
-        )  # fmt: skip
+            self.path,
+            documents,
+            on_duplicate=on_duplicate,
+            on_error=on_error,
+            encoder=self._given,
+            options=options,
+            wait=wait,
+            progress=progress,
+        )
         self.refresh()
         return report
 
@@ -361,15 +415,15 @@ class Index:
         """Add documents in the place of those that have the same ids; see :meth:`add`."""
         return self.add(documents, on_duplicate="replace", wait=wait)
 
-    def delete(self, ids: Iterable[str], *, missing: Missing = "error", wait: float = 0.0) -> ChangeReport:
-        """Delete documents, all or none; see :func:`colstore.living.deleting.delete`.
+    def delete(self, ids: Iterable[str], *, missing: OnUnknownId = "error", wait: float = 0.0) -> ChangeReport:
+        """Delete documents, all or none; see :func:`colstore.updating.delete.delete`.
 
         Raises
         ------
         UnknownIdError
             An id is not there, unless ``missing="skip"``.
         """
-        from colstore.living.deleting import delete
+        from colstore.updating.delete import delete
 
         self._live()
         report = delete(self.path, ids, missing=missing, wait=wait)
@@ -377,8 +431,8 @@ class Index:
         return report
 
     def compact(self, *, retrain: bool = False, clean: bool = False, wait: float = 0.0) -> ChangeReport:
-        """Merge segments and drop what is deleted; see :func:`colstore.living.compacting.compact`."""
-        from colstore.living.compacting import compact
+        """Merge segments and drop what is deleted; see :func:`colstore.updating.compact.compact`."""
+        from colstore.updating.compact import compact
 
         self._live()
         report = compact(self.path, retrain=retrain, clean=clean, wait=wait)
@@ -387,7 +441,7 @@ class Index:
 
     def recover(self, generation: int, *, wait: float = 0.0) -> int:
         """Make an older generation the index again; see :func:`colstore.recover`."""
-        from colstore.living.recovery import recover
+        from colstore.updating.recover import recover
 
         self._live()
         number = recover(self.path, generation, wait=wait)
@@ -396,7 +450,7 @@ class Index:
 
     def verify(self, level: Level = "full", *, repair: bool = False, wait: float = 0.0) -> VerifyReport:
         """Check the newest generation on disk; see :func:`colstore.verify`."""
-        from colstore.living.checking import verify
+        from colstore.updating.verify import verify
 
         return verify(self.path, level, repair=repair, wait=wait)
 
@@ -409,7 +463,7 @@ class Index:
         newest = Snapshot.open(self.path, snapshot)
         if newest is snapshot:
             return False
-        self._state = Answers(newest, _searcher(newest, searcher), self._given)
+        self._state = Session(newest, _searcher(newest, searcher), self._given)
         return True
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -422,7 +476,7 @@ class Index:
         return self._manifest.live_documents
 
     def __contains__(self, document_id: object) -> bool:
-        return isinstance(document_id, str) and bool(find(self._live().shards, [document_id])[0] >= 0)
+        return isinstance(document_id, str) and bool(find(self._live().views, [document_id])[0] >= 0)
 
     @property
     def dim(self) -> int:
@@ -436,7 +490,7 @@ class Index:
 
     def info(self) -> IndexInfo:
         """Return counts, sizes and settings."""
-        from colstore.living.info import index_info
+        from colstore.snapshot.info import index_info
 
         return index_info(self.path, self._manifest, self._live().codec)
 
@@ -460,14 +514,14 @@ class Index:
     # --- helpers ----------------------------------------------------------------------------------------------
 
     def _live(self) -> Searcher:
-        return self._answers().searcher
+        return self._session().searcher
 
-    def _answers(self) -> Answers:
+    def _session(self) -> Session:
         if self._closed:
             raise ColstoreError(f"{self.path}: this index is closed; open it again")
         return self._state
 
-    def _query_vectors(self, query: Question) -> FloatMatrix:
+    def _query_vectors(self, query: QueryLike) -> FloatMatrix:
         """Encode a text by itself (a batch would change the last digits), or pass vectors on."""
         if isinstance(query, str):
             if not query.strip():
@@ -482,7 +536,7 @@ class Index:
         Loaded when first asked for. Frozen ones encode questions only, without torch.
         """
         if self._encoder is None:
-            from colstore.living.questions import query_encoder  # questions may come as vectors
+            from colstore.snapshot.query_encoder import query_encoder  # questions may come as vectors
 
             self._encoder = query_encoder(self.path, self._manifest)
         return self._encoder
@@ -491,30 +545,8 @@ class Index:
 def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
     """Return a searcher of a snapshot, with what an earlier one has read and checked of the same segments."""
     searcher = Searcher(snapshot.segments, snapshot.codec, snapshot.params, snapshot.deleted)
-    known = {} if before is None else {shard.segment.id: shard for shard in before.shards}
-    for shard in searcher.shards:
-        if shard.segment.id in known:
-            shard.take_over(known[shard.segment.id])
+    known = {} if before is None else {view.segment.id: view for view in before.views}
+    for view in searcher.views:
+        if view.segment.id in known:
+            view.take_over(known[view.segment.id])
     return searcher
-
-
-def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:
-    """Open an index as a read-only snapshot, in milliseconds.
-
-    Parameters
-    ----------
-    path
-        Its directory.
-    encoder
-        For texts; by default the one that the index was built with, loaded when first needed.
-
-    Raises
-    ------
-    IndexNotFoundError, NotAnIndexError
-        There is none; says what is there.
-    FormatVersionError
-        A newer colstore wrote it.
-    CorruptIndexError
-        A file is missing, has another size, or has changed.
-    """
-    return Index.open(path, encoder=encoder)

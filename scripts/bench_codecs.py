@@ -18,8 +18,8 @@ import numpy as np
 from bench_common import Collection, Floats, load_collection, machine, ndcg, print_table, recall, write_json
 
 from colstore.codec import Centroids, make, random_rotation
-from colstore.engine.centroids import centroid_count, sample_size, train
-from colstore.engine.nearest import Nearest
+from colstore.indexing.kmeans import centroid_count, sample_size, train
+from colstore.indexing.nearest import Nearest
 
 CHUNK = 65_536
 STEPS = {4: 0.335, 2: 1.0, 1: 1.6}
@@ -97,9 +97,10 @@ def variants(rows: Floats, centroids: Centroids) -> Iterator[tuple[str, float, C
         yield f"{bits} bit, grid, one step", payload, partial(uniform, rows, near, bits, None, own_step=False)
         yield f"{bits} bit, grid, own step", payload + 2, partial(uniform, rows, near, bits, None, own_step=True)
         yield (
-            f"{bits} bit, rotated grid, own step", payload + 2,
+            f"{bits} bit, rotated grid, own step",
+            payload + 2,
             partial(uniform, rows, near, bits, rotation, own_step=True),
-        )  # fmt: skip
+        )
         yield f"{bits} bit, colstore", payload + 4, partial(ours, rows, centroids, bits)
     for parts in (64, 32, 16):
         yield f"product quantiser, {parts} parts", parts + 2, partial(product_codes, rows, near, parts)
@@ -156,14 +157,16 @@ def main() -> None:
             ndcg([collection.ids[i] for i in best(s, 10)], collection.qrels[q])
             for s, q in zip(scores, query_ids, strict=True)
         ]
-        table.append({
-            "codes": name,
-            "bytes": size_of_token,
-            "mean cosine": float(np.einsum("ij,ij->i", vectors, rows).mean()),
-            "recall@10": float(np.mean([recall(best(s, 10), best(t, 10)) for s, t in pairs])),
-            "recall@100": float(np.mean([recall(best(s, 100), best(t, 100)) for s, t in pairs])),
-            "nDCG@10": float(np.mean(graded)),
-        })  # fmt: skip
+        table.append(
+            {
+                "codes": name,
+                "bytes": size_of_token,
+                "mean cosine": float(np.einsum("ij,ij->i", vectors, rows).mean()),
+                "recall@10": float(np.mean([recall(best(s, 10), best(t, 10)) for s, t in pairs])),
+                "recall@100": float(np.mean([recall(best(s, 100), best(t, 100)) for s, t in pairs])),
+                "nDCG@10": float(np.mean(graded)),
+            }
+        )
         print(table[-1], flush=True)
     print_table(f"{options.collection}, {options.dim} dimensions, every document scored", table)
     write_json(f"codecs-{options.collection}-{options.dim}", {"arguments": vars(options), "rows": table})

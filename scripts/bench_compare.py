@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from colstore import Document
 from colstore.corpus import read_documents, read_qrels, read_queries
 from colstore.encode import embedded_model_path, load_encoder
-from colstore.evaluate import Plan, compare, save_comparison
-from colstore.evaluate.timing import one_thread
+from colstore.evaluate import CompareConfig, compare, save_comparison
+from colstore.evaluate.machine import one_thread
 
 FIGURES = REPOSITORY / "docs" / "figures"
 BATCH = 10
@@ -104,9 +104,13 @@ def main() -> None:
     seconds = seconds_a_pair(folder)
     corpus = folder if name == "data" else documents_with_vectors(name, folder)
     found = compare(
-        corpus, folder, folder, model=load_encoder("embedded"),
-        cross_encoder=SimulatedCrossEncoder(folder, arguments.accuracy, seconds), plan=Plan(read=arguments.read),
-    )  # fmt: skip
+        corpus,
+        folder,
+        folder,
+        model=load_encoder("embedded"),
+        cross_encoder=SimulatedCrossEncoder(folder, arguments.accuracy, seconds),
+        plan=CompareConfig(read=arguments.read),
+    )
     target = RESULTS / f"compare-{name}"
     save_comparison(found, target, overwrite=True)
     if arguments.docs:

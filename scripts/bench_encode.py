@@ -257,8 +257,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backends", nargs="*", help="default: what is installed, and onnx-int8")
     parser.add_argument("--quality", nargs="*", default=[], choices=BACKENDS, help="backends to take nDCG@10 of")
     parser.add_argument("--collections", nargs="*", default=["scifact", "nfcorpus"])
-    parser.add_argument("--only", nargs="*", default=["speed", "build", "startup"],
-                        choices=["speed", "build", "startup", "frozen", "quality"])  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=["speed", "build", "startup"],
+        choices=["speed", "build", "startup", "frozen", "quality"],
+    )
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from bench_common import machine, median, print_table, timed, write_json
 
 from colstore.codec import Centroids, make, random_rotation
-from colstore.engine.centroids import train
+from colstore.indexing.kmeans import train
 from colstore.kernels import calls
 from colstore.kernels.layout import padded_dim
 from colstore.kernels.processor import available_flavours
@@ -79,10 +79,14 @@ def others(documents: Any, query: Any) -> list[tuple[str, Callable[[int], Any]]]
         import numkong
 
         packed = numkong.dots_pack(documents)
-        found.append((
-            "numkong float32 dots_packed + max",
-            lambda _: np.asarray(numkong.dots_packed(query, packed)).reshape(QUERY, DOCUMENTS, TOKENS).max(2).sum(0),
-        ))  # fmt: skip
+        found.append(
+            (
+                "numkong float32 dots_packed + max",
+                lambda _: (
+                    np.asarray(numkong.dots_packed(query, packed)).reshape(QUERY, DOCUMENTS, TOKENS).max(2).sum(0)
+                ),
+            )
+        )
     except (ImportError, AttributeError, TypeError):
         pass
     return found

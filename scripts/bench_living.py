@@ -58,10 +58,14 @@ def grow(path: Path, rows: list[Floats], first: int, bits: int) -> tuple[colstor
         info = index.info()
         table.append(
             {
-                "documents": info.documents, "ms an add, median": median(milliseconds), "p95": p95(milliseconds),
-                "mean": float(np.mean(milliseconds)), "adds that merged": merged, "segments": info.segments,
+                "documents": info.documents,
+                "ms an add, median": median(milliseconds),
+                "p95": p95(milliseconds),
+                "mean": float(np.mean(milliseconds)),
+                "adds that merged": merged,
+                "segments": info.segments,
             }
-        )  # fmt: skip
+        )
         print_table("so far", table[-1:])
     return index, table
 
@@ -81,10 +85,12 @@ def compare(indexes: dict[str, colstore.Index], queries: list[Floats]) -> list[d
         found = [[hit.id for hit in index.search(query, 10)] for query in queries]
         table.append(
             {
-                "index": name, "segments": index.info().segments, "ms a query, median": float(np.median(best[name])),
+                "index": name,
+                "segments": index.info().segments,
+                "ms a query, median": float(np.median(best[name])),
                 "recall@10": float(np.mean([recall(f, e) for f, e in zip(found, exact, strict=True)])),
             }
-        )  # fmt: skip
+        )
     return table
 
 

@@ -58,10 +58,15 @@ def compared(rows: Floats, number: int, queries: list[Floats]) -> list[dict[str,
     for name, way in ways:
         way(queries[0])
         found, milliseconds = timed(way, queries)
-        table.append({
-            "centroids": number, "way": name, "ms": median(milliseconds), "min ms": min(milliseconds),
-            "recall": float(np.mean([overlap(f, e) for f, e in zip(found, exact, strict=True)])),
-        })  # fmt: skip
+        table.append(
+            {
+                "centroids": number,
+                "way": name,
+                "ms": median(milliseconds),
+                "min ms": min(milliseconds),
+                "recall": float(np.mean([overlap(f, e) for f, e in zip(found, exact, strict=True)])),
+            }
+        )
     return table
 
 

@@ -43,9 +43,9 @@ from bench_common import (
 
 import colstore
 from colstore.corpus import group_run, read_documents, read_queries, read_run
-from colstore.rerank.calibrate import calibrated, sample_of
-from colstore.rerank.placement import passage
-from colstore.rerank.simple import CallableReranker
+from colstore.rerank.calibrate import calibrated, calibration_query
+from colstore.rerank.order import passage
+from colstore.rerank.rerankers import CallableReranker
 from colstore.rerank.stage import RerankStage
 from colstore.store import read_ahead
 
@@ -62,9 +62,12 @@ def synthetic(collection: Collection, documents: int) -> Path:
         bench_scale.TOKENS = TOKENS
         words = [document.passage.split()[:60] for document in read_documents(SHARED / "scifact", on_error="skip")]
         colstore.build_from_vectors(
-            path, (f"doc{i}" for i in range(documents)), bench_scale.recombined(collection, documents, SEED),
-            texts=(" ".join(words[i % len(words)]) for i in range(documents)), bits=4,
-        ).close()  # fmt: skip
+            path,
+            (f"doc{i}" for i in range(documents)),
+            bench_scale.recombined(collection, documents, SEED),
+            texts=(" ".join(words[i % len(words)]) for i in range(documents)),
+            bits=4,
+        ).close()
     return path
 
 
@@ -114,17 +117,21 @@ def speed(path: Path, documents: int, collection: Collection) -> list[dict[str, 
             for i in range(3):
                 index.rerank(queries[i], lists[i], k=k)
             ours = rerank_ms(index, queries, lists, k)
-            rows.append({
-                "engine": f"colstore from disk, 4 bits, {label}", "ms": median(ours), "p95": p95(ours),
-                "ratio": median(theirs) / median(ours),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "engine": f"colstore from disk, 4 bits, {label}",
+                    "ms": median(ours),
+                    "p95": p95(ours),
+                    "ratio": median(theirs) / median(ours),
+                }
+            )
     return rows
 
 
 def dropped(index: colstore.Index) -> None:
     """Drop an index's pages from memory: its own mappings, then the system's cache."""
-    for shard in index._live().shards:
-        mapping = read_ahead._mapping_of(shard.segment._data)
+    for view in index._live().views:
+        mapping = read_ahead._mapping_of(view.segment._data)
         assert mapping is not None
         mapping.madvise(mmap.MADV_DONTNEED)
     for file in sorted((index.path / "segments").iterdir()):
@@ -161,10 +168,13 @@ def cold(path: Path, documents: int, collection: Collection) -> list[dict[str, A
         with colstore.open(path) as index:
             dropped(index)
             milliseconds += rerank_ms(index, queries[i : i + 1], lists[i : i + 1], 100)
-    rows.append({
-        "state": "cold, first use (whole 64 KiB blocks are compared with checksums)", "ms": median(milliseconds),
-        "times warm": median(milliseconds) / warm,
-    })  # fmt: skip
+    rows.append(
+        {
+            "state": "cold, first use (whole 64 KiB blocks are compared with checksums)",
+            "ms": median(milliseconds),
+            "times warm": median(milliseconds) / warm,
+        }
+    )
     return rows
 
 
@@ -194,9 +204,12 @@ def texts_index(name: str) -> tuple[colstore.Index, Collection]:
         texts = {document.id: document.passage for document in read_documents(SHARED / name, on_error="skip")}
         spans = zip(collection.offsets[:-1], collection.offsets[1:], strict=True)
         colstore.build_from_vectors(
-            path, collection.ids, (collection.documents[a:b] for a, b in spans),
-            texts=[texts[i] for i in collection.ids], bits=4,
-        ).close()  # fmt: skip
+            path,
+            collection.ids,
+            (collection.documents[a:b] for a, b in spans),
+            texts=[texts[i] for i in collection.ids],
+            bits=4,
+        ).close()
     return colstore.open(path), collection
 
 
@@ -212,11 +225,14 @@ def runs(name: str) -> dict[str, Any]:
     index.close()
     judged = collection.qrels
     return {
-        "collection": name, "queries": len(found), "seconds": seconds, "ms a query": 1000 * seconds / len(found),
+        "collection": name,
+        "queries": len(found),
+        "seconds": seconds,
+        "ms a query": 1000 * seconds / len(found),
         "nDCG@10 BM25": float(np.mean([ndcg(first.get(q, []), judged[q]) for q in judged])),
         "nDCG@10 reranked": float(np.mean([ndcg([h.id for h in found.get(q, [])], judged[q]) for q in judged])),
         "bytes/token": colstore.open(index.path).info().bytes_per_token,
-    }  # fmt: skip
+    }
 
 
 def simulated(maxsim: Sequence[float], relevant: Sequence[bool], seed: int) -> Floats:
@@ -245,22 +261,29 @@ def policies(name: str, depth: int) -> list[dict[str, Any]]:
         hits, judged = lists[query], collection.qrels[query]
         scores = simulated([hit.score for hit in hits], [judged.get(hit.id, 0) > 0 for hit in hits], number)
         known |= {(asked[query], passage(hit)): score for hit, score in zip(hits, scores.tolist(), strict=True)}
-        samples[query] = sample_of([h.id for h in hits], [h.score for h in hits], scores.tolist(), judged, 10)
+        samples[query] = calibration_query([h.id for h in hits], [h.score for h in hits], scores.tolist(), judged, 10)
     reranker = CallableReranker(lambda pairs: [known[pair] for pair in pairs], name="simulated")
     found = calibrated([samples[q] for q in names[::2]], k=10, depth=depth, keep=0.97)
     stages = {
-        "never": RerankStage(reranker, "never", depth), "always": RerankStage(reranker, "always", depth),
+        "never": RerankStage(reranker, "never", depth),
+        "always": RerankStage(reranker, "always", depth),
         "uncertain": RerankStage(reranker, "uncertain", depth, threshold=found.threshold),
-    }  # fmt: skip
+    }
     rows: list[dict[str, Any]] = []
     tested = names[1::2]
     for policy, stage in stages.items():
         ranked = stage.rank_many([asked[q] for q in tested], [lists[q] for q in tested])
         read = sum(len(stage.plan(lists[q]).positions) for q in tested)
         quality = [ndcg([h.id for h in hits], collection.qrels[q]) for q, hits in zip(tested, ranked, strict=True)]
-        rows.append({
-            "collection": name, "depth": depth, "policy": policy, "nDCG@10": float(np.mean(quality)), "pairs": read,
-        })  # fmt: skip
+        rows.append(
+            {
+                "collection": name,
+                "depth": depth,
+                "policy": policy,
+                "nDCG@10": float(np.mean(quality)),
+                "pairs": read,
+            }
+        )
     base, best = rows[0]["nDCG@10"], rows[1]["nDCG@10"]
     for row in rows:
         row["part of the gain"] = (row["nDCG@10"] - base) / (best - base)
@@ -302,15 +325,18 @@ def stage_overhead(queries: int) -> dict[str, Any]:
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    from colstore.encode.embedded import embedded_model_path
-    from colstore.rerank.crossencoder import CrossEncoderReranker
+    from colstore.encode.hub import embedded_model_path
+    from colstore.rerank.cross_encoder import CrossEncoderReranker
 
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(embedded_model_path())
     sizes: dict[str, Any] = {
-        "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536,
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
         "num_labels": 1,
-    }  # fmt: skip
+    }
     with tempfile.TemporaryDirectory() as folder:
         model: Any = BertForSequenceClassification(BertConfig(**sizes))
         model.save_pretrained(folder)
@@ -332,9 +358,12 @@ def stage_overhead(queries: int) -> dict[str, Any]:
     total = perf_counter() - start
     index.close()
     return {
-        "questions": queries, "pairs": 20 * queries, "model s": predict.seconds, "stage s": total,
+        "questions": queries,
+        "pairs": 20 * queries,
+        "model s": predict.seconds,
+        "stage s": total,
         "overhead": (total - predict.seconds) / predict.seconds,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def fuzz(name: str, options: argparse.Namespace) -> None:
     with atheris.instrument_imports(include=["colstore"]):
         for module in (
             "colstore.index",
-            "colstore.living.checking",
+            "colstore.updating.verify",
             "tests.proofs.fuzz_corpus",
             "tests.proofs.fuzz_index",
         ):

@@ -25,6 +25,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def minilm() -> str:
     """Return the folder of all-MiniLM-L6-v2 from the installed package, or skip loudly."""
-    from colstore.encode.embedded import embedded_model_path
+    from colstore.encode.hub import embedded_model_path
 
     return str(embedded_model_path())

@@ -106,7 +106,7 @@ def test_opening_an_index_never_loads_what_only_building_needs(tmp_path: Path) -
     assert not modules_after(code) & {"torch", "transformers", "sentence_transformers"}
 
 
-@pytest.mark.parametrize("first", ["colstore.building", "colstore.index", "colstore.cli.build"])
+@pytest.mark.parametrize("first", ["colstore.indexing", "colstore.index", "colstore.cli.build"])
 def test_modules_do_not_hide_the_functions_of_their_name(first: str) -> None:
     """Importing a submodule binds its name in the package; people must get the functions all the same."""
     modules_after(f"import {first}, colstore; assert callable(colstore.build); assert callable(colstore.open)")

@@ -39,9 +39,16 @@ Example:
 @wait_option
 @json_option
 def command(
-    index: str, corpus: str, on_duplicate: str, on_error: str, model: str | None, trust_remote_code: bool,
-    device: str | None, wait: float, as_json: bool,
-) -> None:  # fmt: skip
+    index: str,
+    corpus: str,
+    on_duplicate: str,
+    on_error: str,
+    model: str | None,
+    trust_remote_code: bool,
+    device: str | None,
+    wait: float,
+    as_json: bool,
+) -> None:
     """Add the documents of CORPUS to INDEX: all of them, or, if anything goes wrong, none.
 
     They are encoded by the model that the index was built with, and compressed by its codec; another model is refused.
@@ -51,7 +58,13 @@ def command(
 
     with shown_progress() as progress, colstore.open(index) as opened:
         report = opened.add(
-            corpus, on_duplicate=on_duplicate, on_error=on_error, wait=wait, progress=progress, model=model,  # type: ignore[arg-type]  # click checked them
-            trust_remote_code=trust_remote_code, device=device,
-        )  # fmt: skip
+            corpus,
+            on_duplicate=on_duplicate,  # type: ignore[arg-type]  # one of the choices
+            on_error=on_error,  # type: ignore[arg-type]  # one of the choices
+            wait=wait,
+            progress=progress,
+            model=model,
+            trust_remote_code=trust_remote_code,
+            device=device,
+        )
     show_report(index, report.to_json(), as_json=as_json)

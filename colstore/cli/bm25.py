@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from colstore.cli.output import emit, emit_json
-from colstore.rerank.words import ANALYZERS
+from colstore.lexical.analyzers import ANALYZERS
 
 _EPILOG = """\b
 Example:
@@ -34,7 +34,7 @@ def command(index: str, analyzer: str, wait: float, as_json: bool) -> None:
     import colstore
 
     with colstore.open(index) as opened:
-        report = opened.make_bm25(analyzer=analyzer, wait=wait)  # type: ignore[arg-type]  # one of the choices
+        report = opened.build_bm25(analyzer=analyzer, wait=wait)  # type: ignore[arg-type]  # one of the choices
         info = opened.info()
     if as_json:
         emit_json({**report.to_json(), "bytes": info.bytes["lexical"]})

@@ -118,8 +118,12 @@ Example:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every sample and random rotation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
-    corpus: str, output: Path, as_json: bool, no_texts: bool, **settings: Any,  # noqa: ANN401 - options as given
-) -> None:  # fmt: skip
+    corpus: str,
+    output: Path,
+    as_json: bool,
+    no_texts: bool,
+    **settings: Any,  # noqa: ANN401 - options as given
+) -> None:
     """Build an index over CORPUS.
 
     CORPUS is a BEIR folder (corpus.jsonl or corpus.jsonl.gz inside), a JSONL, CSV, TSV or Parquet file, a

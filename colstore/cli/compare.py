@@ -43,18 +43,17 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 @click.argument("corpus")
 @click.option("--queries", required=True, type=click.Path(path_type=Path), help="A BEIR folder, JSONL or TSV.")
 @click.option(
-    "--qrels", type=click.Path(path_type=Path), help="Judgements, BEIR or TREC; of a BEIR folder its qrels/test.tsv. "
-    "By default those in the folder of --queries.",
-)  # fmt: skip
+    "--qrels",
+    type=click.Path(path_type=Path),
+    help="Judgements, BEIR or TREC; of a BEIR folder its qrels/test.tsv. By default those in the folder of --queries.",
+)
 @click.option("--model", default="embedded", show_default=True, help="Of token vectors, as for 'colstore build'.")
 @click.option("--bi-encoder", help="Model of the row with one vector a document; else the mean of the token vectors.")
 @click.option("--cross-encoder", help="Model of the last stage; its rows are left out without one.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for table, plot and report.")
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
 @click.option("--save-runs", is_flag=True, help="Write the rankings of each row, too (TREC), into the output folder.")
-@click.option(
-    "--bits", default=",".join(map(str, BITS)), show_default=True, callback=_numbers, help="Codecs to try."
-)  # fmt: skip
+@click.option("--bits", default=",".join(map(str, BITS)), show_default=True, callback=_numbers, help="Codecs to try.")
 @click.option("--pool-factors", default="2,3", show_default=True, callback=_numbers, help="Token pooling to try.")
 @click.option("-k", type=click.IntRange(min=1), default=100, show_default=True, help="Hits of a query.")
 @click.option(
@@ -79,27 +78,38 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 @click.option("--device", show_default="the fastest there is", help="Where models run.")
 @click.option("--trust-remote-code", is_flag=True, help="Run Python code that a checkpoint brings along.")
 @click.option(
-    "--on-error", type=click.Choice(["error", "skip"]), default="error", show_default=True,
+    "--on-error",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
     help="A document that cannot be read.",
-)  # fmt: skip
+)
 @click.option(
-    "--on-duplicate", type=click.Choice(["error", "skip"]), default="error", show_default=True,
+    "--on-duplicate",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
     help="An id that came before.",
-)  # fmt: skip
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of drawing, builds, bootstrap and tests.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
 def command(
-    corpus: str, queries: Path, qrels: Path | None, output: Path | None, overwrite: bool, save_runs: bool,
+    corpus: str,
+    queries: Path,
+    qrels: Path | None,
+    output: Path | None,
+    overwrite: bool,
+    save_runs: bool,
     as_json: bool,
     **settings: Any,  # noqa: ANN401 - options as given
-) -> None:  # fmt: skip
+) -> None:
     """Try every way to search on CORPUS with judged queries, side by side.
 
     BM25; one vector a document; late interaction, exact and at each codec and pool factor; BM25 then MaxSim; MaxSim
     then a cross-encoder. Documents are encoded once, for all of them. Times are of one thread.
     """
     from colstore.evaluate import compare, save_comparison
-    from colstore.evaluate.output import check_folder
+    from colstore.evaluate.report import check_folder
 
     plan = _plan(settings)
     if output is not None:
@@ -118,14 +128,14 @@ def command(
         click.echo(f"colstore: the report is {output / 'report.html'}", err=True)
 
 
-def _plan(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - a Plan, imported here
+def _plan(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - a CompareConfig, imported here
     """Take what belongs to the plan out of the settings."""
-    from colstore.evaluate import Plan
+    from colstore.evaluate import CompareConfig
 
     names = ("bits", "pool_factors", "k", "candidates", "read", "limit", "skip", "seed")
     given = {name: settings.pop(name) for name in names}
     given["bits"] = tuple(int(bits) if bits == int(bits) else bits for bits in given["bits"])
-    return Plan(**given)
+    return CompareConfig(**given)
 
 
 @contextmanager
@@ -162,11 +172,16 @@ def _table(found: Comparison) -> list[str]:
     for row in found.rows:
         interval = row.intervals["nDCG@10"]
         table.add_row(
-            row.label, f"{row.ndcg:.4f}", f"{interval.low:.3f} - {interval.high:.3f}",
-            f"{row.intervals[recall].mean:.3f}", f"{row.latency.median:.2f}", f"{row.latency.p95:.2f}",
-            f"{row.build_seconds + row.encode_seconds:,.1f}", amount(row.bytes_per_document),
+            row.label,
+            f"{row.ndcg:.4f}",
+            f"{interval.low:.3f} - {interval.high:.3f}",
+            f"{row.intervals[recall].mean:.3f}",
+            f"{row.latency.median:.2f}",
+            f"{row.latency.p95:.2f}",
+            f"{row.build_seconds + row.encode_seconds:,.1f}",
+            amount(row.bytes_per_document),
             style="bold" if row.ndcg == best else None,
-        )  # fmt: skip
+        )
     at_terminal = sys.stdout.isatty()
     console = Console(width=None if at_terminal else WIDTH, highlight=False, no_color=not at_terminal)
     with console.capture() as captured:

@@ -34,27 +34,39 @@ query without hits counts 0.
     help="Questions: a BEIR folder, JSONL or TSV. With --run, evaluate only these.",
 )
 @click.option(
-    "--qrels", type=click.Path(path_type=Path), help="Judgements, BEIR or TREC; of a BEIR folder its qrels/test.tsv. "
-    "By default those in the folder of --queries.",
-)  # fmt: skip
+    "--qrels",
+    type=click.Path(path_type=Path),
+    help="Judgements, BEIR or TREC; of a BEIR folder its qrels/test.tsv. By default those in the folder of --queries.",
+)
 @click.option("--run", type=click.Path(path_type=Path), help="Evaluate this run (TREC, MS MARCO, JSONL) instead.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="A run to compare with, query by query.")
 @click.option("-k", type=click.IntRange(min=1), default=100, show_default=True, help="Hits of a query.")
 @click.option(
-    "--measure", "measures", multiple=True, show_default="nDCG@10, MRR@10, MAP, recall@k, success@5",
+    "--measure",
+    "measures",
+    multiple=True,
+    show_default="nDCG@10, MRR@10, MAP, recall@k, success@5",
     help="A measure, as above or as ir-measures names it ('P(rel=2)@5'); can be given more than once.",
-)  # fmt: skip
+)
 @click.option(
-    "--confidence", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
     help="Of the intervals.",
-)  # fmt: skip
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap and the test.")
 @click.option("--save-run", type=click.Path(path_type=Path), help="Write the rankings as a TREC run (also .gz).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, values of each query included.")
 def command(
-    index: Path | None, queries: Path | None, qrels: Path | None, run: Path | None, save_run: Path | None,
-    as_json: bool, **settings: Any,  # noqa: ANN401 - options as given
-) -> None:  # fmt: skip
+    index: Path | None,
+    queries: Path | None,
+    qrels: Path | None,
+    run: Path | None,
+    save_run: Path | None,
+    as_json: bool,
+    **settings: Any,  # noqa: ANN401 - options as given
+) -> None:
     """Evaluate INDEX, or the run of --run, on judged questions.
 
     Questions are asked one by one on one thread, for the times. Where --run is given, INDEX only tells the bytes a

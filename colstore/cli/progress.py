@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from colstore.progress import Progress
+    from colstore.reports import Progress
 
 _SHORT_UNITS = {"documents": "docs"}
 
 
 class StageBars:
-    """One bar for each stage, on a rich console; call it with every :class:`~colstore.progress.Progress`.
+    """One bar for each stage, on a rich console; call it with every :class:`~colstore.reports.Progress`.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def _note(progress: Progress) -> str:
 
     Examples
     --------
-    >>> from colstore.progress import Progress
+    >>> from colstore.reports import Progress
     >>> _note(Progress("encode", 50, 200, "documents", 4000, 2.0))
     'docs  25/s  2,000 tokens/s  0:00:06 left'
     >>> _note(Progress("encode", 7, None, "documents", 600, 2.0))

@@ -14,7 +14,7 @@ from colstore.cli.staging import stage_of, stage_options
 from colstore.types import Hit
 
 if TYPE_CHECKING:
-    from colstore.asking.runs import RunReport
+    from colstore.search.runs import RunReport
 
 _EPILOG = """\b
 Example:
@@ -73,25 +73,47 @@ error.
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @stage_options
 def command(
-    index: str, run: str, queries: str, output: Path | None, layout: str, tag: str | None, k: int | None, missing: str,
-    texts: str | None, fusion: str, early_exit: int | None, skip_unknown_queries: bool, skip_duplicates: bool,
-    threads: int, as_json: bool, **staging: Any,  # noqa: ANN401 - see stage_options
-) -> None:  # fmt: skip
+    index: str,
+    run: str,
+    queries: str,
+    output: Path | None,
+    layout: str,
+    tag: str | None,
+    k: int | None,
+    missing: str,
+    texts: str | None,
+    fusion: str,
+    early_exit: int | None,
+    skip_unknown_queries: bool,
+    skip_duplicates: bool,
+    threads: int,
+    as_json: bool,
+    **staging: Any,  # noqa: ANN401 - see stage_options
+) -> None:
     """Rank the candidates of a RUN anew by MaxSim, from the vectors stored in INDEX.
 
     Only the candidates' vectors are read; a run of any length is taken some queries at a time.
     """
     import colstore
-    from colstore.asking.runs import RunReport
+    from colstore.search.runs import RunReport
 
     report = RunReport()
     stage = stage_of(**staging)
     with colstore.open(index) as opened:
         answers = opened.rerank_run(
-            run, queries, k=k, missing=missing, texts=_texts(texts), fusion=fusion, early_exit=early_exit,  # type: ignore[arg-type]  # one of the choices
-            rerank=stage, on_duplicate="skip" if skip_duplicates else "error",
-            on_unknown_query="skip" if skip_unknown_queries else "error", report=report, threads=threads,
-        )  # fmt: skip
+            run,
+            queries,
+            k=k,
+            missing=missing,  # type: ignore[arg-type]  # one of the choices
+            texts=_texts(texts),
+            fusion=fusion,
+            early_exit=early_exit,
+            reranker=stage,
+            on_duplicate="skip" if skip_duplicates else "error",
+            on_unknown_query="skip" if skip_unknown_queries else "error",
+            report=report,
+            threads=threads,
+        )
         name = "maxsim" if stage is None else stage.reranker.name
         _write(answers, output, layout, tag or f"colstore-{name}")
     _tell(report, as_json, beside=output is None)

@@ -102,9 +102,14 @@ def _answer(index: Index, question: str, request: _Request) -> None:
     """Ask one question and print its hits."""
     started = perf_counter()
     hits = index.search(
-        question, request.k, ids=request.ids, where=request.where, threads=request.threads, rerank=request.stage,
+        question,
+        request.k,
+        ids=request.ids,
+        where=request.where,
+        threads=request.threads,
+        reranker=request.stage,
         first_stage=request.first_stage,
-    )  # fmt: skip
+    )
     seconds = perf_counter() - started
     if request.as_json:
         print_json(question, hits, seconds)

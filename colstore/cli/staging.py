@@ -51,18 +51,27 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def stage_of(
-    model: str | None, policy: str, depth: int, max_pairs: int | None, max_milliseconds: float | None,
-    rerank_fusion: str, trust_remote_code: bool,
-) -> RerankStage | None:  # fmt: skip
+    model: str | None,
+    policy: str,
+    depth: int,
+    max_pairs: int | None,
+    max_milliseconds: float | None,
+    rerank_fusion: str,
+    trust_remote_code: bool,
+) -> RerankStage | None:
     """Return the stage that the options describe; ``None`` without a model."""
     if model is None:
         return None
-    from colstore.rerank.crossencoder import CrossEncoderReranker
+    from colstore.rerank.cross_encoder import CrossEncoderReranker
     from colstore.rerank.fusion import Fusion
     from colstore.rerank.stage import RerankStage
 
     reranker = CrossEncoderReranker(model, trust_remote_code=trust_remote_code)
     return RerankStage(
-        reranker, policy=policy, depth=depth, max_pairs=max_pairs, max_milliseconds=max_milliseconds,  # type: ignore[arg-type]  # one of the choices
+        reranker,
+        policy=policy,  # type: ignore[arg-type]  # one of the choices
+        depth=depth,
+        max_pairs=max_pairs,
+        max_milliseconds=max_milliseconds,
         fusion=Fusion.parse(rerank_fusion),
-    )  # fmt: skip
+    )

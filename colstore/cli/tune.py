@@ -53,9 +53,16 @@ Example:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
-    index: str, queries: Path | None, k: int, recall: float, limit: int, model: str | None, depth: int, keep: float,
+    index: str,
+    queries: Path | None,
+    k: int,
+    recall: float,
+    limit: int,
+    model: str | None,
+    depth: int,
+    keep: float,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Find the cheapest search settings for INDEX, and store them in it.
 
     They are used by every later search that brings none of its own.
@@ -99,7 +106,7 @@ def _stage(model: str | None, depth: int, asked: list[str] | None) -> RerankStag
         return None
     if not asked:
         raise click.UsageError("--rerank needs --queries: documents cannot stand in for questions to a cross-encoder")
-    from colstore.rerank.crossencoder import CrossEncoderReranker
+    from colstore.rerank.cross_encoder import CrossEncoderReranker
     from colstore.rerank.stage import RerankStage
 
     return RerankStage(CrossEncoderReranker(model), depth=depth)

@@ -6,8 +6,8 @@ what the centroid leaves. ``base.py`` has the protocol, :func:`make` and :func:`
 """
 
 from colstore.codec.base import Codec, make, restore
+from colstore.codec.centroids import Centroids, random_rotation
 from colstore.codec.checks import checked_vectors
-from colstore.codec.coarse import Centroids, random_rotation
 from colstore.codec.float16 import Float16Codec
 from colstore.codec.residual import ResidualCodec
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.coarse import Assign, Centroids
+from colstore.codec.centroids import Assign, Centroids
 from colstore.config import BITS, Bits
 from colstore.errors import ConfigError, CorruptIndexError
 from colstore.kernels.layout import CENTROID_MIDDLE

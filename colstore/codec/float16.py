@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.coarse import Assign, Centroids
+from colstore.codec.centroids import Assign, Centroids
 from colstore.config import Bits
 from colstore.errors import VectorError
 from colstore.kernels.layout import padded_dim

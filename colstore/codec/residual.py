@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.codec.centroids import Assign, Centroids
 from colstore.codec.checks import check_codes
-from colstore.codec.coarse import Assign, Centroids
 from colstore.config import Bits
 from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls

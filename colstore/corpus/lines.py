@@ -171,3 +171,21 @@ def _decode(raw: bytes, number: int, name: str) -> Line:
         message = f"not UTF-8 (byte {raw[error.start]:#04x} at position {error.start + 1} of the line)"
         text = raw.decode("utf-8", "replace")
         return Line(number, text, CorpusError(f"{message}: convert the file to UTF-8", source=name, line=number))
+
+
+CORPUS = "corpus.jsonl"
+QUERIES = "queries.jsonl"
+
+
+def find_member(folder: Path, name: str) -> Path | None:
+    """Return the file of that name or its ``.gz`` form; ``None`` where neither is there.
+
+    Raises
+    ------
+    CorpusError
+        Both are there, so that which one is meant would be a guess.
+    """
+    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if len(found) > 1:
+        raise CorpusError(f"holds both {name} and {name}.gz: name the file that you mean", source=printable(folder))
+    return found[0] if found else None

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colstore.config import OnError
-from colstore.corpus.columns import cell_id, cell_integer
+from colstore.corpus.documents import check_choice
 from colstore.corpus.lines import STDIN, Line, PathSource, existing_file, printable, read_sound_lines
-from colstore.corpus.policy import check_choice
-from colstore.corpus.record import Record, excerpt
-from colstore.corpus.report import IntakeReport
+from colstore.corpus.record import Record, cell_id, cell_integer, excerpt
 from colstore.errors import DuplicateIdError
+from colstore.reports import ReadReport
 
 _QUERY_HEADERS = {"query-id", "query_id", "qid", "query"}
 
 
 def read_qrels(
-    source: PathSource, *, on_duplicate: OnError = "error", report: IntakeReport | None = None
+    source: PathSource, *, on_duplicate: OnError = "error", report: ReadReport | None = None
 ) -> dict[str, dict[str, int]]:
     """Return the grade of each judged pair: ``{query id: {document id: grade}}``.
 
@@ -40,7 +39,7 @@ def read_qrels(
         A pair judged twice.
     """
     check_choice("on_duplicate", on_duplicate)
-    report = IntakeReport() if report is None else report
+    report = ReadReport() if report is None else report
     qrels: dict[str, dict[str, int]] = {}
     for judgement in _judgements(existing_file(source, "qrels/test.tsv")):
         grades = qrels.setdefault(judgement.query_id, {})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from colstore.corpus import beir
+from colstore.corpus import lines as beir
 from colstore.corpus.jsonl import read_sound_jsonl
 from colstore.corpus.lines import PathSource, existing_path, printable, read_sound_lines
 from colstore.corpus.record import Record, clean_id, clean_text, excerpt, pop_id

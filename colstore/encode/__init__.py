@@ -30,10 +30,10 @@ Nothing here imports torch until a model is loaded.
 """
 
 from colstore.encode.backends import with_backend
-from colstore.encode.embedded import EMBEDDED, embedded_model_path
 from colstore.encode.export import export_query_encoder
 from colstore.encode.fake import FakeEncoder
-from colstore.encode.load import load_encoder
+from colstore.encode.hub import EMBEDDED, embedded_model_path
+from colstore.encode.load import load_encoder, load_encoder_from_settings
 from colstore.encode.pooling import pool, pool_hierarchical, pool_neighbours
 from colstore.encode.projection import (
     ProjectedEncoder,
@@ -41,7 +41,6 @@ from colstore.encode.projection import (
     fit_projection,
     fit_projection_from_texts,
 )
-from colstore.encode.restore import load_encoder_from_settings
 from colstore.encode.transformer import TransformerEncoder
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from colstore.config import Backend
 from colstore.encode.runtimes import AUTO, check_backend, open_runtime
 from colstore.encode.transformer import TransformerEncoder
 from colstore.errors import ColstoreError, ConfigError
+from colstore.threads import available_cores
 from colstore.types import EncodedText, Json
 
 PROBE_DOCUMENTS = 32
@@ -85,11 +85,6 @@ def has_bfloat16() -> bool:
     except OSError:
         return False
     return any(flag in information.split() for flag in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _switched(encoder: TransformerEncoder, backend: str, threads: int) -> TransformerEncoder:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from colstore.encode.embedded import EMBEDDED, embedded_model_path
-from colstore.encode.hub import commit_of, hub_folder, is_hub_name
+from colstore.encode.hub import EMBEDDED, commit_of, embedded_model_path, hub_folder, is_hub_name
 from colstore.errors import ConfigError, EncoderError
 
 Layout = Literal["stanford", "pylate", "native", "plain"]

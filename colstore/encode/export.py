@@ -10,11 +10,10 @@ import numpy as np
 
 from colstore.config import FROZEN_DTYPES, FrozenDtype
 from colstore.encode.fake import FakeEncoder
-from colstore.encode.graph import TOLERANCE
+from colstore.encode.graph import TOLERANCE, smaller, with_projection
 from colstore.encode.masks import mask_modules, token_mask
 from colstore.encode.pipeline import tokenizer_of, transformer_of
 from colstore.encode.projection import ProjectedEncoder, Projection
-from colstore.encode.shrink import smaller, with_projection
 from colstore.encode.transformer import TransformerEncoder
 from colstore.errors import ColstoreError, ConfigError, EncoderError
 from colstore.frozen import GRAPH, RECIPE, TOKENIZER, Expansion, FrozenEncoder, Recipe

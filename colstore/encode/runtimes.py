@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.config import BACKENDS
-from colstore.encode.shrink import quantised
+from colstore.encode.graph import quantised
 from colstore.errors import ConfigError, EncoderError, MissingDependencyError
 from colstore.frozen import open_graph
 from colstore.types import FloatMatrix

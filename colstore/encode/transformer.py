@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.encode.batches import token_budget_batches
 from colstore.encode.graph import export_graph
 from colstore.encode.masks import Task, token_mask
 from colstore.encode.pipeline import tokenizer_of, transformer_of
 from colstore.encode.runtimes import Runtime
-from colstore.encode.tokens import TokenRow, check_texts, pad_batch, pad_rows, tokenise
+from colstore.encode.tokens import TokenRow, check_texts, pad_batch, pad_rows, token_budget_batches, tokenise
 from colstore.errors import EncoderError
 from colstore.types import EncodedText, FloatMatrix, Json
 

@@ -28,17 +28,17 @@ module                what it does
 """
 
 from colstore.evaluate.advice import advise
-from colstore.evaluate.comparing import compare
+from colstore.evaluate.compare import compare
 from colstore.evaluate.comparison import Comparison, Row
-from colstore.evaluate.evaluation import evaluate_index, evaluate_run
-from colstore.evaluate.figures import Evaluation, Judging
-from colstore.evaluate.judged import Coverage, load_qrels, load_questions, load_run, save_run
-from colstore.evaluate.output import save_comparison
-from colstore.evaluate.plan import Plan
+from colstore.evaluate.config import CompareConfig
+from colstore.evaluate.evaluation import Evaluation, Judging, evaluate_index, evaluate_run
+from colstore.evaluate.judgements import Coverage, load_qrels, load_questions, load_run, save_run
+from colstore.evaluate.machine import Latency
+from colstore.evaluate.report import save_comparison
 from colstore.evaluate.statistics import Difference, Interval, bootstrap_interval, difference, randomisation_test
-from colstore.evaluate.timing import Latency
 
 __all__ = [
+    "CompareConfig",
     "Comparison",
     "Coverage",
     "Difference",
@@ -46,7 +46,6 @@ __all__ = [
     "Interval",
     "Judging",
     "Latency",
-    "Plan",
     "Row",
     "advise",
     "bootstrap_interval",

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from colstore.building import build_from_vectors
+from colstore.api import build_from_vectors
 from colstore.config import Bits
 from colstore.evaluate.evaluation import index_bytes
+from colstore.evaluate.machine import one_thread
 from colstore.evaluate.measures import Ranking, Run
 from colstore.evaluate.spool import Spool
-from colstore.evaluate.timing import one_thread
 from colstore.index import Index
-from colstore.progress import Listener, Progress
+from colstore.reports import Listener, Progress
 from colstore.types import FloatMatrix, Hit
 
 if TYPE_CHECKING:
-    from colstore.rerank.lexical import Bm25
+    from colstore.lexical.bm25 import Bm25
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Bench:
 
     def bm25(self) -> tuple[Bm25, float]:
         """Return the BM25 index over the passages, and the seconds that building it took."""
-        from colstore.rerank.lexical import Bm25
+        from colstore.lexical.bm25 import Bm25
 
         if self._bm25 is None:
             start = perf_counter()
@@ -150,10 +150,16 @@ class Bench:
             path = self.folder / f"{bits}-{pool:g}.colstore"
             start = perf_counter()
             index = build_from_vectors(
-                path, self.spool.ids, self.spool.vectors(), texts=self.spool.passages() if self.texts else None,
-                bits=bits, pool_factor=pool, store_texts=self.texts, seed=self.seed,
+                path,
+                self.spool.ids,
+                self.spool.vectors(),
+                texts=self.spool.passages() if self.texts else None,
+                bits=bits,
+                pool_factor=pool,
+                store_texts=self.texts,
+                seed=self.seed,
                 progress=self._renamed(f"build {bits} bits" + (f", pool {pool:g}" if pool > 1 else "")),
-            )  # fmt: skip
+            )
             self._indexes[bits, pool] = self._open.enter_context(index), perf_counter() - start
         return self._indexes[bits, pool]
 

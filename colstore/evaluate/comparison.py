@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.evaluate.judged import Coverage, save_run
+from colstore.evaluate.judgements import Coverage, save_run
+from colstore.evaluate.machine import Latency
 from colstore.evaluate.measures import Run
 from colstore.evaluate.statistics import Interval
-from colstore.evaluate.timing import Latency
 from colstore.types import Json
 
 Family = Literal["words", "one vector", "late interaction", "pooled", "words, then vectors", "cross-encoder"]

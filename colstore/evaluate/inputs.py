@@ -12,19 +12,19 @@ from time import perf_counter
 
 import numpy as np
 
-from colstore.building.estimate import corpus_size
 from colstore.config import OnError
-from colstore.corpus import CorpusSource, IntakeReport, read_documents
+from colstore.corpus import CorpusSource, ReadReport, read_documents
 from colstore.encode import export_query_encoder, load_encoder
 from colstore.encode.backends import PROBE_DOCUMENTS
 from colstore.errors import ConfigError, EncoderError, MissingDependencyError, VectorError
 from colstore.evaluate.bench import Questions
-from colstore.evaluate.judged import judged_questions
+from colstore.evaluate.judgements import judged_questions
+from colstore.evaluate.machine import one_thread
 from colstore.evaluate.measures import Qrels
 from colstore.evaluate.spool import Spool, open_spool, write_spool
-from colstore.evaluate.timing import one_thread
 from colstore.frozen import FrozenEncoder
-from colstore.progress import Listener
+from colstore.indexing.meters import corpus_size
+from colstore.reports import Listener
 from colstore.types import Encoder, FloatMatrix, Json
 
 SAMPLE = 512
@@ -55,9 +55,13 @@ def drawn(
 
 
 def loaded(
-    model: str | Path | Encoder | None, corpus: CorpusSource, backend: str, *, trust_remote_code: bool,
+    model: str | Path | Encoder | None,
+    corpus: CorpusSource,
+    backend: str,
+    *,
+    trust_remote_code: bool,
     device: str | None,
-) -> Encoder | None:  # fmt: skip
+) -> Encoder | None:
     """Return the encoder; ``None`` where every document and question brings its vectors."""
     if model is None or (isinstance(model, Encoder) and not isinstance(model, str | Path)):
         return model
@@ -65,15 +69,20 @@ def loaded(
     if backend == "auto" and isinstance(corpus, str | os.PathLike) and os.fspath(corpus) != "-":
         first = [d.passage for d in islice(read_documents(corpus, on_error="skip", on_duplicate="skip"), SAMPLE)]
         sample = first[:: SAMPLE // PROBE_DOCUMENTS] if len(first) == SAMPLE else ()
-    return load_encoder(
-        model, trust_remote_code=trust_remote_code, device=device, backend=backend, documents=sample
-    )  # fmt: skip
+    return load_encoder(model, trust_remote_code=trust_remote_code, device=device, backend=backend, documents=sample)
 
 
 def spooled(
-    corpus: CorpusSource, encoder: Encoder | None, folder: Path, *, keep: bool, on_error: OnError,
-    on_duplicate: OnError, report: IntakeReport, progress: Listener | None,
-) -> Spool:  # fmt: skip
+    corpus: CorpusSource,
+    encoder: Encoder | None,
+    folder: Path,
+    *,
+    keep: bool,
+    on_error: OnError,
+    on_duplicate: OnError,
+    report: ReadReport,
+    progress: Listener | None,
+) -> Spool:
     """Return the documents' vectors on disk: those that the folder keeps, else encoded now.
 
     With ``keep``, the folder is the caller's: what it holds must be of this corpus and model, and stays.

@@ -112,10 +112,16 @@ def _mark(axes: Axes, row: Row, largest: float) -> None:
     axes.vlines(x, interval.low, interval.high, color=colour, linewidth=4, alpha=0.16, zorder=2)
     hollow = row.yardstick
     axes.scatter(
-        [x], [row.ndcg], s=_area(row.bytes_per_document, largest), marker=shape, alpha=0.85, zorder=3,
-        facecolors="none" if hollow else colour, edgecolors=colour if hollow else "white",
+        [x],
+        [row.ndcg],
+        s=_area(row.bytes_per_document, largest),
+        marker=shape,
+        alpha=0.85,
+        zorder=3,
+        facecolors="none" if hollow else colour,
+        edgecolors=colour if hollow else "white",
         linewidths=2.0 if hollow else 1.0,
-    )  # fmt: skip
+    )
 
 
 def _area(count: float, largest: float) -> float:
@@ -133,21 +139,43 @@ def _key(figure: Figure, rows: Sequence[Row]) -> None:
         for f in present
     ]
     figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0.022, 0.915), ncols=len(handles), frameon=False,
-        fontsize=_SMALL, handletextpad=0.2, columnspacing=1.2,
-    )  # fmt: skip
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.022, 0.915),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=_SMALL,
+        handletextpad=0.2,
+        columnspacing=1.2,
+    )
     largest = max(row.bytes_per_document for row in rows)
     sizes = [count for count in _SAMPLES if count <= largest][-3:]
     handles = [
-        Line2D([], [], linestyle="", marker="o", markerfacecolor="none", markeredgecolor=_FAINT,
-               markersize=_area(count, largest) ** 0.5, label=amount(count).replace(".0", ""))
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker="o",
+            markerfacecolor="none",
+            markeredgecolor=_FAINT,
+            markersize=_area(count, largest) ** 0.5,
+            label=amount(count).replace(".0", ""),
+        )
         for count in sizes
-    ]  # fmt: skip
+    ]
     figure.legend(
-        handles=handles, loc="upper right", bbox_to_anchor=(0.985, 1.0), ncols=len(handles), frameon=False,
-        fontsize=_SMALL, handletextpad=0.6, columnspacing=1.6, title="size of the mark: bytes a document",
-        title_fontsize=_SMALL, alignment="right",
-    )  # fmt: skip
+        handles=handles,
+        loc="upper right",
+        bbox_to_anchor=(0.985, 1.0),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=_SMALL,
+        handletextpad=0.6,
+        columnspacing=1.6,
+        title="size of the mark: bytes a document",
+        title_fontsize=_SMALL,
+        alignment="right",
+    )
 
 
 def _label(figure: Figure, axes: Axes, rows: Sequence[Row]) -> None:
@@ -184,7 +212,12 @@ def _leader(axes: Axes, mark: Mark, box: Box) -> None:
         return
     share = mark.radius / far
     line = Line2D(
-        [mark.x + share * (x - mark.x), x], [mark.y + share * (y - mark.y), y], color=_INK, linewidth=0.8,
-        alpha=0.7, transform=None, zorder=4,
-    )  # fmt: skip
+        [mark.x + share * (x - mark.x), x],
+        [mark.y + share * (y - mark.y), y],
+        color=_INK,
+        linewidth=0.8,
+        alpha=0.7,
+        transform=None,
+        zorder=4,
+    )
     axes.add_artist(line)

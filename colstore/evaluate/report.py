@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
+from colstore.errors import ConfigError, MissingDependencyError
 from colstore.evaluate.advice import ALPHA, TOLERANCE, amount
-from colstore.evaluate.comparison import MAIN, Comparison, Row
+from colstore.evaluate.comparison import MAIN, Comparison, Row, dumped
 from colstore.evaluate.statistics import randomisation_test
 
 _STYLE = """
@@ -41,20 +43,22 @@ def html_report(comparison: Comparison, picture: str = "") -> str:
     models = [f"model {settings['model']}"]
     models += [f"{what} {settings[key]}" for key, what in _OTHERS if settings.get(key)]
     plot = picture or "<p class=small>No plot: matplotlib is not installed (pip install 'colstore[plot]').</p>"
-    return "\n".join([
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>Which one should I use?</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
-        "<h1>Which one should I use?</h1>",
-        f'<p class="under">{comparison.documents:,} documents ({comparison.tokens:,} token vectors of '
-        f"{comparison.dim} components), {len(comparison.queries):,} judged queries; {escape('; '.join(models))}</p>",
-        f'<p class="advice">{escape(" ".join(comparison.advice))}</p>',
-        f'<figure role="img" aria-label="Accuracy against latency; the table below has the figures">{plot}</figure>',
-        f'<h2>Side by side</h2>\n<div class="scroll">{_table(comparison.rows)}</div>',
-        _notes(comparison),
-        f"<h2>How it was measured</h2>\n{_method(comparison)}",
-        "</body>\n</html>\n",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>Which one should I use?</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
+            "<h1>Which one should I use?</h1>",
+            f'<p class="under">{comparison.documents:,} documents ({comparison.tokens:,} token vectors of '
+            f"{comparison.dim} components), {len(comparison.queries):,} judged queries; {escape('; '.join(models))}</p>",
+            f'<p class="advice">{escape(" ".join(comparison.advice))}</p>',
+            f'<figure role="img" aria-label="Accuracy against latency; the table below has the figures">{plot}</figure>',
+            f'<h2>Side by side</h2>\n<div class="scroll">{_table(comparison.rows)}</div>',
+            _notes(comparison),
+            f"<h2>How it was measured</h2>\n{_method(comparison)}",
+            "</body>\n</html>\n",
+        ]
+    )
 
 
 _OTHERS = (("bi_encoder", "bi-encoder"), ("cross_encoder", "cross-encoder"))
@@ -113,27 +117,113 @@ def _method(comparison: Comparison) -> str:
     versions = machine["versions"]
     assert isinstance(versions, dict)
     said = [
-        ("Accuracy", f"Means over the judged queries, of {settings['k']} hits each, by ir-measures. Intervals: "
-         f"percentile bootstrap over queries ({settings['samples']:,} draws, confidence {settings['confidence']}). "
-         f"P-values: paired two-sided randomisation test on {MAIN}, one pair at a time, without correction for their "
-         "number."),
-        ("Time", "Each query by itself, on one thread, from the question to the ranked ids, after one that is not "
-         "counted; median and 95th percentile over the queries. Encoding the question is part of it where the way "
-         "needs vectors and the questions were texts."),
-        ("Build", "Encoding the documents (measured once, counted for each way that needs it; nothing where vectors "
-         "came with the documents), and building what is searched."),
+        (
+            "Accuracy",
+            f"Means over the judged queries, of {settings['k']} hits each, by ir-measures. Intervals: "
+            f"percentile bootstrap over queries ({settings['samples']:,} draws, confidence {settings['confidence']}). "
+            f"P-values: paired two-sided randomisation test on {MAIN}, one pair at a time, without correction for their "
+            "number.",
+        ),
+        (
+            "Time",
+            "Each query by itself, on one thread, from the question to the ranked ids, after one that is not "
+            "counted; median and 95th percentile over the queries. Encoding the question is part of it where the way "
+            "needs vectors and the questions were texts.",
+        ),
+        (
+            "Build",
+            "Encoding the documents (measured once, counted for each way that needs it; nothing where vectors "
+            "came with the documents), and building what is searched.",
+        ),
         ("Bytes", "Of what is searched: vectors, codes and lookup. Not the texts, their metadata, or models."),
         ("MaxSim float32", "Exact late interaction over uncompressed vectors, block by block; a yardstick."),
-        ("One vector", "Cosine in a flat FAISS index: "
-         + ("the bi-encoder's own vectors." if settings["bi_encoder"] else "means of the same model's token vectors.")),
+        (
+            "One vector",
+            "Cosine in a flat FAISS index: "
+            + (
+                "the bi-encoder's own vectors."
+                if settings["bi_encoder"]
+                else "means of the same model's token vectors."
+            ),
+        ),
         ("Pooled", f"Token pooling (Ward) before {settings['main_bits']}-bit codes: about one vector in 2, in 3."),
-        ("BM25, then MaxSim", f"BM25's first {settings['candidates']}, put in order by MaxSim on "
-         f"{settings['main_bits']}-bit codes."),
-        ("Cross-encoder", f"Over MaxSim's first {settings['read']}: always, or only where MaxSim is uncertain, by a "
-         "threshold found on the other half of the queries."),
-        ("Advice", f"By rules: 'as good as' is at most {TOLERANCE} nDCG@10 below, 'worse' is more than that with p "
-         f"below {ALPHA}. See the documentation of colstore.evaluate.advice."),
-        ("Machine", f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; "
-         + ", ".join(f"{name} {number}" for name, number in versions.items()) + f"; seed {settings['seed']}"),
-    ]  # fmt: skip
+        (
+            "BM25, then MaxSim",
+            f"BM25's first {settings['candidates']}, put in order by MaxSim on {settings['main_bits']}-bit codes.",
+        ),
+        (
+            "Cross-encoder",
+            f"Over MaxSim's first {settings['read']}: always, or only where MaxSim is uncertain, by a "
+            "threshold found on the other half of the queries.",
+        ),
+        (
+            "Advice",
+            f"By rules: 'as good as' is at most {TOLERANCE} nDCG@10 below, 'worse' is more than that with p "
+            f"below {ALPHA}. See the documentation of colstore.evaluate.advice.",
+        ),
+        (
+            "Machine",
+            f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; "
+            + ", ".join(f"{name} {number}" for name, number in versions.items())
+            + f"; seed {settings['seed']}",
+        ),
+    ]
     return "<dl>" + "".join(f"<dt>{escape(head)}</dt><dd>{escape(str(text))}</dd>" for head, text in said) + "</dl>"
+
+
+NAMES = ("table.csv", "comparison.json", "plot.png", "plot.svg", "report.html")
+RUNS = "runs"
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds what would be written: before a long comparison, not after it.
+
+    Raises
+    ------
+    ConfigError
+        The path is a file, or such files are there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file: name a folder for the report")
+    taken = [name for name in (*NAMES, RUNS) if (folder / name).exists()]
+    if taken and not overwrite:
+        raise ConfigError(f"{folder}: holds {taken[0]} already: name another folder, or overwrite it (--overwrite)")
+
+
+def save_comparison(
+    comparison: Comparison, folder: str | Path, *, runs: bool = False, overwrite: bool = False
+) -> list[str]:
+    """Write ``table.csv``, ``comparison.json``, ``plot.png``, ``plot.svg`` and ``report.html``.
+
+    Parameters
+    ----------
+    folder
+        Made where it is not there.
+    runs
+        Write the rankings, too, as ``runs/<row>.trec``.
+    overwrite
+        Replace files of these names.
+
+    Returns
+    -------
+    list of str
+        What could not be written, and why: without matplotlib there is no plot.
+    """
+    folder, notes, picture = Path(folder), list[str](), ""
+    check_folder(folder, overwrite=overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        from colstore.evaluate.plot import draw, save, svg
+
+        figure = draw(comparison)
+        picture = svg(figure)
+        save(figure, folder / "plot.png")
+        save(figure, folder / "plot.svg")
+    except MissingDependencyError as error:
+        notes.append(f"there is no plot: {error}")
+    (folder / "table.csv").write_text(comparison.to_csv(), encoding="utf-8", newline="")
+    (folder / "comparison.json").write_text(dumped(comparison), encoding="utf-8")
+    (folder / "report.html").write_text(html_report(comparison, picture), encoding="utf-8")
+    if runs:
+        comparison.save_runs(folder / RUNS)
+    return notes

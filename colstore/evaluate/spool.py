@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.building.encoding import encoded_windows
-from colstore.building.estimate import CorpusSize
-from colstore.building.meters import EncodeMeter
 from colstore.errors import ConfigError, CorpusError, StorageError, VectorError
-from colstore.progress import Listener
+from colstore.indexing.ingest import encoded_windows
+from colstore.indexing.meters import CorpusSize, EncodeMeter
+from colstore.reports import Listener
 from colstore.types import Document, Encoder, FloatMatrix, Json
 
 VECTORS, PASSAGES, TABLE = "vectors.f32", "passages.jsonl", "spool.json"
@@ -95,9 +94,13 @@ class Spool:
 
 
 def write_spool(
-    folder: Path, documents: Iterator[Document], encoder: Encoder | None, key: dict[str, Json],
-    progress: Listener | None = None, size: CorpusSize | None = None,
-) -> Spool:  # fmt: skip
+    folder: Path,
+    documents: Iterator[Document],
+    encoder: Encoder | None,
+    key: dict[str, Json],
+    progress: Listener | None = None,
+    size: CorpusSize | None = None,
+) -> Spool:
     """Encode documents into a folder (which must be empty or hold an unfinished spool), and return what was made.
 
     Parameters

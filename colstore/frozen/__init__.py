@@ -15,9 +15,8 @@ writes what is read here.
 """
 
 from colstore.frozen.encoder import FrozenEncoder
-from colstore.frozen.graph import check_graph
+from colstore.frozen.graph import check_graph, open_graph
 from colstore.frozen.recipe import FILES, GRAPH, RECIPE, TOKENIZER, Expansion, Recipe
-from colstore.frozen.runtime import open_graph
 
 __all__ = [
     "FILES",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colstore.errors import ConfigError, CorruptIndexError, EncoderError, MissingFileError
+from colstore.frozen.graph import open_graph
 from colstore.frozen.recipe import FILES, GRAPH, RECIPE, TOKENIZER, Recipe
-from colstore.frozen.runtime import open_graph
 from colstore.frozen.tokens import open_tokenizer, prepare
 from colstore.types import EncodedText, FloatMatrix, Json
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TokenizedQuery:
     """One question, prepared.
 
     Parameters
@@ -52,7 +52,7 @@ def open_tokenizer(data: bytes, recipe: Recipe) -> Tokenizer:
     return tokenizer
 
 
-def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str) -> Question:
+def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str) -> TokenizedQuery:
     """Return what the graph takes for one question."""
     # A lone surrogate is no Unicode text; the tokenizer would refuse the whole question for it.
     clean = (recipe.prefix + text).encode("utf-8", "replace").decode("utf-8")
@@ -71,7 +71,7 @@ def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str) -> Question:
         scored = attended | expansion.scored
     scored = scored & ~np.isin(ids, np.array(recipe.skip, dtype=np.int64))
     made = {"input_ids": ids, "attention_mask": attended.astype(np.int64), "token_type_ids": types}
-    return Question({name: made[name][None, :] for name in recipe.inputs}, scored)
+    return TokenizedQuery({name: made[name][None, :] for name in recipe.inputs}, scored)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedQuery:
+class QueryPass:
     """At most 32 query tokens, rotated and rounded for the byte product.
 
     Parameters

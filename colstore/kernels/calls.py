@@ -1,7 +1,7 @@
 """The kernels as functions of numpy arrays.
 
 Arrays must be C-contiguous with the dtypes stated; shapes are the caller's promise, checked where arrays come
-from (queries in ``engine/query.py``, files in ``store/segment_reader.py``). Each function has its twin of the
+from (queries in ``search/query.py``, files in ``store/segment_reader.py``). Each function has its twin of the
 same name in ``twins.py``.
 """
 
@@ -13,18 +13,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.kernels.address import address
-from colstore.kernels.arrays import Bytes, CentroidTable, Floats, Ints, PreparedQuery, Probes
+from colstore.kernels.arrays import Bytes, CentroidTable, Floats, Ints, Probes, QueryPass
 from colstore.kernels.flavours import flavour
 from colstore.kernels.jit import kernel
 from colstore.kernels.layout import BINS, GROUP, MOST_LANES, SMALLEST, WIDTHS, lanes_for
 
 __all__ = [
-    "Bytes", "CentroidTable", "Floats", "Ints", "PreparedQuery", "Probes", "assign", "compress", "dense",
-    "gather", "interact", "prepare", "probe", "refine", "rotate", "scan", "score", "select",
-]  # fmt: skip
+    "Bytes",
+    "CentroidTable",
+    "Floats",
+    "Ints",
+    "Probes",
+    "QueryPass",
+    "assign",
+    "compress",
+    "dense",
+    "gather",
+    "interact",
+    "prepare",
+    "probe",
+    "refine",
+    "rotate",
+    "scan",
+    "score",
+    "select",
+]
 
 
-def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str | None = None) -> PreparedQuery:
+def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str | None = None) -> QueryPass:
     """Rotate, round and lay out query tokens ``(tokens <= 32, dim_in)`` by a rotation ``(dim_in, dim)``."""
     chosen = use or flavour()
     tokens, dim_in = query.shape
@@ -36,14 +52,34 @@ def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, u
     flush = np.empty(1, np.int64)
     largest_code = 2**bits - 1 if bits < 16 else 0
     kernel("prepare")(
-        address(query), address(rotation), tokens, dim_in, dim, lanes, largest_code, centroid_scale,
-        address(rotated), address(layout), address(rows), address(flush),
-    )  # fmt: skip
+        address(query),
+        address(rotation),
+        tokens,
+        dim_in,
+        dim,
+        lanes,
+        largest_code,
+        centroid_scale,
+        address(rotated),
+        address(layout),
+        address(rows),
+        address(flush),
+    )
     factor, bias, centroid_factor, centroid_offset, sums, norms = rows
-    return PreparedQuery(
-        tokens, lanes, rotated, layout, factor, bias, centroid_factor, centroid_offset, sums, norms,
-        flush=int(flush[0]), flavour=chosen,
-    )  # fmt: skip
+    return QueryPass(
+        tokens,
+        lanes,
+        rotated,
+        layout,
+        factor,
+        bias,
+        centroid_factor,
+        centroid_offset,
+        sums,
+        norms,
+        flush=int(flush[0]),
+        flavour=chosen,
+    )
 
 
 def rotate(vectors: Floats, matrix: Floats) -> Floats:
@@ -56,7 +92,7 @@ def rotate(vectors: Floats, matrix: Floats) -> Floats:
     return rotated
 
 
-def scan(query: PreparedQuery, centroids: Bytes) -> CentroidTable:
+def scan(query: QueryPass, centroids: Bytes) -> CentroidTable:
     """Compare every centroid ``(centroids, dim)`` uint8 with every lane."""
     count, dim = centroids.shape
     lanes = query.lanes
@@ -66,13 +102,20 @@ def scan(query: PreparedQuery, centroids: Bytes) -> CentroidTable:
     scale = np.zeros(lanes, np.float32)
     np.divide(127, query.norms, out=scale, where=query.norms > SMALLEST)
     kernel("scan", dim=dim, vectors=lanes // WIDTHS[query.flavour], flavour=query.flavour)(
-        address(centroids), count, address(query.layout), address(query.centroid_factor),
-        address(query.centroid_offset), address(scale), address(table), address(coarse), address(best),
-    )  # fmt: skip
+        address(centroids),
+        count,
+        address(query.layout),
+        address(query.centroid_factor),
+        address(query.centroid_offset),
+        address(scale),
+        address(table),
+        address(coarse),
+        address(best),
+    )
     return CentroidTable(table, coarse, best)
 
 
-def probe(query: PreparedQuery, table: CentroidTable, wanted: int) -> Probes:
+def probe(query: QueryPass, table: CentroidTable, wanted: int) -> Probes:
     """Return the ``wanted`` (at most all) nearest centroids of each lane."""
     count, lanes = table.similarities.shape
     wanted = min(wanted, count)
@@ -81,16 +124,29 @@ def probe(query: PreparedQuery, table: CentroidTable, wanted: int) -> Probes:
     counts = np.zeros(lanes, np.int32)
     lowest = np.empty(lanes, np.float32)
     kernel("probe", lanes=lanes)(
-        address(table.similarities), address(table.group_best), count, len(table.group_best), query.tokens,
-        wanted, address(chosen), address(values), address(counts), address(lowest),
-    )  # fmt: skip
+        address(table.similarities),
+        address(table.group_best),
+        count,
+        len(table.group_best),
+        query.tokens,
+        wanted,
+        address(chosen),
+        address(values),
+        address(counts),
+        address(lowest),
+    )
     return Probes(chosen, values, counts)
 
 
 def gather(
-    probes: Probes, tokens: int, offsets: NDArray[np.uint32], postings: NDArray[Any],
-    stamps: NDArray[np.uint32], base: int, totals: Floats,
-) -> NDArray[np.uint32]:  # fmt: skip
+    probes: Probes,
+    tokens: int,
+    offsets: NDArray[np.uint32],
+    postings: NDArray[Any],
+    stamps: NDArray[np.uint32],
+    base: int,
+    totals: Floats,
+) -> NDArray[np.uint32]:
     """Add each document's gains over the thresholds into ``totals`` and return the documents met.
 
     ``stamps`` and ``totals`` have a number for each document; stamps above ``base`` are this query's.
@@ -98,10 +154,19 @@ def gather(
     found = np.zeros(1, np.int64)
     documents = np.empty(len(totals), np.uint32)
     kernel("gather", posting_bytes=postings.dtype.itemsize)(
-        address(probes.centroids), address(probes.values), address(probes.counts), address(offsets),
-        address(postings), address(stamps), tokens, probes.centroids.shape[1], base, address(totals),
-        address(found), address(documents),
-    )  # fmt: skip
+        address(probes.centroids),
+        address(probes.values),
+        address(probes.counts),
+        address(offsets),
+        address(postings),
+        address(stamps),
+        tokens,
+        probes.centroids.shape[1],
+        base,
+        address(totals),
+        address(found),
+        address(documents),
+    )
     return documents[: found[0]]
 
 
@@ -119,22 +184,35 @@ def select(values: Floats, wanted: int) -> NDArray[np.int32]:
     return positions[: kept[0]]
 
 
-def interact(query: PreparedQuery, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
+def interact(query: QueryPass, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
     """Return MaxSim of documents (token ranges) with every token replaced by its centroid."""
     scores = np.empty(len(starts), np.float32)
     weights = query.norms / np.float32(127)
     best = np.empty(query.lanes, np.int8)
     kernel("interact", lanes=query.lanes, code_bytes=codes.dtype.itemsize)(
-        address(codes), address(starts), address(stops), len(starts), address(table.coarse), address(weights),
-        query.tokens, address(best), address(scores),
-    )  # fmt: skip
+        address(codes),
+        address(starts),
+        address(stops),
+        len(starts),
+        address(table.coarse),
+        address(weights),
+        query.tokens,
+        address(best),
+        address(scores),
+    )
     return scores
 
 
 def score(
-    query: PreparedQuery, table: CentroidTable, bits: int, payload: Bytes, codes: NDArray[Any],
-    scales: NDArray[np.uint16], starts: Ints, stops: Ints,
-) -> tuple[Floats, NDArray[np.int32]]:  # fmt: skip
+    query: QueryPass,
+    table: CentroidTable,
+    bits: int,
+    payload: Bytes,
+    codes: NDArray[Any],
+    scales: NDArray[np.uint16],
+    starts: Ints,
+    stops: Ints,
+) -> tuple[Floats, NDArray[np.int32]]:
     """Return MaxSim of documents from their residual codes, and the token that each lane matched.
 
     Returns
@@ -149,24 +227,54 @@ def score(
     vectors = query.lanes // WIDTHS[query.flavour]
     run = kernel("score", bits=bits, dim=dim, vectors=vectors, code_bytes=codes.dtype.itemsize, flavour=query.flavour)
     run(
-        address(payload), address(codes), address(scales), address(starts), address(stops), documents,
-        address(query.layout), address(table.similarities), address(query.factor), address(query.bias),
-        query.flush, query.tokens, address(scores), address(tokens),
-    )  # fmt: skip
+        address(payload),
+        address(codes),
+        address(scales),
+        address(starts),
+        address(stops),
+        documents,
+        address(query.layout),
+        address(table.similarities),
+        address(query.factor),
+        address(query.bias),
+        query.flush,
+        query.tokens,
+        address(scores),
+        address(tokens),
+    )
     return scores[:documents], tokens
 
 
 def refine(
-    query: PreparedQuery, bits: int, payload: Bytes, codes: NDArray[Any], scales: NDArray[np.uint16],
-    starts: Ints, rows: Ints, tokens: NDArray[np.int32], centroids: Bytes, centroid_scale: float,
-) -> Floats:  # fmt: skip
+    query: QueryPass,
+    bits: int,
+    payload: Bytes,
+    codes: NDArray[Any],
+    scales: NDArray[np.uint16],
+    starts: Ints,
+    rows: Ints,
+    tokens: NDArray[np.int32],
+    centroids: Bytes,
+    centroid_scale: float,
+) -> Floats:
     """Return float32 scores of documents, whose matched tokens are ``tokens[rows]``."""
     scores = np.empty(len(starts) + 16, np.float32)
     kernel("refine", bits=bits, dim=centroids.shape[1], code_bytes=codes.dtype.itemsize)(
-        address(payload), address(codes), address(scales), address(starts), address(rows), address(tokens),
-        len(starts), address(centroids), centroid_scale, address(query.rotated), address(query.sums),
-        query.tokens, tokens.shape[1], address(scores),
-    )  # fmt: skip
+        address(payload),
+        address(codes),
+        address(scales),
+        address(starts),
+        address(rows),
+        address(tokens),
+        len(starts),
+        address(centroids),
+        centroid_scale,
+        address(query.rotated),
+        address(query.sums),
+        query.tokens,
+        tokens.shape[1],
+        address(scores),
+    )
     return scores[: len(starts)]
 
 
@@ -223,7 +331,14 @@ def compress(
     scales = np.empty((count, 2), np.float32)
     nearest, residual = np.empty((2, dim), np.float32)
     kernel("compress", bits=bits, dim=dim)(
-        address(tokens), address(centroids), address(codes), centroid_scale, count, address(nearest),
-        address(residual), address(payload), address(scales),
-    )  # fmt: skip
+        address(tokens),
+        address(centroids),
+        address(codes),
+        centroid_scale,
+        count,
+        address(nearest),
+        address(residual),
+        address(payload),
+        address(scales),
+    )
     return payload, scales

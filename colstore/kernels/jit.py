@@ -72,7 +72,7 @@ def _compile(name: str, parameters: Mapping[str, int | str]) -> tuple[int, bytes
     That is ``None`` where the kernel needs more of numba than itself, and so cannot be kept.
     """
     module = importlib.import_module(f"colstore.kernels.sources.{name}")
-    from colstore.kernels.sources.build import address, portable_object, symbol, target_features
+    from colstore.kernels.sources.compile import address, portable_object, symbol, target_features
 
     missing = NEEDS[str(parameters.get("flavour", "portable"))] - target_features()
     if missing:  # LLVM would end the process

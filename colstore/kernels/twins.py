@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.kernels.arrays import Bytes, CentroidTable, Floats, Ints, PreparedQuery, Probes
+from colstore.kernels.arrays import Bytes, CentroidTable, Floats, Ints, Probes, QueryPass
 from colstore.kernels.layout import CENTROID_MIDDLE, GROUP, SMALLEST, STEPS, WIDTHS, byte_layout, lanes_for
 
 
@@ -43,7 +43,7 @@ def rotate(vectors: Floats, matrix: Floats) -> Floats:
     return product
 
 
-def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str = "portable") -> PreparedQuery:
+def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str = "portable") -> QueryPass:
     """Rotate, round and lay out query tokens."""
     tokens, dim = len(query), rotation.shape[1]
     lanes = lanes_for(tokens, WIDTHS[use])
@@ -56,12 +56,20 @@ def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, u
     whole = rows.astype(np.int64).sum(axis=1).astype(np.float32)
     largest_code = 2**bits - 1 if bits < 16 else 0
     scale = np.float32(centroid_scale)
-    return PreparedQuery(
-        tokens, lanes, rotated[:tokens], byte_layout(rows), step, np.float32(-largest_code /
-        2) * step * whole, scale * step, np.float32(-CENTROID_MIDDLE) * scale * step * whole,
-        rotated.sum(axis=1), np.linalg.norm(rotated, axis=1), flush=longest_safe_run(rows, min(largest_code,
-        15)), flavour=use,
-    )  # fmt: skip
+    return QueryPass(
+        tokens,
+        lanes,
+        rotated[:tokens],
+        byte_layout(rows),
+        step,
+        np.float32(-largest_code / 2) * step * whole,
+        scale * step,
+        np.float32(-CENTROID_MIDDLE) * scale * step * whole,
+        rotated.sum(axis=1),
+        np.linalg.norm(rotated, axis=1),
+        flush=longest_safe_run(rows, min(largest_code, 15)),
+        flavour=use,
+    )
 
 
 def longest_safe_run(rows: NDArray[np.int8], largest_code: int) -> int:
@@ -82,14 +90,14 @@ def longest_safe_run(rows: NDArray[np.int8], largest_code: int) -> int:
     return run
 
 
-def query_bytes(query: PreparedQuery) -> NDArray[np.int64]:
+def query_bytes(query: QueryPass) -> NDArray[np.int64]:
     """Return the query's bytes as ``(lanes, dim)``."""
     dim = query.rotated.shape[1]
     across = query.layout.reshape(dim // 4, query.lanes, 4).transpose(1, 0, 2)
     return across.reshape(query.lanes, dim).astype(np.int64)
 
 
-def scan(query: PreparedQuery, centroids: Bytes) -> CentroidTable:
+def scan(query: QueryPass, centroids: Bytes) -> CentroidTable:
     """Compare every centroid with every lane."""
     products = centroids.astype(np.int64) @ query_bytes(query).T
     similarities = products.astype(np.float32) * query.centroid_factor + query.centroid_offset
@@ -100,7 +108,7 @@ def scan(query: PreparedQuery, centroids: Bytes) -> CentroidTable:
     return CentroidTable(similarities, coarse, best)
 
 
-def probe(query: PreparedQuery, table: CentroidTable, wanted: int) -> Probes:
+def probe(query: QueryPass, table: CentroidTable, wanted: int) -> Probes:
     """Return the nearest centroids of each lane: best first, ties by number."""
     count, lanes = table.similarities.shape
     wanted = min(wanted, count)
@@ -111,9 +119,14 @@ def probe(query: PreparedQuery, table: CentroidTable, wanted: int) -> Probes:
 
 
 def gather(
-    probes: Probes, tokens: int, offsets: NDArray[np.uint32], postings: NDArray[Any],
-    stamps: NDArray[np.uint32], base: int, totals: Floats,
-) -> NDArray[np.uint32]:  # fmt: skip
+    probes: Probes,
+    tokens: int,
+    offsets: NDArray[np.uint32],
+    postings: NDArray[Any],
+    stamps: NDArray[np.uint32],
+    base: int,
+    totals: Floats,
+) -> NDArray[np.uint32]:
     """Add each document's gains over the thresholds; documents are returned in ascending order."""
     gains: dict[int, dict[int, np.float32]] = {}
     for lane in range(tokens):
@@ -133,7 +146,7 @@ def select(values: Floats, wanted: int) -> NDArray[np.int32]:
     return np.sort(np.argsort(-values, kind="stable")[:wanted]).astype(np.int32)
 
 
-def interact(query: PreparedQuery, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
+def interact(query: QueryPass, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
     """Return MaxSim of documents with every token replaced by its centroid."""
     best = [table.coarse[codes[start:stop]].max(axis=0) for start, stop in zip(starts, stops, strict=True)]
     weights = (query.norms / np.float32(127))[: query.tokens]
@@ -141,9 +154,15 @@ def interact(query: PreparedQuery, table: CentroidTable, codes: NDArray[Any], st
 
 
 def score(
-    query: PreparedQuery, table: CentroidTable, bits: int, payload: Bytes, codes: NDArray[Any],
-    scales: NDArray[np.uint16], starts: Ints, stops: Ints,
-) -> tuple[Floats, NDArray[np.int32]]:  # fmt: skip
+    query: QueryPass,
+    table: CentroidTable,
+    bits: int,
+    payload: Bytes,
+    codes: NDArray[Any],
+    scales: NDArray[np.uint16],
+    starts: Ints,
+    stops: Ints,
+) -> tuple[Floats, NDArray[np.int32]]:
     """Return MaxSim of documents from their residual codes, and the token that each lane matched."""
     pairs = scales.view(np.float16).astype(np.float32)
     across = query_bytes(query).T
@@ -158,9 +177,17 @@ def score(
 
 
 def refine(
-    query: PreparedQuery, bits: int, payload: Bytes, codes: NDArray[Any], scales: NDArray[np.uint16],
-    starts: Ints, rows: Ints, tokens: NDArray[np.int32], centroids: Bytes, centroid_scale: float,
-) -> Floats:  # fmt: skip
+    query: QueryPass,
+    bits: int,
+    payload: Bytes,
+    codes: NDArray[Any],
+    scales: NDArray[np.uint16],
+    starts: Ints,
+    rows: Ints,
+    tokens: NDArray[np.int32],
+    centroids: Bytes,
+    centroid_scale: float,
+) -> Floats:
     """Return float32 scores of documents, whose matched tokens are ``tokens[rows]``."""
     scores = []
     for start, row in zip(starts, rows, strict=True):

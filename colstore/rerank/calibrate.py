@@ -61,7 +61,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CalibrationQuery:
     """One question's candidates, best by MaxSim first.
 
     Parameters
@@ -81,7 +81,7 @@ class Sample:
 
 
 def calibrated(
-    samples: Sequence[Sample], *, k: int, depth: int, keep: float, fusion: Fusion | None = None
+    samples: Sequence[CalibrationQuery], *, k: int, depth: int, keep: float, fusion: Fusion | None = None
 ) -> Calibration:
     """Return the smallest threshold that keeps ``keep`` of the gain, or the one that keeps most.
 
@@ -102,7 +102,7 @@ def calibrated(
     rule = fusion or Fusion()
     steps = _thresholds(samples)
     quality = np.array(
-        [[_ndcg(sample, sample_order(sample, step, rule), k, rule) for step in steps] for sample in samples]
+        [[_ndcg(sample, uncertain_order(sample, step, rule), k, rule) for step in steps] for sample in samples]
     )
     read = np.array([[contenders(sample.maxsim, step) for step in steps] for sample in samples], np.float64)
     base = np.mean([_ndcg(sample, np.arange(len(sample.maxsim)), k, rule) for sample in samples])
@@ -112,13 +112,19 @@ def calibrated(
     good = np.flatnonzero(kept >= keep)
     best = int(good[0]) if len(good) else int(np.argmax(kept))
     return Calibration(
-        threshold=float(steps[best]), kept=round(float(kept[best]), 4), pairs=round(float(pairs[best]), 4),
-        gain=round(gain, 6), wanted=keep, depth=depth, k=k, queries=len(samples),
+        threshold=float(steps[best]),
+        kept=round(float(kept[best]), 4),
+        pairs=round(float(pairs[best]), 4),
+        gain=round(gain, 6),
+        wanted=keep,
+        depth=depth,
+        k=k,
+        queries=len(samples),
         judged=all(sample.gains is not None for sample in samples),
-    )  # fmt: skip
+    )
 
 
-def sample_order(sample: Sample, threshold: float, fusion: Fusion) -> NDArray[np.int64]:
+def uncertain_order(sample: CalibrationQuery, threshold: float, fusion: Fusion) -> NDArray[np.int64]:
     """Return the candidates in the order that ``uncertain`` gives them, ``(n,)``."""
     count = contenders(sample.maxsim, threshold)
     fused = fusion.fused(sample.maxsim[:count], sample.reranked[:count])
@@ -126,7 +132,7 @@ def sample_order(sample: Sample, threshold: float, fusion: Fusion) -> NDArray[np
     return order
 
 
-def _thresholds(samples: Sequence[Sample]) -> Floats:
+def _thresholds(samples: Sequence[CalibrationQuery]) -> Floats:
     """Return thresholds to try, rising: the last one reads everything."""
     every = np.unique(np.concatenate([margins(sample.maxsim) for sample in samples]))
     chosen = every[np.unique(np.linspace(0, len(every) - 1, THRESHOLDS).astype(int))]
@@ -134,7 +140,7 @@ def _thresholds(samples: Sequence[Sample]) -> Floats:
     return found
 
 
-def _ndcg(sample: Sample, order: NDArray[np.int64], k: int, fusion: Fusion) -> float:
+def _ndcg(sample: CalibrationQuery, order: NDArray[np.int64], k: int, fusion: Fusion) -> float:
     """Return nDCG@k of an order of the candidates."""
     if sample.gains is not None:
         gains, ideal = sample.gains, sample.ideal
@@ -156,13 +162,13 @@ def discounted(gains: Floats, k: int) -> float:
     return float((first / np.log2(np.arange(2, len(first) + 2))).sum())
 
 
-def sample_of(
-    ids: Sequence[str], maxsim: Sequence[float], reranked: Sequence[float], judged: Mapping[str, int] | None, k: int
-) -> Sample:
+def calibration_query(
+    ids: Sequence[str], maxsim: Sequence[float], reranked: Sequence[float], judgements: Mapping[str, int] | None, k: int
+) -> CalibrationQuery:
     """Return a question's sample from its candidates and, where there are any, its judgements."""
     first, second = np.asarray(maxsim, np.float64), np.asarray(reranked, np.float64)
-    if judged is None:
-        return Sample(first, second)
-    gains = np.array([max(0, judged.get(name, 0)) for name in ids], np.float64)
-    ideal = discounted(np.sort([float(max(0, grade)) for grade in judged.values()])[::-1], k)
-    return Sample(first, second, gains, ideal)
+    if judgements is None:
+        return CalibrationQuery(first, second)
+    gains = np.array([max(0, judgements.get(name, 0)) for name in ids], np.float64)
+    ideal = discounted(np.sort([float(max(0, grade)) for grade in judgements.values()])[::-1], k)
+    return CalibrationQuery(first, second, gains, ideal)

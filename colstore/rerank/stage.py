@@ -10,10 +10,9 @@ import numpy as np
 
 from colstore.errors import ConfigError
 from colstore.rerank.fusion import Fusion
-from colstore.rerank.order import NOT_REACHED, NOT_STORED
-from colstore.rerank.placement import Plan, Scores, merged, passage
+from colstore.rerank.order import NOT_REACHED, NOT_STORED, Scores, Selection, merged, passage
 from colstore.rerank.policy import POLICIES, Policy, contenders, spread
-from colstore.rerank.simple import checked_scores
+from colstore.rerank.rerankers import checked_scores
 from colstore.types import Hit, Reranker
 
 DEPTH = 50
@@ -126,7 +125,7 @@ class RerankStage:
         parts = np.split(scores, ends[:-1]) if plans else []
         return [merged(self.reranker.name, self.fusion, *each) for each in zip(lists, plans, parts, strict=True)]
 
-    def plan(self, hits: Sequence[Hit]) -> Plan:
+    def plan(self, hits: Sequence[Hit]) -> Selection:
         """Decide which hits are read, in which order."""
         stored = [i for i, hit in enumerate(hits) if hit.stage not in (NOT_STORED, NOT_REACHED)]
         lost = [i for i, hit in enumerate(hits) if hit.stage == NOT_STORED and hit.text]
@@ -139,9 +138,9 @@ class RerankStage:
             case _:
                 chosen = []
         if self.policy == "never":
-            return Plan((), 0)
+            return Selection((), 0)
         anchors = [first[place] for place in spread(len(first), ANCHORS)] if lost and not chosen else []
-        return Plan(tuple([*anchors, *chosen, *lost][: self.max_pairs]), len(anchors))
+        return Selection(tuple([*anchors, *chosen, *lost][: self.max_pairs]), len(anchors))
 
     def _scored(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         """Return the scores of as many of the pairs, from the first, as the time allows."""
@@ -161,6 +160,6 @@ class RerankStage:
         return np.concatenate(parts)
 
 
-def as_stage(rerank: Reranker | RerankStage) -> RerankStage:
+def as_stage(reranker: Reranker | RerankStage) -> RerankStage:
     """Return a stage: a bare reranker reads the first candidates always."""
-    return rerank if isinstance(rerank, RerankStage) else RerankStage(rerank)
+    return reranker if isinstance(reranker, RerankStage) else RerankStage(reranker)

@@ -5,13 +5,13 @@ Writing: :class:`SegmentWriter` and :func:`write_arrays_file` / :func:`write_who
 segment. ``docs/FORMAT.md`` specifies what lies on disk.
 """
 
-from colstore.store.building import building_folder, read_state, write_state
+from colstore.store.build_state import building_folder, read_state, write_state
 from colstore.store.cleanup import discard, referenced_files, remove_unreferenced
+from colstore.store.entries import AddedTokens, ArraySpec, DeletedEntry, FileEntry, SegmentEntry
 from colstore.store.format import FORMAT_VERSION, centroids_name, codec_name, encoder_name
 from colstore.store.history import check_folder, commit, generations, gone, highest, latest, load, newest
 from colstore.store.lock import WriterLock
 from colstore.store.manifest import Manifest, Part
-from colstore.store.records import AddedRecord, ArraySpec, DeletedRecord, FileRecord, SegmentRecord
 from colstore.store.segment_reader import Segment, segments_folder
 from colstore.store.segment_writer import SegmentWriter
 from colstore.store.tombstones import read_tombstones, write_tombstones
@@ -29,17 +29,17 @@ from colstore.store.whole_files import (
 __all__ = [
     "FORMAT_VERSION",
     "LEVELS",
-    "AddedRecord",
+    "AddedTokens",
     "ArraySpec",
     "ArraysFile",
-    "DeletedRecord",
-    "FileRecord",
+    "DeletedEntry",
+    "FileEntry",
     "Level",
     "Manifest",
     "Part",
     "Problem",
     "Segment",
-    "SegmentRecord",
+    "SegmentEntry",
     "SegmentWriter",
     "WriterLock",
     "building_folder",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from colstore.errors import ColstoreError, ConfigError, StorageError
 from colstore.store import format as names
+from colstore.store.entries import SegmentEntry
 from colstore.store.files import fsync_folder, remove, remove_empty_folder
 from colstore.store.history import generations, load
 from colstore.store.manifest import Manifest
-from colstore.store.records import SegmentRecord
 
 
 def referenced_files(manifest: Manifest) -> frozenset[str]:
@@ -64,7 +64,7 @@ def remove_unreferenced(directory: Path, keep: Iterable[Manifest], *, building: 
     return removed
 
 
-def discard(directory: Path, segments: Iterable[SegmentRecord]) -> None:
+def discard(directory: Path, segments: Iterable[SegmentEntry]) -> None:
     """Remove segments that no manifest names or ever named: a change was given up, or they were merged at once.
 
     What cannot be removed now is removed by :func:`remove_unreferenced` later.

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from colstore.store.entries import ArraySpec
 from colstore.store.files import Beside, Buffer
-from colstore.store.records import ArraySpec
 
 if TYPE_CHECKING:
     import h5py

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Self
 
+from colstore._version import __version__
 from colstore.errors import CorruptIndexError, FormatVersionError
 from colstore.store import format as names
 from colstore.store.checksums import checksum
-from colstore.store.records import HEX128, FileRecord, SegmentRecord
+from colstore.store.entries import HEX128, FileEntry, SegmentEntry
 from colstore.store.strict_json import Fields, canonical, parse_object
 from colstore.types import Json
 
@@ -30,7 +32,7 @@ class Part:
     """
 
     settings: Mapping[str, Json]
-    files: tuple[FileRecord, ...] = ()
+    files: tuple[FileEntry, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """Return the JSON form."""
@@ -42,7 +44,7 @@ class Part:
         fields = Fields(value, where)
         part = cls(
             settings=fields.mapping("settings"),
-            files=tuple(FileRecord.from_json(item) for item in fields.items("files")),
+            files=tuple(FileEntry.from_json(item) for item in fields.items("files")),
         )
         fields.finish()
         return part
@@ -86,9 +88,9 @@ class Manifest:
     dim: int
     config: Mapping[str, Json]
     codec: Part
-    segments: tuple[SegmentRecord, ...]
+    segments: tuple[SegmentEntry, ...]
     parent: str | None = None
-    centroids: FileRecord | None = None
+    centroids: FileEntry | None = None
     encoder: Part | None = None
     tuned: Mapping[str, Json] | None = field(default=None)
     lexical: Part | None = None
@@ -104,7 +106,7 @@ class Manifest:
         self._check_kinds("centroids", () if self.centroids is None else (self.centroids,))
         self._check_kinds("lexical", () if self.lexical is None else self.lexical.files)
 
-    def _check_kinds(self, kind: str, records: tuple[FileRecord, ...]) -> None:
+    def _check_kinds(self, kind: str, records: tuple[FileEntry, ...]) -> None:
         for record in records:
             if names.kind_of(record.path) != kind:
                 raise CorruptIndexError(f"{record.path!r} cannot belong to the {kind} of an index")
@@ -130,7 +132,7 @@ class Manifest:
         return sum(segment.live_tokens for segment in self.segments)
 
     @property
-    def files(self) -> list[FileRecord]:
+    def files(self) -> list[FileEntry]:
         """Every file that this generation needs, apart from the manifest itself."""
         parts = [part for part in (self.codec, self.encoder, self.lexical) if part is not None]
         records = [record for part in parts for record in part.files]
@@ -204,9 +206,9 @@ class Manifest:
             dim=fields.count("dim", least=1, most=_MAX_DIM),
             config=fields.mapping("config"),
             codec=Part.from_json(fields.take("codec"), "codec"),
-            centroids=None if centroids is None else FileRecord.from_json(centroids),
+            centroids=None if centroids is None else FileEntry.from_json(centroids),
             encoder=None if encoder is None else Part.from_json(encoder, "encoder"),
-            segments=tuple(SegmentRecord.from_json(item) for item in fields.items("segments")),
+            segments=tuple(SegmentEntry.from_json(item) for item in fields.items("segments")),
             tuned=fields.optional_mapping("tuned"),
             lexical=None if lexical is None else Part.from_json(lexical, "lexical"),
         )
@@ -231,3 +233,13 @@ def _check_version(body: Mapping[str, Json]) -> None:
             f"this index has format version {version}, written by {writer[:60]}; this colstore reads up to "
             f"version {names.FORMAT_VERSION}. Upgrade: pip install --upgrade colstore"
         )
+
+
+def timestamp() -> str:
+    """Return the present moment (UTC) in the form that a manifest holds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def writer_name() -> str:
+    """Return the program and version that a manifest names as its writer."""
+    return f"colstore {__version__}"

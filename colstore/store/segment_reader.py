@@ -23,11 +23,11 @@ from colstore.errors import (
 from colstore.store import format as names
 from colstore.store.block_checks import BlockChecks
 from colstore.store.checksums import checksum, sums_bytes
+from colstore.store.entries import SegmentEntry
 from colstore.store.files import storage_errors
 from colstore.store.ids import Ids
 from colstore.store.read_ahead import read_ahead
 from colstore.store.reading import check_file_size, compare_size, open_regular, read_file
-from colstore.store.records import SegmentRecord
 from colstore.store.text_blocks import BlockReader, as_mapping, as_title_text
 from colstore.types import Json
 
@@ -48,7 +48,7 @@ class Segment:
     last of them is gone.
     """
 
-    def __init__(self, folder: Path, record: SegmentRecord, data: NDArray[np.uint8]) -> None:
+    def __init__(self, folder: Path, record: SegmentEntry, data: NDArray[np.uint8]) -> None:
         self.entry = record
         self._data = data
         self.path = folder / names.segment_file(record.id)
@@ -62,7 +62,7 @@ class Segment:
         self._metadata = self._block_reader("metadata")
 
     @classmethod
-    def open(cls, folder: Path, record: SegmentRecord) -> Self:
+    def open(cls, folder: Path, record: SegmentEntry) -> Self:
         """Map a segment.
 
         Parameters
@@ -88,7 +88,7 @@ class Segment:
         segment._check_structure()
         return segment
 
-    def with_entry(self, record: SegmentRecord) -> Self:
+    def with_entry(self, record: SegmentEntry) -> Self:
         """Return the same open file as another generation sees it: with other deleted documents.
 
         Raises
@@ -102,7 +102,7 @@ class Segment:
         other._sums, other._checks, other._doc_offsets = self._sums, self._checks, self._doc_offsets
         return other
 
-    def same_file(self, record: SegmentRecord) -> bool:
+    def same_file(self, record: SegmentEntry) -> bool:
         """Tell whether a record names this very file, whatever it says of deleted documents."""
         mine, other = (replace(entry, deleted=None, added=None) for entry in (self.entry, record))
         return mine == other
@@ -354,7 +354,7 @@ def _map(path: Path, size: int) -> NDArray[np.uint8]:
             return np.frombuffer(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ), dtype=np.uint8)
 
 
-def _view(data: NDArray[np.uint8], record: SegmentRecord, name: str) -> Array:
+def _view(data: NDArray[np.uint8], record: SegmentEntry, name: str) -> Array:
     spec = record.arrays[name]
     flat = data[spec.offset : spec.offset + spec.nbytes]
     return flat.view(spec.dtype).reshape(spec.shape)

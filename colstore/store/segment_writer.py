@@ -21,9 +21,9 @@ from colstore.errors import ConfigError, CorpusError, StorageError, VectorError
 from colstore.store import format as names
 from colstore.store import hdf5
 from colstore.store.checksums import checksum, file_sums
+from colstore.store.entries import SegmentEntry
 from colstore.store.files import Beside, make_folder, write_file
 from colstore.store.ids import encode_id, id_arrays, offset_dtype
-from colstore.store.records import SegmentRecord
 from colstore.store.text_blocks import BlockPacker, encode_value
 from colstore.store.token_streams import Kinds, TokenStreams, check_array
 from colstore.types import Json
@@ -136,7 +136,7 @@ class SegmentWriter:
         self._tokens += sum(counts)
         self._usable = True
 
-    def seal(self, extra_arrays: Mapping[str, Array] | None = None) -> SegmentRecord:
+    def seal(self, extra_arrays: Mapping[str, Array] | None = None) -> SegmentEntry:
         """Write the file, check it and give it its name.
 
         Parameters
@@ -146,7 +146,7 @@ class SegmentWriter:
 
         Returns
         -------
-        SegmentRecord
+        SegmentEntry
             For the manifest. Until a manifest names it, the segment is no part of any index.
 
         Raises
@@ -221,7 +221,7 @@ class SegmentWriter:
                 plain |= {f"{name}_blocks": blocks, f"{name}_sizes": sizes}
         return plain
 
-    def _publish(self, layout: hdf5.Layout, sources: Mapping[str, hdf5.ReadAt]) -> SegmentRecord:
+    def _publish(self, layout: hdf5.Layout, sources: Mapping[str, hdf5.ReadAt]) -> SegmentEntry:
         file = self._file
         hdf5.write_layout(file, layout, sources)
         problems = hdf5.layout_problems(file.path, layout.arrays)
@@ -230,7 +230,7 @@ class SegmentWriter:
         whole, sums = file_sums(file.path)
         write_file(self._path.with_name(names.sums_file(self._id)), sums.tobytes())
         file.publish()
-        return SegmentRecord(
+        return SegmentEntry(
             id=self._id,
             documents=len(self._ids),
             tokens=self._tokens,

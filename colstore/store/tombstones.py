@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from colstore.errors import CorruptIndexError
 from colstore.store import format as names
-from colstore.store.records import DeletedRecord, SegmentRecord
+from colstore.store.entries import DeletedEntry, SegmentEntry
 from colstore.store.whole_files import read_arrays_file, write_arrays_file
 
 Numbers = NDArray[np.int64]
 
 
 def write_tombstones(
-    directory: Path, record: SegmentRecord, generation: int, documents: NDArray[np.integer], tokens: int
-) -> SegmentRecord:
+    directory: Path, record: SegmentEntry, generation: int, documents: NDArray[np.integer], tokens: int
+) -> SegmentEntry:
     """Write the list of a segment's deleted documents durably, and return the segment's record with it.
 
     Parameters
@@ -40,10 +40,10 @@ def write_tombstones(
     """
     path = names.deletes_name(record.id, generation)
     file = write_arrays_file(directory, path, {"documents": documents.astype("<u4")}, {"segment": record.id})
-    return replace(record, deleted=DeletedRecord(len(documents), tokens, file))
+    return replace(record, deleted=DeletedEntry(len(documents), tokens, file))
 
 
-def read_tombstones(directory: Path, record: SegmentRecord) -> Numbers | None:
+def read_tombstones(directory: Path, record: SegmentEntry) -> Numbers | None:
     """Return the local numbers of a segment's deleted documents, ascending int64; ``None`` where none is.
 
     Raises

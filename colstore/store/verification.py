@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from colstore.errors import ConfigError, CorruptIndexError, StorageError
 from colstore.store import format as names
+from colstore.store.entries import FileEntry, SegmentEntry
 from colstore.store.hdf5 import layout_problems
 from colstore.store.history import latest
 from colstore.store.ids import id_hashes
 from colstore.store.manifest import Manifest
-from colstore.store.records import FileRecord, SegmentRecord
 from colstore.store.segment_reader import Segment
 from colstore.store.tombstones import read_tombstones
 from colstore.store.whole_files import check_checksum, check_size
@@ -96,7 +96,7 @@ def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") 
     return problems + _duplicates_across(directory, manifest, {problem.file for problem in problems})
 
 
-def _hdf5_files(manifest: Manifest) -> list[FileRecord]:
+def _hdf5_files(manifest: Manifest) -> list[FileEntry]:
     return [record for record in manifest.files if record.arrays]
 
 
@@ -108,7 +108,7 @@ def _try(path: str, check: Callable[..., object], *arguments: object) -> list[Pr
     return []
 
 
-def _segment_problems(directory: Path, record: SegmentRecord) -> list[Problem]:
+def _segment_problems(directory: Path, record: SegmentEntry) -> list[Problem]:
     path = record.files[0].path
     try:
         segment = Segment.open(directory / names.SEGMENTS, record)

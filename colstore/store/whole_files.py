@@ -19,9 +19,9 @@ from colstore.errors import (
 from colstore.store import format as names
 from colstore.store import hdf5
 from colstore.store.checksums import checksum, file_checksum
+from colstore.store.entries import FileEntry
 from colstore.store.files import Beside, make_folder, write_file
 from colstore.store.reading import check_file_size, read_file
-from colstore.store.records import FileRecord
 from colstore.store.strict_json import canonical, parse_object
 from colstore.types import Json
 
@@ -44,7 +44,7 @@ class ArraysFile:
     attributes: Mapping[str, Json]
 
 
-def check_size(directory: Path, record: FileRecord) -> None:
+def check_size(directory: Path, record: FileEntry) -> None:
     """Check that a file is there and has its recorded size.
 
     Raises
@@ -55,7 +55,7 @@ def check_size(directory: Path, record: FileRecord) -> None:
     check_file_size(directory / record.path, record.bytes)
 
 
-def check_checksum(directory: Path, record: FileRecord) -> None:
+def check_checksum(directory: Path, record: FileEntry) -> None:
     """Compare size and checksum of a file with its record, reading it in blocks.
 
     Raises
@@ -67,7 +67,7 @@ def check_checksum(directory: Path, record: FileRecord) -> None:
     _compare(directory / record.path, file_checksum(directory / record.path), record)
 
 
-def read_whole(directory: Path, record: FileRecord) -> bytes:
+def read_whole(directory: Path, record: FileEntry) -> bytes:
     """Return the content of a file whose size and checksum match its record.
 
     Raises
@@ -81,7 +81,7 @@ def read_whole(directory: Path, record: FileRecord) -> bytes:
     return data
 
 
-def write_whole(directory: Path, path: str, data: bytes) -> FileRecord:
+def write_whole(directory: Path, path: str, data: bytes) -> FileEntry:
     """Write an opaque file durably.
 
     Parameters
@@ -97,12 +97,12 @@ def write_whole(directory: Path, path: str, data: bytes) -> FileRecord:
     _check_path(path)
     make_folder((directory / path).parent)
     write_file(directory / path, data)
-    return FileRecord(path, len(data), checksum(data))
+    return FileEntry(path, len(data), checksum(data))
 
 
 def write_arrays_file(
     directory: Path, path: str, arrays: Mapping[str, NDArray[Any]], attributes: Mapping[str, Json]
-) -> FileRecord:
+) -> FileEntry:
     """Write a small HDF5 file of named arrays and a JSON object, durably.
 
     Parameters
@@ -141,10 +141,10 @@ def write_arrays_file(
         if problems:
             raise StorageError(f"{directory / path} reads back differently from what was written: {problems[0]}")
         file.publish()
-    return FileRecord(path, layout.size, whole, layout.arrays)
+    return FileEntry(path, layout.size, whole, layout.arrays)
 
 
-def read_arrays_file(directory: Path, record: FileRecord) -> ArraysFile:
+def read_arrays_file(directory: Path, record: FileEntry) -> ArraysFile:
     """Read a file of arrays into memory, after comparing its checksum; libhdf5 is not entered.
 
     Raises
@@ -169,7 +169,7 @@ def _check_path(path: str) -> None:
         raise ConfigError(f"{path!r} is not a file name of a colstore index")
 
 
-def _compare(path: Path, found: str, record: FileRecord) -> None:
+def _compare(path: Path, found: str, record: FileEntry) -> None:
     if found != record.checksum:
         raise ChecksumError(
             "bytes changed since they were written: restore the file from a copy of the index, or build the "

@@ -14,7 +14,7 @@ from click.testing import Result
 import colstore
 from colstore.cli.build import _summary, command
 from colstore.errors import CorpusError, IndexNotFoundError, NotAnIndexError
-from colstore.progress import BuildReport
+from colstore.reports import BuildReport
 
 Cli = Callable[..., Result]
 

@@ -42,9 +42,22 @@ def test_a_table_and_all_files(
 ) -> None:
     output = tmp_path / "which"
     result = cli(
-        "compare", corpus, "--queries", queries, "--qrels", qrels, "--model", "a-model", "--bits", "16,4", "-o", output,
-        "--save-runs", "--pool-factors", "2",
-    )  # fmt: skip
+        "compare",
+        corpus,
+        "--queries",
+        queries,
+        "--qrels",
+        qrels,
+        "--model",
+        "a-model",
+        "--bits",
+        "16,4",
+        "-o",
+        output,
+        "--save-runs",
+        "--pool-factors",
+        "2",
+    )
     assert result.exit_code == 0, result.stderr
     assert fake == ["a-model"]
     for label in ("BM25", "one vector", "MaxSim float32", "MaxSim 16 bits", "MaxSim 4 bits, pooled 2"):
@@ -52,8 +65,13 @@ def test_a_table_and_all_files(
     assert "Use BM25" in result.stdout or "Use one vector" in result.stdout or "Use MaxSim" in result.stdout
     assert "report.html" in result.stderr
     assert {path.name for path in output.iterdir()} == {
-        "table.csv", "comparison.json", "plot.png", "plot.svg", "report.html", "runs",
-    }  # fmt: skip
+        "table.csv",
+        "comparison.json",
+        "plot.png",
+        "plot.svg",
+        "report.html",
+        "runs",
+    }
     with (output / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == ["bm25", "mean", "exact", "16-bit", "4-bit", "pool-2", "bm25-maxsim"]
@@ -68,9 +86,24 @@ def test_a_table_and_all_files(
 
 def test_json_and_rows_left_out(cli: Cli, corpus: Path, queries: Path, qrels: Path, fake: list[str]) -> None:
     result = cli(
-        "compare", corpus, "--queries", queries, "--qrels", qrels, "--bits", "4", "--pool-factors", "",
-        "--skip", "bm25", "--skip", "bm25-maxsim", "--limit", 2, "--json",
-    )  # fmt: skip
+        "compare",
+        corpus,
+        "--queries",
+        queries,
+        "--qrels",
+        qrels,
+        "--bits",
+        "4",
+        "--pool-factors",
+        "",
+        "--skip",
+        "bm25",
+        "--skip",
+        "bm25-maxsim",
+        "--limit",
+        2,
+        "--json",
+    )
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert [row["key"] for row in found["rows"]] == ["mean", "exact", "4-bit"]

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from colstore.cli.progress import StageBars, shown_progress
-from colstore.progress import Progress
+from colstore.reports import Progress
 
 
 def drawn(*steps: Progress) -> str:

@@ -11,7 +11,7 @@ from click.testing import Result
 
 import colstore
 from colstore.encode.fake import FakeEncoder
-from colstore.rerank.simple import FakeReranker
+from colstore.rerank.rerankers import FakeReranker
 
 Cli = Callable[..., Result]
 RUN = [("0", "tides", 3.0), ("0", "bees", 2.0), ("0", "bread", 1.0), ("1", "bees", 2.0), ("1", "bread", 1.5)]
@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture
 def fake_cross_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "colstore.rerank.crossencoder.CrossEncoderReranker", lambda model, **_: FakeReranker(str(model))
+        "colstore.rerank.cross_encoder.CrossEncoderReranker", lambda model, **_: FakeReranker(str(model))
     )
 
 

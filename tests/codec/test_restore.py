@@ -35,11 +35,20 @@ def test_what_is_missing_is_named(stored: tuple[Arrays, dict[str, Any]], name: s
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("bits", 3), ("bits", 4.0), ("bits", True), ("bits", "4"), ("bits", None), ("bits", [4]),
-        ("centroid_scale", 0.0), ("centroid_scale", -1.0), ("centroid_scale", float("nan")),
-        ("centroid_scale", float("inf")), ("centroid_scale", 1), ("centroid_scale", None),
+        ("bits", 3),
+        ("bits", 4.0),
+        ("bits", True),
+        ("bits", "4"),
+        ("bits", None),
+        ("bits", [4]),
+        ("centroid_scale", 0.0),
+        ("centroid_scale", -1.0),
+        ("centroid_scale", float("nan")),
+        ("centroid_scale", float("inf")),
+        ("centroid_scale", 1),
+        ("centroid_scale", None),
     ],
-)  # fmt: skip
+)
 def test_forged_attributes_are_refused(stored: tuple[Arrays, dict[str, Any]], name: str, value: Json) -> None:
     arrays, attributes = stored
     with pytest.raises(CorruptIndexError):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colstore.corpus import IntakeReport, read_documents
+from colstore.corpus import ReadReport, read_documents
 from colstore.corpus import lines as lines_module
 from colstore.errors import (
     ConfigError,
@@ -79,7 +79,7 @@ def test_a_bad_line_of_json(write: Write, bad: bytes, kind: type[CorpusError], m
     assert type(caught.value) is kind
     assert (caught.value.source, caught.value.line) == (str(path), 3)
     assert len(str(caught.value)) < 600
-    report = IntakeReport()
+    report = ReadReport()
     found = read_documents(path, on_error="skip", on_duplicate="skip", report=report)
     assert [d.id for d in found] == ["good", "after"]
     assert (report.documents, report.skipped, report.incomplete) == (2, 1, False)
@@ -119,7 +119,7 @@ def test_a_bad_row_behind_quoted_newlines(write: Write, bad: bytes, kind: type[C
     with pytest.raises(kind, match=message) as caught:
         list(read_documents(path))
     assert (caught.value.source, caught.value.line) == (str(path), 5)
-    report = IntakeReport()
+    report = ReadReport()
     found = list(read_documents(path, on_error="skip", on_duplicate="skip", report=report))
     assert [d.id for d in found] == ["good", "after"]
     assert found[0].text == 'a\nquoted "newline"'
@@ -140,7 +140,7 @@ def test_a_quote_that_never_closes_makes_the_corpus_incomplete(write: Write, fil
     with pytest.raises(IncompleteCorpusError, match="never closed") as caught:
         list(read_documents(path))
     assert caught.value.line == 3
-    report = IntakeReport()
+    report = ReadReport()
     assert [d.id for d in read_documents(path, on_error="skip", report=report)] == ["good"]
     assert report.incomplete
 
@@ -187,7 +187,7 @@ def test_a_damaged_gzip_file(write: Write, name: str, damage: str) -> None:
     path.write_bytes(broken)
     with pytest.raises(IncompleteCorpusError, match="rest of the file is lost") as caught:
         list(read_documents(path))
-    report = IntakeReport()
+    report = ReadReport()
     read = [d.id for d in read_documents(path, on_error="skip", report=report)]
     assert read == [str(n) for n in range(len(read))]
     assert caught.value.line == len(read) + 1 + bool(head)
@@ -259,7 +259,7 @@ def test_text_files_that_cannot_be_read_are_named(
     (tmp_path / "texts" / "dangling.txt").symlink_to(tmp_path / "nowhere")
     write("texts/large.txt", b"x" * 101)
     monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 100)
-    report = IntakeReport()
+    report = ReadReport()
     assert list(read_documents(tmp_path / "texts", on_error="skip", report=report)) == []
     assert (report.skipped_errors, report.skipped_empty) == (2, 1)
     assert [("dangling" in e, "empty" in e, "large" in e).index(True) for e in report.examples] == [0, 1, 2]
@@ -358,7 +358,7 @@ def test_bad_rows_of_parquet_are_named_by_row(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="metadata holds a bytes") as caught:
         list(read_documents(path))
     assert caught.value.line == 1
-    report = IntakeReport()
+    report = ReadReport()
     assert len(list(read_documents(path, on_error="skip", report=report))) == 1998
     assert [example.split(": ")[0] for example in report.examples] == [f"{path}:1", f"{path}:2000"]
 
@@ -379,7 +379,7 @@ def test_a_parquet_file_with_damage_inside_is_incomplete(tmp_path: Path) -> None
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2 : len(raw) // 2 + 400] = b"\xff" * 400
     path.write_bytes(raw)
-    report = IntakeReport()
+    report = ReadReport()
     read = [d.id for d in read_documents(path, on_error="skip", on_duplicate="skip", report=report)]
     assert 0 < len(read) < 6000
     assert report.incomplete

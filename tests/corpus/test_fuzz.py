@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from colstore.corpus import IntakeReport, group_run, read_documents, read_qrels, read_queries, read_run
+from colstore.corpus import ReadReport, group_run, read_documents, read_qrels, read_queries, read_run
 from colstore.errors import CorpusError
 from colstore.types import Document
 
@@ -60,7 +60,7 @@ def test_documents_from_any_bytes(tmp_path: Path, name: str, raw: bytes, packed:
     path.write_bytes(squeezed[: len(squeezed) - cut] if packed else raw)
     source = path.parent if "/" in name else path
     error = outcome(lambda: read_documents(source))
-    report = IntakeReport()
+    report = ReadReport()
     count = 0
 
     def skipping() -> Iterable[Document]:
@@ -80,7 +80,7 @@ def test_documents_from_any_bytes(tmp_path: Path, name: str, raw: bytes, packed:
 @FUZZ
 @given(items=st.lists(OBJECTS | st.text(st.characters(), max_size=5) | SCALARS, max_size=5))
 def test_documents_from_any_items(items: list[Any]) -> None:
-    report = IntakeReport()
+    report = ReadReport()
     taken = list(read_documents(items, on_error="skip", on_duplicate="skip", report=report))
     assert len(taken) + report.skipped == len(items)
     assert len({document.id for document in taken}) == len(taken)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colstore.corpus import IntakeReport, SeenIds, read_documents
+from colstore.corpus import ReadReport, SeenIds, read_documents
 from colstore.errors import CorpusError, DuplicateIdError, EmptyDocumentError
 
 Write = Callable[[str, "str | bytes"], Path]
@@ -31,7 +31,7 @@ def test_each_choice_covers_its_own_kind_only() -> None:
 
 
 def test_skipping_all_counts_all_and_keeps_the_first_of_two() -> None:
-    report = IntakeReport()
+    report = ReadReport()
     documents = list(read_documents(MIXED, on_error="skip", on_duplicate="skip", report=report))
     assert [(d.id, d.text) for d in documents] == [("0", "one"), ("4", "four")]
     counts = (report.documents, report.skipped_errors, report.skipped_duplicates, report.skipped_empty)
@@ -44,14 +44,14 @@ def test_the_id_of_a_skipped_document_is_free_again() -> None:
 
 
 def test_a_report_keeps_a_few_short_examples_of_each_kind() -> None:
-    report = IntakeReport()
+    report = ReadReport()
     items = [{"id": f"{n}" * 1000, "text": "" if n % 2 else 5} for n in range(1, 100)]
     assert list(read_documents(items, on_error="skip", report=report)) == []
     assert (report.skipped_errors, report.skipped_empty, len(report.examples)) == (49, 50, 10)
     assert max(map(len, report.examples)) <= 300
     assert json.loads(json.dumps(report.to_json()))["skipped_empty"] == 50
     assert report.summary().splitlines()[0] == "0 taken, 99 skipped: 49 broken, 0 duplicate, 50 empty"
-    assert IntakeReport(documents=5).summary() == "5 taken, 0 skipped"
+    assert ReadReport(documents=5).summary() == "5 taken, 0 skipped"
 
 
 def test_items_are_taken_one_at_a_time() -> None:

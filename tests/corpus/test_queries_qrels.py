@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from colstore.corpus import IntakeReport, Query, read_qrels, read_queries
+from colstore.corpus import Query, ReadReport, read_qrels, read_queries
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError
 
 Write = Callable[[str, "str | bytes"], Path]
@@ -131,7 +131,7 @@ def test_duplicate_judgements_are_counted_by_choice(write: Write) -> None:
     path = write("test.tsv", "q1\td1\t2\nq1\td1\t1\nq1\td2\t0\n")
     with pytest.raises(DuplicateIdError, match=":2: query 'q1' and document 'd1' are judged a second time"):
         read_qrels(path)
-    report = IntakeReport()
+    report = ReadReport()
     assert read_qrels(path, on_duplicate="skip", report=report) == {"q1": {"d1": 2, "d2": 0}}
     assert (report.documents, report.skipped_duplicates) == (2, 1)
     with pytest.raises(ConfigError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from colstore.corpus import (
-    IntakeReport,
+    ReadReport,
     group_run,
     read_documents,
     read_qrels,
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.shared
 @pytest.mark.parametrize(("name", "documents", "queries"), [("scifact", 5183, 1109), ("nfcorpus", 3633, 3237)])
 def test_beir_folders_are_read_whole(shared: Path, name: str, documents: int, queries: int) -> None:
     folder = shared / "data" / name
-    report = IntakeReport()
+    report = ReadReport()
     ids = {document.id for document in read_documents(folder, report=report)}
     assert (len(ids), report.documents, report.skipped) == (documents, documents, 0)
     assert len(list(read_queries(folder))) == queries
@@ -35,7 +35,7 @@ def test_two_documents_of_cranfield_have_no_text(shared: Path) -> None:
     with pytest.raises(EmptyDocumentError, match="'471'") as caught:
         list(read_documents(folder))
     assert caught.value.line == 471
-    report = IntakeReport()
+    report = ReadReport()
     assert len(list(read_documents(folder, on_error="skip", report=report))) == 1398
     assert (report.skipped, report.skipped_empty) == (2, 2)
     assert [example.split(":")[1] for example in report.examples] == ["471", "995"]

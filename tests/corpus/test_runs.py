@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colstore.corpus import IntakeReport, RunLine, group_run, read_run, write_run
+from colstore.corpus import ReadReport, RunLine, group_run, read_run, write_run
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError
 from colstore.types import Hit
 
@@ -117,7 +117,7 @@ def test_duplicates_are_counted_by_choice(write: Write) -> None:
     path = write("run", "q Q0 d1 1 3 t\nq Q0 d2 2 2 t\nq Q0 d1 3 1 t\n")
     with pytest.raises(DuplicateIdError):
         list(read_run(path))
-    report = IntakeReport()
+    report = ReadReport()
     assert [line.score for line in read_run(path, on_duplicate="skip", report=report)] == [3.0, 2.0]
     assert (report.documents, report.skipped_duplicates) == (2, 1)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from colstore.encode.embedded import embedded_model_path
+from colstore.encode.hub import embedded_model_path
 
 Layout: TypeAlias = Literal["stanford", "pylate", "native", "plain"]
 Body: TypeAlias = Literal["bert", "modernbert", "xlm-roberta", "distilbert"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colstore.encode import FakeEncoder
-from colstore.encode.batches import token_budget_batches
+from colstore.encode.tokens import token_budget_batches
 from colstore.errors import ConfigError
 
 

@@ -10,25 +10,39 @@ import numpy as np
 
 from colstore.evaluate import Comparison, Coverage, Latency, Row, advise, bootstrap_interval
 from colstore.evaluate.comparison import Family
-from colstore.evaluate.setting import machine
+from colstore.evaluate.machine import machine
 
 MEASURES = ("nDCG@10", "MRR@10", "MAP", "recall@100", "success@5")
 
 
 def make_row(
-    key: str, ndcg: float, ms: float, size: float, family: Family = "late interaction", *, queries: int = 100,
-    spread: float = 0.02, **rest: Any,
-) -> Row:  # fmt: skip
+    key: str,
+    ndcg: float,
+    ms: float,
+    size: float,
+    family: Family = "late interaction",
+    *,
+    queries: int = 100,
+    spread: float = 0.02,
+    **rest: Any,
+) -> Row:
     """Return a row whose nDCG@10 has this mean, and differs from that of other rows by noise of its own."""
     noise = np.random.default_rng(hash_of(key)).normal(0, spread, queries)
     values = np.random.default_rng(1).uniform(-0.2, 0.2, queries) + noise
     values += ndcg - values.mean()
     intervals = {name: bootstrap_interval(values, samples=200) for name in MEASURES}
     return Row(
-        key=key, label=rest.pop("label", key), family=family, values=dict.fromkeys(MEASURES, values),
-        intervals=intervals, latency=Latency(ms, 2 * ms, ms / 2), build_seconds=1.0, encode_seconds=2.0,
-        bytes_per_document=size, **rest,
-    )  # fmt: skip
+        key=key,
+        label=rest.pop("label", key),
+        family=family,
+        values=dict.fromkeys(MEASURES, values),
+        intervals=intervals,
+        latency=Latency(ms, 2 * ms, ms / 2),
+        build_seconds=1.0,
+        encode_seconds=2.0,
+        bytes_per_document=size,
+        **rest,
+    )
 
 
 def hash_of(key: str) -> int:
@@ -53,10 +67,16 @@ def full() -> list[Row]:
             "cross-always", 0.76, 400, 51_000, "cross-encoder", label="cross-encoder, always", pairs=20.0, base="4-bit"
         ),
         make_row(
-            "cross-uncertain", 0.757, 150, 51_000, "cross-encoder", label="cross-encoder, uncertain", pairs=8.0,
+            "cross-uncertain",
+            0.757,
+            150,
+            51_000,
+            "cross-encoder",
+            label="cross-encoder, uncertain",
+            pairs=8.0,
             base="4-bit",
         ),
-    ]  # fmt: skip
+    ]
 
 
 @cache
@@ -68,9 +88,18 @@ def comparison() -> Comparison:
 def compared(rows: list[Row]) -> Comparison:
     """Return a comparison of these rows."""
     settings = {
-        "model": "a <model> & more", "bi_encoder": None, "cross_encoder": "simulated", "k": 100, "candidates": 100,
-        "read": 20, "main_bits": 4, "seed": 0, "confidence": 0.95, "samples": 10_000, "machine": machine(),
-    }  # fmt: skip
+        "model": "a <model> & more",
+        "bi_encoder": None,
+        "cross_encoder": "simulated",
+        "k": 100,
+        "candidates": 100,
+        "read": 20,
+        "main_bits": 4,
+        "seed": 0,
+        "confidence": 0.95,
+        "samples": 10_000,
+        "machine": machine(),
+    }
     queries = tuple(f"q{i}" for i in range(len(rows[0].values["nDCG@10"])))
     coverage = Coverage(len(queries), unanswered=1)
     notes = ["one thing <was> left out"]

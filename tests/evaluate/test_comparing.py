@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 
 from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, CorpusError, EncoderError, MissingDependencyError, VectorError
-from colstore.evaluate import Comparison, Plan, compare
-from colstore.evaluate import comparing as module
-from colstore.progress import Progress
-from colstore.rerank.simple import CallableReranker
+from colstore.evaluate import CompareConfig, Comparison, compare
+from colstore.reports import Progress
+from colstore.rerank.rerankers import CallableReranker
 from colstore.types import Document
+
+module = import_module("colstore.evaluate.compare")  # the package has the function under this name
 
 Corpus = list[dict[str, str]]
 Queries = dict[str, str]
@@ -48,26 +50,37 @@ class FakeBiEncoder:
 
 def knows_second(pairs: Sequence[tuple[str, str]]) -> list[float]:
     """Prefer passages that share words with the query, and among them the second of a subject."""
-    return [
-        len(set(query.split()) & set(passage.split())) + ("second" in passage) for query, passage in pairs
-    ]  # fmt: skip
+    return [len(set(query.split()) & set(passage.split())) + ("second" in passage) for query, passage in pairs]
 
 
 @pytest.fixture(scope="module")
 def found(corpus: Corpus, queries: Queries, qrels: Qrels) -> Comparison:
     encoder = Counting()
     made = compare(
-        corpus, queries, qrels, model=encoder, cross_encoder=CallableReranker(knows_second, "knows"),
-        plan=Plan(bits=(16, 4, 1), pool_factors=(2,), k=10, read=6),
-    )  # fmt: skip
+        corpus,
+        queries,
+        qrels,
+        model=encoder,
+        cross_encoder=CallableReranker(knows_second, "knows"),
+        plan=CompareConfig(bits=(16, 4, 1), pool_factors=(2,), k=10, read=6),
+    )
     assert encoder.documents == len(corpus)  # once, for all rows
     return made
 
 
 def test_every_row_is_there_in_order(found: Comparison) -> None:
     assert [row.key for row in found.rows] == [
-        "bm25", "mean", "exact", "16-bit", "4-bit", "1-bit", "pool-2", "bm25-maxsim", "cross-always", "cross-uncertain",
-    ]  # fmt: skip
+        "bm25",
+        "mean",
+        "exact",
+        "16-bit",
+        "4-bit",
+        "1-bit",
+        "pool-2",
+        "bm25-maxsim",
+        "cross-always",
+        "cross-uncertain",
+    ]
     assert found.notes == []
     assert found.documents == 24
     assert len(found.queries) == 8
@@ -103,14 +116,14 @@ def test_the_cross_encoder_reads_what_its_policy_says(found: Comparison) -> None
 
 
 def test_the_same_seed_gives_the_same_rankings(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
-    plan = Plan(bits=(4,), pool_factors=(), k=5, skip=("bm25",))
+    plan = CompareConfig(bits=(4,), pool_factors=(), k=5, skip=("bm25",))
     one, other = (compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan) for _ in range(2))
     assert one.runs == other.runs
     assert [row.intervals for row in one.rows] == [row.intervals for row in other.rows]
 
 
 def test_a_bi_encoder_takes_the_row_of_one_vector(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
-    plan = Plan(bits=(4,), pool_factors=(), skip=("exact", "4-bit", "bm25-maxsim"))
+    plan = CompareConfig(bits=(4,), pool_factors=(), skip=("exact", "4-bit", "bm25-maxsim"))
     made = compare(corpus, queries, qrels, model=FakeEncoder(), bi_encoder=FakeBiEncoder(), plan=plan)
     assert [row.key for row in made.rows] == ["bm25", "mean"]
     assert made.settings["bi_encoder"] == "bi"
@@ -122,11 +135,9 @@ def test_a_bi_encoder_takes_the_row_of_one_vector(corpus: Corpus, queries: Queri
 def test_vectors_alone_leave_out_what_needs_texts(queries: Queries, qrels: Qrels, corpus: Corpus) -> None:
     encoder = FakeEncoder()
     texts = encoder.encode_documents([document["text"] for document in corpus])
-    given = [
-        Document(document["id"], vectors=text.vectors) for document, text in zip(corpus, texts, strict=True)
-    ]  # fmt: skip
+    given = [Document(document["id"], vectors=text.vectors) for document, text in zip(corpus, texts, strict=True)]
     asked = dict(zip(queries, encoder.encode_queries(list(queries.values())), strict=True))
-    made = compare(given, asked, qrels, model=None, plan=Plan(bits=(4,), pool_factors=()))
+    made = compare(given, asked, qrels, model=None, plan=CompareConfig(bits=(4,), pool_factors=()))
     assert [row.key for row in made.rows] == ["mean", "exact", "4-bit"]
     assert len(made.notes) == 2
     assert made.notes[0] == "BM25 was left out: it needs the texts of documents and queries"
@@ -141,8 +152,12 @@ def test_a_missing_package_leaves_one_way_out(
 
     monkeypatch.setattr(module, "words", missing)
     made = compare(
-        corpus, queries, qrels, model=FakeEncoder(), plan=Plan(bits=(4,), pool_factors=(), skip=("bm25-maxsim",))
-    )  # fmt: skip
+        corpus,
+        queries,
+        qrels,
+        model=FakeEncoder(),
+        plan=CompareConfig(bits=(4,), pool_factors=(), skip=("bm25-maxsim",)),
+    )
     assert "bm25" not in {row.key for row in made.rows}
     assert made.notes == ["BM25 was left out: pip install this"]
 
@@ -150,7 +165,7 @@ def test_a_missing_package_leaves_one_way_out(
 def test_kept_vectors_are_not_encoded_again(tmp_path: Path, corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     file = tmp_path / "corpus.jsonl"
     file.write_text("".join(json.dumps(document) + "\n" for document in corpus))
-    plan = Plan(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
+    plan = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
     first, second = Counting(), Counting()
     kept = tmp_path / "kept"
     one = compare(file, queries, qrels, model=first, plan=plan, keep_vectors=kept)
@@ -165,7 +180,7 @@ def test_kept_vectors_are_not_encoded_again(tmp_path: Path, corpus: Corpus, quer
 
 
 def test_at_most_so_many_queries_are_drawn(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
-    plan = Plan(bits=(4,), pool_factors=(), limit=3, skip=("bm25", "bm25-maxsim", "4-bit"))
+    plan = CompareConfig(bits=(4,), pool_factors=(), limit=3, skip=("bm25", "bm25-maxsim", "4-bit"))
     one = compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan)
     other = compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan)
     assert len(one.queries) == 3
@@ -176,8 +191,13 @@ def test_at_most_so_many_queries_are_drawn(corpus: Corpus, queries: Queries, qre
 def test_progress_is_told_stage_by_stage(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     seen: list[Progress] = []
     compare(
-        corpus, queries, qrels, model=FakeEncoder(), plan=Plan(bits=(4,), pool_factors=()), progress=seen.append
-    )  # fmt: skip
+        corpus,
+        queries,
+        qrels,
+        model=FakeEncoder(),
+        plan=CompareConfig(bits=(4,), pool_factors=()),
+        progress=seen.append,
+    )
     stages = list(dict.fromkeys(progress.stage for progress in seen))
     assert stages[:4] == ["encode", "BM25", "one vector", "exact MaxSim"]
     assert any(stage.startswith("build 4 bits: ") for stage in stages)
@@ -195,7 +215,7 @@ def test_temporary_files_go_whatever_happens(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "exact", interrupted)
         with pytest.raises((KeyboardInterrupt, CorpusError)):
-            compare(corpus, queries, qrels, model=FakeEncoder(), plan=Plan(bits=(4,)), work_folder=tmp_path)
+            compare(corpus, queries, qrels, model=FakeEncoder(), plan=CompareConfig(bits=(4,)), work_folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -215,9 +235,10 @@ def test_what_does_not_belong_together(corpus: Corpus, queries: Queries, qrels: 
 
 def test_documents_that_are_skipped_are_told(queries: Queries, qrels: Qrels, corpus: Corpus) -> None:
     broken = [*corpus, {"id": "bees-1", "text": "twice"}, {"id": "empty", "text": ""}, {"text": "no id"}]
-    plan = Plan(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
-    made = compare(broken, queries, qrels, model=FakeEncoder(max_tokens=6), plan=plan, on_error="skip",
-                   on_duplicate="skip")  # fmt: skip
+    plan = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
+    made = compare(
+        broken, queries, qrels, model=FakeEncoder(max_tokens=6), plan=plan, on_error="skip", on_duplicate="skip"
+    )
     assert made.documents == 24
     told = " / ".join(made.notes)
     assert "a second time" in told
@@ -238,9 +259,9 @@ def test_documents_that_are_skipped_are_told(queries: Queries, qrels: Qrels, cor
 )
 def test_plans_that_cannot_be(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Plan(**settings)
+        CompareConfig(**settings)
 
 
 def test_the_main_codec_is_the_default_of_a_build_where_it_is_tried() -> None:
-    assert Plan().main == 4
-    assert Plan(bits=(8, 2)).main == 8
+    assert CompareConfig().main == 4
+    assert CompareConfig(bits=(8, 2)).main == 8

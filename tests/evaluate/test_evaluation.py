@@ -13,7 +13,7 @@ import colstore
 from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, CorpusError
 from colstore.evaluate import evaluate_index, evaluate_run, load_qrels, load_run, save_run
-from colstore.progress import Progress
+from colstore.reports import Progress
 
 CORPUS = {"d1": "bees dance on the comb", "d2": "bread dough rises", "d3": "the moon pulls the sea", "d4": "iron rusts"}
 QUERIES = {"q1": "bees dance", "q2": "dough rises", "q3": "moon and sea", "q4": "never judged"}
@@ -101,9 +101,13 @@ def test_what_a_run_leaves_out_counts_nothing_and_is_told() -> None:
     run = {"q1": [("d1", 1.0)], "q9": [("d1", 1.0)]}
     found = evaluate_run(run, {**QRELS, "q5": {"d1": 0}})
     assert found.coverage.to_json() == {
-        "queries": 4, "unjudged_queries": 1, "unasked_queries": 0, "unanswered": 3, "without_relevant": 1,
+        "queries": 4,
+        "unjudged_queries": 1,
+        "unasked_queries": 0,
+        "unanswered": 3,
+        "without_relevant": 1,
         "unknown_documents": 0,
-    }  # fmt: skip
+    }
     assert found["success@5"] == 0.25
     notes = " / ".join(found.coverage.notes())
     assert "3 evaluated queries have no hit and count 0" in notes
@@ -177,7 +181,7 @@ def test_only_what_is_wanted_of_a_run_is_kept(tmp_path: Path) -> None:
 def test_threads_are_given_back() -> None:
     import torch
 
-    from colstore.evaluate.timing import one_thread
+    from colstore.evaluate.machine import one_thread
 
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -27,9 +27,10 @@ def crowd(seed: int) -> list[Mark]:
     generator = np.random.default_rng(seed)
     near = generator.normal([700, 400], [60, 25], (9, 2))
     far = generator.uniform([100, 100], [1100, 600], (4, 2))
-    return [Mark(float(x), float(y), float(r), 120, 22) for (x, y), r in zip(
-        np.concatenate([near, far]), generator.uniform(5, 18, 13), strict=True
-    )]  # fmt: skip
+    return [
+        Mark(float(x), float(y), float(r), 120, 22)
+        for (x, y), r in zip(np.concatenate([near, far]), generator.uniform(5, 18, 13), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("seed", range(4))

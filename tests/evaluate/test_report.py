@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from colstore.errors import ConfigError
-from colstore.evaluate.output import NAMES, save_comparison
-from colstore.evaluate.report import html_report
+from colstore.evaluate.report import NAMES, html_report, save_comparison
 from tests.evaluate.rows import MEASURES, comparison, full
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from colstore.errors import EncoderError
-from colstore.evaluate.sentence import SentenceBiEncoder, unit
+from colstore.evaluate.bi_encoder import SentenceBiEncoder, unit
 
 
 def test_similar_sentences_are_near(minilm: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, CorpusError, StorageError, VectorError
-from colstore.evaluate.reference import FlatIndex, averaged, exact_run, maxsim
+from colstore.evaluate.exact import FlatIndex, averaged, exact_run, maxsim
 from colstore.evaluate.spool import Spool, open_spool, write_spool
 from colstore.types import Document
 

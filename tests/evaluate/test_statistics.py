@@ -55,9 +55,12 @@ def test_few_flips_agree_with_scipys_permutation_test() -> None:
     generator = np.random.default_rng(2)
     ours, theirs = generator.uniform(size=11), generator.uniform(size=11) - 0.1
     exact = stats.permutation_test(
-        (ours, theirs), lambda a, b, axis: (a - b).mean(axis=axis), permutation_type="samples", vectorized=True,
+        (ours, theirs),
+        lambda a, b, axis: (a - b).mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
         n_resamples=np.inf,
-    )  # fmt: skip
+    )
     assert randomisation_test(ours, theirs) == pytest.approx(exact.pvalue)
 
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from colstore.store import (
     FORMAT_VERSION,
-    AddedRecord,
-    FileRecord,
+    AddedTokens,
+    FileEntry,
     Manifest,
     Part,
-    SegmentRecord,
+    SegmentEntry,
     SegmentWriter,
     centroids_name,
     codec_name,
@@ -57,7 +57,7 @@ def main() -> None:
     _commit(directory, 1, segments[:1])
     # An index that has grown once, and has lost its second document ("β-carotene": 2 tokens).
     first = write_tombstones(directory, segments[0], 2, np.array([1]), 2)
-    second = replace(segments[1], added=AddedRecord(segments[1].tokens, 0.25))
+    second = replace(segments[1], added=AddedTokens(segments[1].tokens, 0.25))
     _commit(directory, 2, [first, second])
     text = json.dumps(expected, ensure_ascii=False, indent=1)
     (HERE / f"store-{FORMAT_VERSION}.json").write_text(text + "\n", encoding="utf-8")
@@ -69,7 +69,7 @@ def _segment(
     documents: Sequence[Document],
     random: np.random.Generator,
     expected: list[dict[str, object]],
-) -> SegmentRecord:
+) -> SegmentEntry:
     counts = [1 + i % 3 for i in range(len(documents))]
     vectors = random.standard_normal((sum(counts), DIM)).astype(np.float16)
     kinds = {"vectors": ("<f2", (DIM,))}
@@ -83,7 +83,7 @@ def _segment(
     return record
 
 
-def _commit(directory: Path, generation: int, segments: Sequence[SegmentRecord]) -> None:
+def _commit(directory: Path, generation: int, segments: Sequence[SegmentEntry]) -> None:
     codec = _codec(directory, generation)
     encoder = write_whole(directory, encoder_name("tokenizer.json"), b'{"golden": true}')
     manifest = Manifest(
@@ -101,7 +101,7 @@ def _commit(directory: Path, generation: int, segments: Sequence[SegmentRecord])
     commit(directory, manifest)
 
 
-def _codec(directory: Path, generation: int) -> FileRecord:
+def _codec(directory: Path, generation: int) -> FileEntry:
     arrays = {
         "steps": np.linspace(0, 1, 5, dtype=np.float32),
         "table": np.arange(6, dtype="<u2").reshape(2, 3),

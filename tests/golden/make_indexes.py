@@ -19,8 +19,8 @@ from typing import Any
 import colstore
 from colstore import Document, SearchParams
 from colstore.config import BITS, Bits
-from colstore.living.derived import load_bm25
-from colstore.living.snapshot import Snapshot
+from colstore.snapshot.bm25 import load_bm25
+from colstore.snapshot.snapshot import Snapshot
 from colstore.store import FORMAT_VERSION
 from tests.proofs.small_index import TableEncoder, documents, make_index
 
@@ -104,7 +104,7 @@ def _make_bm25(directory: Path) -> dict[str, Any]:
     """Write the index with a BM25 index, and return what it must answer."""
     make_index(directory, 2, _parts(), DELETED, frozen=False)
     with colstore.open(directory, encoder=TableEncoder()) as index:
-        index.make_bm25()
+        index.build_bm25()
     answers = {question: lexical_hits(directory, question) for question in LEXICAL_QUESTIONS}
     for older in sorted(directory.glob("manifest-*.json"))[:-1]:
         older.unlink()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from colstore.kernels import calls, twins
-from colstore.kernels.arrays import CentroidTable, Floats, Ints, PreparedQuery
+from colstore.kernels.arrays import CentroidTable, Floats, Ints, QueryPass
 from colstore.kernels.layout import padded_dim
 from colstore.kernels.processor import available_flavours
 
@@ -85,10 +85,10 @@ class Collection:
     starts: Ints
     stops: Ints
 
-    def prepared(self, flavour: str) -> PreparedQuery:
+    def prepared(self, flavour: str) -> QueryPass:
         return calls.prepare(self.query, self.rotation, self.shape.bits, self.centroid_scale, flavour)
 
-    def similarities(self, query: PreparedQuery, table: CentroidTable) -> tuple[NDArray[np.float64], float]:
+    def similarities(self, query: QueryPass, table: CentroidTable) -> tuple[NDArray[np.float64], float]:
         """Return similarities ``(tokens, used lanes)`` in float64, and the largest term that went into one."""
         used = slice(query.tokens)
         pairs = self.scales.view(np.float16).astype(np.float64)

@@ -18,10 +18,15 @@ def arrays(folder: Path) -> dict[str, NDArray[np.generic]]:
     with (folder / "mapped").open("rb") as file:
         mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     return {
-        "own": whole, "rows of another": whole[2:], "empty": whole[:0], "other type": whole.view(np.int8),
-        "read-only": np.frombuffer(b"12345678", np.int64), "mapped": mapped[4096:], "scalar": np.array(1.0),
+        "own": whole,
+        "rows of another": whole[2:],
+        "empty": whole[:0],
+        "other type": whole.view(np.int8),
+        "read-only": np.frombuffer(b"12345678", np.int64),
+        "mapped": mapped[4096:],
+        "scalar": np.array(1.0),
         "record": np.zeros(3, [("a", "f4"), ("b", "i8")]),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("quick", [address.quick_address, address.address], ids=["quick", "chosen"])

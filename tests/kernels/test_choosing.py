@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colstore.kernels import calls, twins
-from colstore.kernels.arrays import CentroidTable, PreparedQuery, Probes
+from colstore.kernels.arrays import CentroidTable, Probes, QueryPass
 from tests.kernels.cases import FLAVOURS, few
 
 finite = st.floats(-100, 100, width=32)
 
 
-def query_of(tokens: int) -> PreparedQuery:
+def query_of(tokens: int) -> QueryPass:
     return calls.prepare(np.ones((tokens, 8), np.float32), np.eye(8, dtype=np.float32), 8, 0.01, FLAVOURS[0])
 
 

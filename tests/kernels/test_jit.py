@@ -50,8 +50,11 @@ def start(code: str, **environment: str) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", code],
-        env={**os.environ, **environment}, stdout=pipe, stderr=pipe, text=True,
-    )  # fmt: skip
+        env={**os.environ, **environment},
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+    )
 
 
 def run(code: str, **environment: str) -> str:

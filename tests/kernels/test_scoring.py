@@ -18,7 +18,7 @@ flavoured = pytest.mark.parametrize(("shape", "flavour"), FLAVOURED, ids=lambda 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
-def scored(made: Collection, flavour: str) -> tuple[calls.PreparedQuery, calls.CentroidTable]:
+def scored(made: Collection, flavour: str) -> tuple[calls.QueryPass, calls.CentroidTable]:
     query = made.prepared(flavour)
     return query, calls.scan(query, made.centroids)
 
@@ -104,9 +104,16 @@ def test_refine_equals_its_twin(shape: Shape, data: st.DataObject) -> None:
     _, tokens = calls.score(query, table, shape.bits, made.payload, made.codes, made.scales, made.starts, made.stops)
     order = np.array(data.draw(st.permutations(range(len(made.starts)))), np.int64)
     arguments = (
-        shape.bits, made.payload, made.codes, made.scales, made.starts[order], order, tokens,
-        made.centroids, made.centroid_scale,
-    )  # fmt: skip
+        shape.bits,
+        made.payload,
+        made.codes,
+        made.scales,
+        made.starts[order],
+        order,
+        tokens,
+        made.centroids,
+        made.centroid_scale,
+    )
     fast = calls.refine(query, *arguments)
     size = np.abs(query.rotated).sum() * (2 * 63 * made.centroid_scale + 2 * 2**shape.bits) + 1e-30
     np.testing.assert_allclose(fast, twins.refine(query, *arguments), atol=1e-6 * size)

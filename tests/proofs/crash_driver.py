@@ -25,9 +25,9 @@ from unittest import mock
 
 import colstore
 from colstore.errors import ColstoreError, CorruptIndexError, IndexExistsError
-from colstore.living.adding import add
-from colstore.living.compacting import compact
 from colstore.store import latest, referenced_files
+from colstore.updating.add import add
+from colstore.updating.compact import compact
 from tests.proofs.crash_calls import Before, Call, Calls, Fault, failing
 from tests.proofs.crash_scenes import BY_NAME, Scene, State, build, descriptors, document, small_parts, state_or_none
 
@@ -260,9 +260,13 @@ def run(name: str, folder: Path, count: int) -> dict[str, Any]:
         torture(trial, sample(points, count) if count else points)
     shutil.rmtree(folder)
     return {
-        "scene": name, "calls": Counter(call.name for call in trial.calls), "points": trial.points,
-        "left": trial.found, "failures": trial.failures, "seconds": round(time.perf_counter() - start, 2),
-    }  # fmt: skip
+        "scene": name,
+        "calls": Counter(call.name for call in trial.calls),
+        "points": trial.points,
+        "left": trial.found,
+        "failures": trial.failures,
+        "seconds": round(time.perf_counter() - start, 2),
+    }
 
 
 def no_sync(descriptor: int) -> None:

@@ -155,9 +155,11 @@ def run(name: str, folder: Path, count: int) -> dict[str, Any]:
         found = try_states(recording, calls, count)
     shutil.rmtree(folder)
     return {
-        "scene": name, "calls": sum(len(part) for part in calls), **found,
+        "scene": name,
+        "calls": sum(len(part) for part in calls),
+        **found,
         "seconds": round(time.perf_counter() - start, 2),
-    }  # fmt: skip
+    }
 
 
 def main(folder: str, scenes: str, count: str) -> None:

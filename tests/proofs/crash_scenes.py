@@ -16,11 +16,12 @@ import numpy as np
 
 import colstore
 from colstore import Document, Index, SearchParams
-from colstore.building import encoding, parts
-from colstore.living import policy
-from colstore.living.tuning import store_tuned
+from colstore.indexing import ingest as encoding
+from colstore.indexing import parts
 from colstore.store import generations, latest
 from colstore.types import FloatMatrix
+from colstore.updating import merge_policy as policy
+from colstore.updating.change import store_tuned
 
 DIM, FIRST = 8, 14
 WAYS = (SearchParams(exact=True), SearchParams(exact_tokens=0, probes=4))
@@ -43,9 +44,15 @@ def build(path: Path, first: int = 0, *, overwrite: bool = False, resume: bool =
     """Build an index of :data:`FIRST` documents, in two parts."""
     numbers = range(first, first + FIRST)
     colstore.build_from_vectors(
-        path, [f"d{n}" for n in numbers], [matrix(n) for n in numbers], texts=[f"text {n}" for n in numbers], bits=4,
-        centroids=6, overwrite=overwrite, resume=resume,
-    ).close()  # fmt: skip
+        path,
+        [f"d{n}" for n in numbers],
+        [matrix(n) for n in numbers],
+        texts=[f"text {n}" for n in numbers],
+        bits=4,
+        centroids=6,
+        overwrite=overwrite,
+        resume=resume,
+    ).close()
 
 
 class StopError(Exception):
@@ -63,9 +70,13 @@ def half_built(path: Path) -> None:
 
     try:
         colstore.build_from_vectors(
-            path, [f"d{n}" for n in range(FIRST)], failing(), texts=[f"text {n}" for n in range(FIRST)], bits=4,
+            path,
+            [f"d{n}" for n in range(FIRST)],
+            failing(),
+            texts=[f"text {n}" for n in range(FIRST)],
+            bits=4,
             centroids=6,
-        )  # fmt: skip
+        )
     except StopError:
         return
     raise AssertionError("the build should have stopped")
@@ -172,7 +183,7 @@ SCENES = [
     Scene("compact, retraining", living, opened(lambda index: index.compact(retrain=True))),
     Scene("clean-up", littered, opened(lambda index: index.compact(clean=True))),
     Scene("tune", living, _tune),
-    Scene("bm25", living, opened(lambda index: index.make_bm25(analyzer="plain"))),
+    Scene("bm25", living, opened(lambda index: index.build_bm25(analyzer="plain"))),
     Scene("recover", living, lambda path: (colstore.recover(path, 2), None)[1]),
     Scene("repair", with_bad_faiss, lambda path: (colstore.verify(path, repair=True), None)[1]),
 ]

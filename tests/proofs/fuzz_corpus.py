@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from colstore.corpus import IntakeReport, group_run, read_documents, read_qrels, read_queries, read_run, write_run
+from colstore.corpus import ReadReport, group_run, read_documents, read_qrels, read_queries, read_run, write_run
 from colstore.errors import CorpusError
 
 ROWS = [
@@ -35,9 +35,12 @@ def parquet() -> bytes:
     import pyarrow.parquet
 
     columns = {
-        "id": ["d1", "d2"], "text": ["bees", "carrots"], "year": [2020, None], "tags": [["a"], []],
+        "id": ["d1", "d2"],
+        "text": ["bees", "carrots"],
+        "year": [2020, None],
+        "tags": [["a"], []],
         "vectors": [[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0]]],
-    }  # fmt: skip
+    }
     stream = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns), stream)
     return stream.getvalue()
@@ -75,12 +78,12 @@ def outcome(read: Callable[[], Iterable[Any]]) -> CorpusError | None:
     return None
 
 
-def read_as_documents(folder: Path, name: str, data: bytes) -> IntakeReport:
+def read_as_documents(folder: Path, name: str, data: bytes) -> ReadReport:
     """Read bytes as documents, strictly and skipping, and hold the two against each other and the report; return it."""
     path = _write(folder, name, data)
     source = path if name.startswith("c.") else folder / Path(name).parts[0]
     error = outcome(lambda: read_documents(source))
-    report, count = IntakeReport(), 0
+    report, count = ReadReport(), 0
 
     def skipping() -> Iterable[object]:
         nonlocal count

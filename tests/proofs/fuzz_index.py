@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 
 import colstore
 from colstore import SearchParams
-from colstore.encode.restore import load_encoder_from_settings
+from colstore.encode.load import load_encoder_from_settings
 from colstore.errors import ColstoreError
 from colstore.frozen import FILES, FrozenEncoder
-from colstore.living.adding import add
-from colstore.living.compacting import compact
-from colstore.living.deleting import delete
-from colstore.living.encoders import stored_projection
-from colstore.store import FileRecord, latest, read_state, write_arrays_file
+from colstore.snapshot.document_encoder import stored_projection
+from colstore.store import FileEntry, latest, read_state, write_arrays_file
 from colstore.store.checksums import block_sum, checksum
 from colstore.store.format import BLOCK_BYTES
 from colstore.store.strict_json import parse_object
 from colstore.store.text_blocks import BlockReader
+from colstore.updating.add import add
+from colstore.updating.compact import compact
+from colstore.updating.delete import delete
 from tests.proofs.damages import Tree
 from tests.proofs.scripts import edited, forged_arrays, forged_bytes, forged_json, rendered
 from tests.proofs.small_index import DIM, TableEncoder, content_of, documents, make_index
@@ -117,7 +117,7 @@ class Lab:
         self.path = folder / "x.colstore"
         make_index(self.path, 4, [documents(40, 0), documents(20, 1)], ["d0-005", "d1-007"])
         with colstore.open(self.path) as index:
-            index.make_bm25(analyzer="plain")
+            index.build_bm25(analyzer="plain")
         self.tree: Tree = content_of(self.path)
         self.manifest = latest(self.path)
         self.body: Body = json.loads(self.manifest.to_bytes())
@@ -274,7 +274,7 @@ class Lab:
         places = [(s.offset, s.dtype, s.nbytes // s.itemsize) for s in self.projection.arrays.values()]
         data = forged_arrays(self.projection_bytes, places, script)
         body = json.loads(json.dumps(self.body))
-        record = FileRecord(self.projection.path, len(data), checksum(data), self.projection.arrays)
+        record = FileEntry(self.projection.path, len(data), checksum(data), self.projection.arrays)
         body["encoder"]["files"].append(record.to_json())
         with self.forged({self.projection.path: data}, body) as path:
             ask(lambda: stored_projection(path, latest(path)))
@@ -354,7 +354,16 @@ def _sign(body: Body, name: str, data: bytes) -> None:
 LIGHT = ("encoder_settings", "state", "text_block", "encoder_json", "tokenizer_json", "graph", "manifest_bytes")
 """Targets of :class:`Lab` that read one small thing."""
 HEAVY = (
-    "manifest_json", "settings", "segment_arrays", "segment_bytes", "segment_metadata", "codec", "lexical",
-    "tombstones", "sums", "projection_arrays", "changes",
-)  # fmt: skip
+    "manifest_json",
+    "settings",
+    "segment_arrays",
+    "segment_bytes",
+    "segment_metadata",
+    "codec",
+    "lexical",
+    "tombstones",
+    "sums",
+    "projection_arrays",
+    "changes",
+)
 """Targets of :class:`Lab` that open, search and verify a whole index."""

@@ -40,7 +40,7 @@ SPARE_ADDRESSES = 1 << 30
 """More than this an answer may not even ask for."""
 TEXTS = ("bees dance in the hive", "an old river runs to sea", "why is bread dough of yeast")
 
-Answers: TypeAlias = dict[str, Any]
+Session: TypeAlias = dict[str, Any]
 """Question to what came back: plain data, or ``["error", class]``."""
 
 
@@ -67,7 +67,7 @@ def _questions(encoder: bool) -> dict[str, Callable[[colstore.Index], object]]:
     return asked
 
 
-def answers(folder: Path, *, encoder: bool) -> Answers:
+def answers(folder: Path, *, encoder: bool) -> Session:
     """Return what an index answers to each question. Only named errors are answers; any other one is raised."""
     asked = _questions(encoder)
     try:
@@ -112,7 +112,7 @@ class Whole:
     """
 
     tree: Tree
-    before: Answers
+    before: Session
 
     @property
     def newest(self) -> str:
@@ -277,7 +277,7 @@ def damageable(path: Path) -> None:
     parts = [documents(120, 0, 70), documents(25, 1), documents(15, 2)]
     make_index(path, 4, parts, ["d0-003", "d0-050", "d1-007"])
     with colstore.open(path) as index:
-        index.make_bm25(analyzer="plain")
+        index.build_bm25(analyzer="plain")
     min(path.glob("manifest-*")).unlink()  # two generations are enough
 
 

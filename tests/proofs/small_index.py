@@ -16,10 +16,10 @@ from colstore import Document, EncodedText
 from colstore.config import Bits
 from colstore.encode import FakeEncoder
 from colstore.frozen import GRAPH, RECIPE, TOKENIZER, Recipe
-from colstore.living.change import Change
 from colstore.store import Part, encoder_name, generations, write_whole
 from colstore.store.format import manifest_name
 from colstore.types import FloatMatrix, Json
+from colstore.updating.change import Change
 
 DIM = 16
 TEXT = (
@@ -60,9 +60,17 @@ class TableEncoder:
         tokenizer.normalizer = normalizers.Lowercase()
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         recipe = Recipe(
-            prefix="", length=32, truncation="right", padding="right", expansion=None, skip=(), inputs=("input_ids",),
-            dim=DIM, storage="float32", settings=dict(self.settings),
-        )  # fmt: skip
+            prefix="",
+            length=32,
+            truncation="right",
+            padding="right",
+            expansion=None,
+            skip=(),
+            inputs=("input_ids",),
+            dim=DIM,
+            storage="float32",
+            settings=dict(self.settings),
+        )
         return {TOKENIZER: tokenizer.to_str().encode(), GRAPH: self._graph(), RECIPE: recipe.to_bytes()}
 
     def _graph(self) -> bytes:
@@ -90,7 +98,7 @@ def make_index(
 ) -> None:
     """Build from the first part, add the others, delete, tune, freeze: a segment for each part, two generations."""
     with (
-        patch("colstore.living.policy.FANOUT", 1_000),
+        patch("colstore.updating.merge_policy.FANOUT", 1_000),
         colstore.build(path, parts[0], model=TableEncoder(), bits=bits) as index,
     ):
         for part in parts[1:]:

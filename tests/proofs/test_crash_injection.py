@@ -24,9 +24,17 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 USUAL = 20
 PROCESSES = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 USUAL_SCENES = [
-    "build", "build, overwriting", "add", "add, merging", "delete", "replace", "compact", "compact, retraining",
-    "clean-up", "recover",
-]  # fmt: skip
+    "build",
+    "build, overwriting",
+    "add",
+    "add, merging",
+    "delete",
+    "replace",
+    "compact",
+    "compact, retraining",
+    "clean-up",
+    "recover",
+]
 Report = dict[str, Any]
 
 
@@ -78,9 +86,36 @@ def test_every_fault_at_every_call(tmp_path: Path) -> None:
 # --- is the layer complete? -----------------------------------------------------------------------------------
 
 COUNTED = {"pwrite64": "pwrite", "write": "write", "openat": "open", "rename": "replace", "ftruncate": "ftruncate"}
-NAMES = ("pwrite64", "write", "ftruncate", "truncate", "fsync", "fdatasync", "link", "linkat", "rename", "renameat",
-         "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "symlink", "flock", "openat", "open", "creat",
-         "pwritev", "writev", "fallocate", "copy_file_range", "sendfile", "mknod", "mknodat")  # fmt: skip
+NAMES = (
+    "pwrite64",
+    "write",
+    "ftruncate",
+    "truncate",
+    "fsync",
+    "fdatasync",
+    "link",
+    "linkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "symlink",
+    "flock",
+    "openat",
+    "open",
+    "creat",
+    "pwritev",
+    "writev",
+    "fallocate",
+    "copy_file_range",
+    "sendfile",
+    "mknod",
+    "mknodat",
+)
 
 SEEN = """
 import json, os, sys

@@ -66,6 +66,13 @@ def test_the_other_good_files_are_good(tmp_path: Path) -> None:
             path.write_bytes(good)
             found[name, number] = len(list(READERS[name.partition(".")[0]](path)))
     assert found == {
-        ("queries.jsonl", 0): 2, ("queries.tsv", 0): 2, ("queries.tsv.gz", 0): 1, ("qrels.tsv", 0): 2,
-        ("qrels.tsv", 1): 2, ("run.txt", 0): 3, ("run.txt", 1): 3, ("run.txt", 2): 2, ("run.txt.gz", 0): 3,
-    }  # fmt: skip
+        ("queries.jsonl", 0): 2,
+        ("queries.tsv", 0): 2,
+        ("queries.tsv.gz", 0): 1,
+        ("qrels.tsv", 0): 2,
+        ("qrels.tsv", 1): 2,
+        ("run.txt", 0): 3,
+        ("run.txt", 1): 3,
+        ("run.txt", 2): 2,
+        ("run.txt.gz", 0): 3,
+    }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import colstore
 from colstore.encode import load_encoder_from_settings
 from colstore.errors import ColstoreError, ConfigError, CorruptIndexError
-from colstore.living.compacting import compact
+from colstore.updating.compact import compact
 from tests.proofs.fuzz_index import FIRST, HEAVY, LIGHT, Lab, ask, bounded_memory
 
 SCRIPTS = st.binary(min_size=8, max_size=40)

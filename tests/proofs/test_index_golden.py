@@ -143,7 +143,7 @@ def test_its_bm25_index_ranks_as_it_did(copy: Callable[[int, str], Path], versio
         index.add(documents(3, 9))
         with pytest.raises(ConfigError, match="out of date"):
             index.search("Orange", k=1, first_stage="bm25")
-        index.make_bm25()
+        index.build_bm25()
         assert index.verify("deep").ok
 
 

@@ -41,12 +41,29 @@ def forged_body(lab: Lab, forge: Forge, value: object) -> Body:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 NAMES = (
-    "../secret", "/etc/passwd", "segments/../../secret.h5", "encoder/../../secret", "encoder/./x", "encoder//x",
-    ".hidden", "encoder/.hidden", "segments/.tmp-x.h5", "codec-000001.h5/../../x", "codec-000001.h5\x00", "",
+    "../secret",
+    "/etc/passwd",
+    "segments/../../secret.h5",
+    "encoder/../../secret",
+    "encoder/./x",
+    "encoder//x",
+    ".hidden",
+    "encoder/.hidden",
+    "segments/.tmp-x.h5",
+    "codec-000001.h5/../../x",
+    "codec-000001.h5\x00",
+    "",
     "codec-000001.h5\n",
-    "encoder/a/b/c/d/e", "encoder\\..\\x", "C:\\x", "~/x", "LOCK", "manifest-000000000001.json", "segments/-rf.h5",
-    "deletes/../x-000000000004.h5", "codec-00000\N{ARABIC-INDIC DIGIT ONE}.h5",
-)  # fmt: skip
+    "encoder/a/b/c/d/e",
+    "encoder\\..\\x",
+    "C:\\x",
+    "~/x",
+    "LOCK",
+    "manifest-000000000001.json",
+    "segments/-rf.h5",
+    "deletes/../x-000000000004.h5",
+    "codec-00000\N{ARABIC-INDIC DIGIT ONE}.h5",
+)
 NAMED: dict[str, Forge] = {
     "codec": lambda body, name: body["codec"]["files"][0].update(path=name),
     "centroids": lambda body, name: body["centroids"].update(path=name),
@@ -206,9 +223,17 @@ def test_nothing_is_written_behind_a_link(lab: Lab, tmp_path: Path) -> None:
 RUNNING = {"eval", "exec", "compile", "__import__"}
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "imp", "code"}
 UNSAFE_CALLS = {
-    "os.system", "os.popen", "torch.load", "yaml.load", "yaml.unsafe_load", "pd.read_pickle",
-    "faiss.read_index", "faiss.deserialize_index", "runpy.run_path", "np.fromregex",
-}  # fmt: skip
+    "os.system",
+    "os.popen",
+    "torch.load",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "pd.read_pickle",
+    "faiss.read_index",
+    "faiss.deserialize_index",
+    "runpy.run_path",
+    "np.fromregex",
+}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:

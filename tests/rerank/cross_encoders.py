@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from colstore.encode.embedded import embedded_model_path
+from colstore.encode.hub import embedded_model_path
 
 Kind: TypeAlias = Literal["bert", "deberta-v2", "xlm-roberta", "causal"]
 KINDS: tuple[Kind, ...] = ("bert", "deberta-v2", "xlm-roberta", "causal")
 _SIZES: dict[str, Any] = {
-    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
     "max_position_embeddings": 130,
-}  # fmt: skip
+}
 
 
 def make_cross_encoder(folder: Path, kind: Kind, *, labels: int = 1) -> Path:
@@ -42,9 +45,11 @@ def _tokenizer(kind: Kind) -> Any:
         marks |= {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
     make: Any = PreTrainedTokenizerFast
     return make(
-        tokenizer_object=bert.backend_tokenizer, model_max_length=128,
-        model_input_names=["input_ids", "attention_mask"], **marks,
-    )  # fmt: skip
+        tokenizer_object=bert.backend_tokenizer,
+        model_max_length=128,
+        model_input_names=["input_ids", "attention_mask"],
+        **marks,
+    )
 
 
 def _model(kind: Kind, tokenizer: Any, labels: int) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 import colstore
 from colstore.errors import ConfigError, EncoderError
-from colstore.rerank.crossencoder import CrossEncoderReranker
+from colstore.rerank.cross_encoder import CrossEncoderReranker
 from colstore.types import Reranker
 from tests.rerank.cross_encoders import KINDS, Kind, make_cross_encoder
 
@@ -89,7 +89,7 @@ def test_long_passages_lose_their_end(folders: dict[Kind, Path]) -> None:
 
 def test_it_stands_behind_search(folders: dict[Kind, Path], index: colstore.Index) -> None:
     reranker = CrossEncoderReranker(folders["bert"], device="cpu", dtype="float32")
-    found = index.search("red moon", 5, rerank=reranker)
+    found = index.search("red moon", 5, reranker=reranker)
     assert {hit.stage for hit in found} == {"bert"}
     scores = reranker.score([("red moon", f"{hit.title} {hit.text}") for hit in found])
     np.testing.assert_allclose([hit.score for hit in found], scores, atol=2e-5)
@@ -105,7 +105,7 @@ def test_the_callers_random_state_stays(folders: dict[Kind, Path]) -> None:
 
 def test_the_stage_imports_no_torch() -> None:
     code = (
-        "import sys, colstore.index, colstore.rerank.stage, colstore.rerank.lexical, colstore.rerank.crossencoder\n"
+        "import sys, colstore.index, colstore.rerank.stage, colstore.lexical.bm25, colstore.rerank.cross_encoder\n"
         "loaded = {'torch', 'transformers', 'sentence_transformers', 'numba', 'bm25s'} & set(sys.modules)\n"
         "assert not loaded, loaded"
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colstore.errors import ConfigError, QueryError
-from colstore.rerank.calibrate import Sample, calibrated, sample_of
+from colstore.rerank.calibrate import CalibrationQuery, calibrated, calibration_query
 from colstore.rerank.fusion import RULES, Fusion
 from colstore.rerank.order import LAST, NOT_STORED, ranked_hits
 from colstore.rerank.policy import contenders, margins, onto_scale, spread
@@ -105,7 +105,7 @@ def test_hits_of_one_stage_keep_their_scores() -> None:
     assert [hit.score for hit in ranked_hits(hits)] == [3.0, 2.5, 1.5]
 
 
-def simulated(count: int, seed: int) -> list[Sample]:
+def simulated(count: int, seed: int) -> list[CalibrationQuery]:
     """Questions whose reranker is right, and whose MaxSim is right where the best stands apart."""
     generator = np.random.default_rng(seed)
     samples = []
@@ -116,7 +116,7 @@ def simulated(count: int, seed: int) -> list[Sample]:
         right = 0 if clear else int(generator.integers(0, 5))
         gains = np.zeros(20)
         gains[right] = 1
-        samples.append(Sample(maxsim, gains + generator.uniform(0, 0.1, 20), gains, ideal=1.0))
+        samples.append(CalibrationQuery(maxsim, gains + generator.uniform(0, 0.1, 20), gains, ideal=1.0))
     return samples
 
 
@@ -131,7 +131,7 @@ def test_calibration_keeps_the_gain_and_spares_the_settled() -> None:
 
 
 def test_without_judgements_the_order_of_always_is_the_truth() -> None:
-    samples = [Sample(sample.maxsim, sample.reranked) for sample in simulated(100, 1)]
+    samples = [CalibrationQuery(sample.maxsim, sample.reranked) for sample in simulated(100, 1)]
     found = calibrated(samples, k=10, depth=20, keep=0.9)
     assert found.reached
     assert not found.judged
@@ -139,7 +139,7 @@ def test_without_judgements_the_order_of_always_is_the_truth() -> None:
 
 def test_a_reranker_that_gains_nothing_is_not_asked() -> None:
     scores = np.linspace(5, 1, 10)
-    sample = sample_of([str(i) for i in range(10)], scores.tolist(), scores.tolist(), {"0": 1}, 10)
+    sample = calibration_query([str(i) for i in range(10)], scores.tolist(), scores.tolist(), {"0": 1}, 10)
     found = calibrated([sample], k=10, depth=10, keep=0.95)
     assert (found.gain, found.pairs, found.reached) == (0.0, 0.0, True)
 

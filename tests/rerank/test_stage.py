@@ -11,7 +11,7 @@ import pytest
 from colstore.errors import ConfigError, EncoderError, QueryError
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.order import NOT_STORED
-from colstore.rerank.simple import CallableReranker, FakeReranker
+from colstore.rerank.rerankers import CallableReranker, FakeReranker
 from colstore.rerank.stage import RerankStage, as_stage
 from colstore.types import Hit, Reranker
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from colstore.store import (
     Manifest,
     Part,
-    SegmentRecord,
+    SegmentEntry,
     SegmentWriter,
     codec_name,
     commit,
@@ -25,7 +25,7 @@ from colstore.store import (
 
 DIM = 4
 Record: TypeAlias = tuple[str, str, Mapping[str, Any]]
-MakeSegment: TypeAlias = Callable[..., SegmentRecord]
+MakeSegment: TypeAlias = Callable[..., SegmentEntry]
 MakeIndex: TypeAlias = Callable[..., Manifest]
 
 
@@ -44,7 +44,7 @@ def _make_segment(
     extra: Mapping[str, NDArray[Any]] | None = None,
     store_texts: bool = True,
     batch: int = 7,
-) -> SegmentRecord:
+) -> SegmentEntry:
     sizes = [1 + i % 3 for i in range(len(ids))] if counts is None else list(counts)
     texts = [(f"title {x}", f"text of {x}", {"number": i}) for i, x in enumerate(ids)] if records is None else records
     vectors, done = vectors_of(sizes), 0
@@ -58,7 +58,7 @@ def _make_segment(
 
 
 def _make_index(
-    directory: Path, generation: int = 1, segments: Sequence[SegmentRecord] | None = None, **changes: Any
+    directory: Path, generation: int = 1, segments: Sequence[SegmentEntry] | None = None, **changes: Any
 ) -> Manifest:
     made = [_make_segment(segments_folder(directory))] if segments is None else segments
     codec = write_arrays_file(directory, codec_name(1), {"steps": np.arange(3, dtype=np.float32)}, {"bits": 16})

@@ -25,7 +25,7 @@ from colstore.errors import (
     TruncatedFileError,
 )
 from colstore.store import (
-    FileRecord,
+    FileEntry,
     Manifest,
     Part,
     building_folder,
@@ -165,7 +165,7 @@ def test_a_forged_segment_is_refused(index: Path) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_change_of_a_manifest_is_refused_by_name(data: st.DataObject) -> None:
-    record = FileRecord("codec-000001.h5", 10, "0" * 32)
+    record = FileEntry("codec-000001.h5", 10, "0" * 32)
     manifest = Manifest(1, "2026-01-31T12:00:00Z", "w", 8, {}, Part({}, (record,)), ())
     raw = bytearray(manifest.to_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from colstore.errors import ChecksumError, CorruptIndexError, MissingFileError, TruncatedFileError
-from colstore.store import ArraySpec, Segment, SegmentRecord, text_blocks
+from colstore.store import ArraySpec, Segment, SegmentEntry, text_blocks
 from colstore.store.format import BLOCK_BYTES
 
 IDS = [f"document-{i:05d}" for i in range(4000)]
@@ -23,7 +23,7 @@ IDS = [f"document-{i:05d}" for i in range(4000)]
 @pytest.fixture
 def damaged(tmp_path: Path, make_segment: Any, flip: Any) -> Callable[[str], Segment]:
     """Return a function that flips the middle byte of an array on disk and opens the segment."""
-    record: SegmentRecord = make_segment(tmp_path, ids=IDS, counts=[9] * len(IDS), batch=1000)
+    record: SegmentEntry = make_segment(tmp_path, ids=IDS, counts=[9] * len(IDS), batch=1000)
 
     def damage(name: str) -> Segment:
         spec = record.arrays[name]
@@ -159,7 +159,7 @@ def test_changed_checksums_are_found(tmp_path: Path, make_segment: Any, flip: An
         segment.ensure_all()
 
 
-def forged(record: SegmentRecord, name: str, **changes: Any) -> SegmentRecord:
+def forged(record: SegmentEntry, name: str, **changes: Any) -> SegmentEntry:
     return replace(record, arrays={**record.arrays, name: replace(record.arrays[name], **changes)})
 
 
@@ -291,7 +291,7 @@ def test_the_cache_of_texts_is_bounded(tmp_path: Path, make_segment: Any, monkey
 
 def test_records_are_read_strictly(tmp_path: Path, make_segment: Any) -> None:
     good = make_segment(tmp_path).to_json()
-    assert SegmentRecord.from_json(good).to_json() == good
+    assert SegmentEntry.from_json(good).to_json() == good
     wrong: list[tuple[str, Any]] = [
         ("id", "../x"),
         ("documents", -1),
@@ -308,10 +308,10 @@ def test_records_are_read_strictly(tmp_path: Path, make_segment: Any) -> None:
     ]
     for key, value in wrong:
         with pytest.raises(CorruptIndexError):
-            SegmentRecord.from_json({**good, key: value})
+            SegmentEntry.from_json({**good, key: value})
     for key in good:
         with pytest.raises(CorruptIndexError, match="missing"):
-            SegmentRecord.from_json({k: v for k, v in good.items() if k != key})
+            SegmentEntry.from_json({k: v for k, v in good.items() if k != key})
 
 
 def test_an_array_spec_knows_its_bytes() -> None:

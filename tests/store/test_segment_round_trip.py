@@ -21,7 +21,7 @@ from colstore.errors import (
     StorageError,
     VectorError,
 )
-from colstore.store import Segment, SegmentRecord, SegmentWriter, hdf5
+from colstore.store import Segment, SegmentEntry, SegmentWriter, hdf5
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 json_values = st.recursive(
@@ -49,7 +49,7 @@ def test_everything_comes_back(make_segment: Any, rows: list[Any], batch: int) -
     records = [(title, text, metadata) for _, _, title, text, metadata in rows]
     with tempfile.TemporaryDirectory() as folder:
         record = make_segment(Path(folder), "x-1", ids, counts, records, batch=batch)
-        segment = Segment.open(Path(folder), SegmentRecord.from_json(record.to_json()))
+        segment = Segment.open(Path(folder), SegmentEntry.from_json(record.to_json()))
         assert segment.ids.all() == ids
         assert [segment.ids[i] for i in range(len(ids))] == ids
         assert segment.ids.find_many(ids).tolist() == list(range(len(ids)))

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from colstore.errors import ChecksumError, ConfigError, CorruptIndexError, MissingFileError, NotAnIndexError
 from colstore.store import (
     LEVELS,
-    FileRecord,
+    FileEntry,
     Part,
     Problem,
     Segment,
-    SegmentRecord,
+    SegmentEntry,
     centroids_name,
     codec_name,
     commit,
@@ -96,7 +96,7 @@ def test_the_same_id_in_two_segments_is_found_by_deep(tmp_path: Path, make_index
     assert verify(tmp_path, "deep") == [Problem("segments/000002.h5", "id 'b' is also in segment 000000")]
 
 
-def changed(record: SegmentRecord, folder: Path, name: str, values: Any) -> Segment:
+def changed(record: SegmentEntry, folder: Path, name: str, values: Any) -> Segment:
     """Return the segment with other values in an array and right checksums: a bug's or an enemy's work."""
     from colstore.store.checksums import checksum, file_sums
 
@@ -196,7 +196,7 @@ def hostile(path: Path, kind: str) -> None:
 )
 def test_hdf5_that_reaches_elsewhere_is_a_problem(tmp_path: Path, kind: str, message: str) -> None:
     hostile(tmp_path / "f.h5", kind)
-    spec = FileRecord.from_json(
+    spec = FileEntry.from_json(
         {
             "path": "codec-000001.h5",
             "bytes": 10_000,
@@ -226,7 +226,7 @@ def test_files_of_arrays_come_back_and_damage_is_found(tmp_path: Path, flip: Any
         "none": np.zeros((0, 4), np.uint8),
     }
     record = write_arrays_file(tmp_path, codec_name(2), arrays, {"bits": 4, "name": "ü"})
-    assert FileRecord.from_json(record.to_json()) == record
+    assert FileEntry.from_json(record.to_json()) == record
     loaded = read_arrays_file(tmp_path, record)
     assert loaded.attributes == {"bits": 4, "name": "ü"}
     assert set(loaded.arrays) == set(arrays)

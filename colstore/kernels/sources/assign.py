@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 
 from colstore.kernels.layout import WIDTHS
-from colstore.kernels.sources.build import compiled, shifted
+from colstore.kernels.sources.compile import compiled, shifted
 from colstore.kernels.sources.emit import I32, Emitter, LaneBest, emitted, size
 from colstore.kernels.sources.products import ByteProducts
 

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from colstore.kernels.layout import CENTROID_MIDDLE, SMALLEST, STEPS
-from colstore.kernels.sources.build import REASSOCIATE, compiled, root, shifted
+from colstore.kernels.sources.compile import REASSOCIATE, compiled, root, shifted
 
 
 def build(*, bits: int, dim: int) -> Any:
@@ -30,9 +30,16 @@ def build(*, bits: int, dim: int) -> Any:
 
     @compiled("f32 u8 i32 float int f32 f32 u8 f32", fastmath=REASSOCIATE)
     def compress(
-        tokens: Any, centroids: Any, codes: Any, centroid_scale: Any, count: Any,
-        nearest: Any, residual: Any, payload: Any, scales: Any,
-    ) -> None:  # fmt: skip
+        tokens: Any,
+        centroids: Any,
+        codes: Any,
+        centroid_scale: Any,
+        count: Any,
+        nearest: Any,
+        residual: Any,
+        payload: Any,
+        scales: Any,
+    ) -> None:
         # nearest, residual: room for one token
         for i in range(count):
             centroid = shifted(centroids, int(codes[i]) * dim)

@@ -7,7 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from colstore.kernels.sources.build import compiled, shifted
+from colstore.kernels.sources.compile import compiled, shifted
 from colstore.kernels.sources.emit import F32, I16, Emitter, LaneBest, emitted, size
 
 ROWS = {1: 6, 2: 4, 3: 3, 4: 2}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from colstore.kernels.sources.build import UNSIGNED, compiled
+from colstore.kernels.sources.compile import UNSIGNED, compiled
 
 
 def build(*, posting_bytes: int) -> Any:
@@ -17,9 +17,19 @@ def build(*, posting_bytes: int) -> Any:
 
     @compiled(f"i32 f32 i32 u32 {UNSIGNED[posting_bytes]} u32 int int int f32 i64 u32")
     def gather(
-        chosen: Any, values: Any, counts: Any, offsets: Any, postings: Any, stamps: Any,
-        used: Any, wanted: Any, base: Any, totals: Any, found: Any, documents: Any,
-    ) -> None:  # fmt: skip
+        chosen: Any,
+        values: Any,
+        counts: Any,
+        offsets: Any,
+        postings: Any,
+        stamps: Any,
+        used: Any,
+        wanted: Any,
+        base: Any,
+        totals: Any,
+        found: Any,
+        documents: Any,
+    ) -> None:
         # stamps: one number a document, at most ``base`` where this query has not seen it
         seen = 0
         for lane in range(used):

@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from colstore.kernels.sources.build import UNSIGNED, compiled, shifted
+from colstore.kernels.sources.compile import UNSIGNED, compiled, shifted
 from colstore.kernels.sources.emit import I8, I64, Emitter, emitted, filled, size
 
 

@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from colstore.kernels.layout import CENTROID_MIDDLE, SMALLEST
-from colstore.kernels.sources.build import compiled, root, shifted
+from colstore.kernels.sources.compile import compiled, root, shifted
 from colstore.kernels.sources.rotate import rotate_rows
 
 
@@ -76,9 +76,19 @@ def build() -> Any:
 
     @compiled("f32 f32 int int int int int float f32 i8 f32 i64")
     def prepare(
-        query: Any, rotation: Any, tokens: Any, dim_in: Any, dim: Any, lanes: Any, top: Any,
-        centroid_scale: Any, rotated: Any, layout: Any, rows: Any, flush: Any,
-    ) -> None:  # fmt: skip
+        query: Any,
+        rotation: Any,
+        tokens: Any,
+        dim_in: Any,
+        dim: Any,
+        lanes: Any,
+        top: Any,
+        centroid_scale: Any,
+        rotated: Any,
+        layout: Any,
+        rows: Any,
+        flush: Any,
+    ) -> None:
         # top: the largest residual code; layout and rows come as zeros
         rotate_rows(query, tokens, rotation, dim_in, dim, rotated)
         factor, bias = rows, shifted(rows, lanes)

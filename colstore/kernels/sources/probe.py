@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from colstore.kernels.layout import GROUP
-from colstore.kernels.sources.build import compiled, shifted
+from colstore.kernels.sources.compile import compiled, shifted
 from colstore.kernels.sources.emit import F32, I32, Emitter, emitted, filled, size
 
 ROUNDS = 16
@@ -42,17 +42,31 @@ def build(*, lanes: int) -> Any:
 
     @compiled("f32 f32 int int int int i32 f32 i32 f32")
     def probe(
-        table: Any, group_best: Any, count: Any, groups: Any, used: Any, wanted: Any,
-        chosen: Any, values: Any, counts: Any, lowest: Any,
-    ) -> None:  # fmt: skip
+        table: Any,
+        group_best: Any,
+        count: Any,
+        groups: Any,
+        used: Any,
+        wanted: Any,
+        chosen: Any,
+        values: Any,
+        counts: Any,
+        lowest: Any,
+    ) -> None:
         # lowest: room for one row of lanes
         thresholds(group_best, groups, wanted, lowest)
         for lane in range(used):
             base = lane * wanted
             counts[lane] = nearest(
-                shifted(table, lane), shifted(group_best, lane), count, groups, wanted, lowest[lane],
-                shifted(chosen, base), shifted(values, base),
-            )  # fmt: skip
+                shifted(table, lane),
+                shifted(group_best, lane),
+                count,
+                groups,
+                wanted,
+                lowest[lane],
+                shifted(chosen, base),
+                shifted(values, base),
+            )
 
     return probe
 

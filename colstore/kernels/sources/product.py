@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colstore.kernels.layout import TRIAL_DIM, TRIAL_LANES, TRIAL_ROWS, WIDTHS
-from colstore.kernels.sources.build import compiled
+from colstore.kernels.sources.compile import compiled
 from colstore.kernels.sources.emit import Emitter, emitted, size
 from colstore.kernels.sources.products import ByteProducts
 

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 
 from colstore.kernels.layout import CENTROID_MIDDLE
-from colstore.kernels.sources.build import UNSIGNED, compiled, half_to_float, shifted
+from colstore.kernels.sources.compile import UNSIGNED, compiled, half_to_float, shifted
 from colstore.kernels.sources.emit import F32, I8, Emitter, emitted, size
 from colstore.kernels.sources.products import unpack
 
@@ -27,9 +27,21 @@ def build(*, bits: int, dim: int, code_bytes: int) -> Any:
 
     @compiled(f"u8 {UNSIGNED[code_bytes]} u16 i64 i64 i32 int u8 float f32 f32 int int f32")
     def refine(
-        payload: Any, codes: Any, scales: Any, starts: Any, rows: Any, tokens: Any, documents: Any,
-        centroids: Any, centroid_scale: Any, query: Any, sums: Any, used: Any, lanes: Any, scores: Any,
-    ) -> None:  # fmt: skip
+        payload: Any,
+        codes: Any,
+        scales: Any,
+        starts: Any,
+        rows: Any,
+        tokens: Any,
+        documents: Any,
+        centroids: Any,
+        centroid_scale: Any,
+        query: Any,
+        sums: Any,
+        used: Any,
+        lanes: Any,
+        scores: Any,
+    ) -> None:
         # tokens: rows of ``lanes``, of which ``rows`` says each document's
         scratch = shifted(scores, documents)  # the caller leaves room for sixteen floats behind the scores
         for d in range(documents):

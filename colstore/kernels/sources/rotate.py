@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from colstore.kernels.sources.build import compiled
+from colstore.kernels.sources.compile import compiled
 from colstore.kernels.sources.emit import F32, Emitter, emitted, size
 
 ROWS = 8

@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 
 from colstore.kernels.layout import GROUP, WIDTHS
-from colstore.kernels.sources.build import compiled, shifted
+from colstore.kernels.sources.compile import compiled, shifted
 from colstore.kernels.sources.emit import F32, I8, Emitter, emitted, filled, size
 from colstore.kernels.sources.products import ByteProducts
 
@@ -28,9 +28,18 @@ def build(*, dim: int, vectors: int, flavour: str) -> Any:
 
     @emitted
     def group(
-        e: Emitter, centroids: Any, first: Any, last: Any, query: Any, factor: Any, offset: Any,
-        byte_scale: Any, table: Any, coarse: Any, group_best: Any,
-    ) -> None:  # fmt: skip
+        e: Emitter,
+        centroids: Any,
+        first: Any,
+        last: Any,
+        query: Any,
+        factor: Any,
+        offset: Any,
+        byte_scale: Any,
+        table: Any,
+        coarse: Any,
+        group_best: Any,
+    ) -> None:
         b = e.builder
         products = ByteProducts(e, flavour, ROWS[vectors], vectors, wide=True)
         best = e.slots(real, vectors, float("-inf"))
@@ -51,14 +60,19 @@ def build(*, dim: int, vectors: int, flavour: str) -> Any:
 
     @compiled("u8 int i8 f32 f32 f32 f32 i8 f32")
     def scan(
-        centroids: Any, count: Any, query: Any, factor: Any, offset: Any, byte_scale: Any,
-        table: Any, coarse: Any, group_best: Any,
-    ) -> None:  # fmt: skip
+        centroids: Any,
+        count: Any,
+        query: Any,
+        factor: Any,
+        offset: Any,
+        byte_scale: Any,
+        table: Any,
+        coarse: Any,
+        group_best: Any,
+    ) -> None:
         for number in range((count + GROUP - 1) // GROUP):
             best = shifted(group_best, number * lanes)
-            group(
-                centroids, number * GROUP, count - 1, query, factor, offset, byte_scale, table, coarse, best
-            )  # fmt: skip
+            group(centroids, number * GROUP, count - 1, query, factor, offset, byte_scale, table, coarse, best)
 
     return scan
 

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 
 from colstore.kernels.layout import WIDTHS
-from colstore.kernels.sources.build import UNSIGNED, compiled, shifted
+from colstore.kernels.sources.compile import UNSIGNED, compiled, shifted
 from colstore.kernels.sources.emit import F32, I8, I16, I64, Emitter, LaneBest, emitted, size
 from colstore.kernels.sources.products import ByteProducts, unpack
 
@@ -32,16 +32,37 @@ def build(*, bits: int, dim: int, vectors: int, code_bytes: int, flavour: str) -
 
     @compiled(f"u8 {UNSIGNED[code_bytes]} u16 i64 i64 int i8 f32 f32 f32 int int f32 i32")
     def score(
-        payload: Any, codes: Any, scales: Any, starts: Any, stops: Any, documents: Any, query: Any,
-        table: Any, factor: Any, bias: Any, flush: Any, used: Any, scores: Any, tokens: Any,
-    ) -> None:  # fmt: skip
+        payload: Any,
+        codes: Any,
+        scales: Any,
+        starts: Any,
+        stops: Any,
+        documents: Any,
+        query: Any,
+        table: Any,
+        factor: Any,
+        bias: Any,
+        flush: Any,
+        used: Any,
+        scores: Any,
+        tokens: Any,
+    ) -> None:
         best = shifted(scores, documents)  # the caller leaves room for one row of lanes behind the scores
         for d in range(documents):
             first = starts[d]
             best_of(
-                shifted(payload, first * stored), shifted(codes, first), shifted(scales, 2 * first),
-                stops[d] - first, query, table, factor, bias, flush, best, shifted(tokens, d * lanes),
-            )  # fmt: skip
+                shifted(payload, first * stored),
+                shifted(codes, first),
+                shifted(scales, 2 * first),
+                stops[d] - first,
+                query,
+                table,
+                factor,
+                bias,
+                flush,
+                best,
+                shifted(tokens, d * lanes),
+            )
             total = types.float32(0)
             for lane in range(used):
                 total += best[lane]
@@ -58,9 +79,19 @@ def _document(bits: int, dim: int, vectors: int, code_bytes: int, flavour: str) 
 
     @emitted
     def best_of(
-        e: Emitter, payload: Any, codes: Any, scales: Any, count: Any, query: Any, table: Any,
-        factor: Any, bias: Any, flush: Any, best: Any, tokens: Any,
-    ) -> None:  # fmt: skip
+        e: Emitter,
+        payload: Any,
+        codes: Any,
+        scales: Any,
+        count: Any,
+        query: Any,
+        table: Any,
+        factor: Any,
+        bias: Any,
+        flush: Any,
+        best: Any,
+        tokens: Any,
+    ) -> None:
         b = e.builder
         products = ByteProducts(e, flavour, rows, vectors)
         unpacked = [e.room(I8, dim * len(weights)) for _ in range(rows)]

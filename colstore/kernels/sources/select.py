@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from colstore.kernels.layout import BINS
-from colstore.kernels.sources.build import compiled
+from colstore.kernels.sources.compile import compiled
 
 
 @register_jitable

@@ -1,0 +1,214 @@
+"""Documents in: from a path or from Python, each one checked, counted and passed on, one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args
+
+from colstore.config import OnError
+from colstore.corpus import lines as beir
+from colstore.corpus.folder import read_folder, text_files
+from colstore.corpus.jsonl import read_jsonl
+from colstore.corpus.lines import existing_path, printable
+from colstore.corpus.parquet import read_parquet
+from colstore.corpus.record import RawItem, Record, excerpt, to_document
+from colstore.corpus.seen import SeenIds
+from colstore.corpus.tabular import read_tabular
+from colstore.errors import ConfigError, CorpusError, DuplicateIdError, EmptyDocumentError
+from colstore.reports import ReadReport
+from colstore.types import Document
+
+CorpusSource: TypeAlias = "str | os.PathLike[str] | Iterable[Document | Mapping[str, object] | str]"
+READABLE = (
+    "a BEIR folder (corpus.jsonl or corpus.jsonl.gz in it), .jsonl, .csv and .tsv (each also .gz), .parquet, "
+    "a folder of .txt and .md files, - for JSON Lines on standard input, "
+    "or a Python iterable of Document, dict or str"
+)
+
+
+def read_documents(
+    source: CorpusSource,
+    *,
+    on_error: OnError = "error",
+    on_duplicate: OnDuplicateRead = "error",
+    on_empty: OnError | None = None,
+    report: ReadReport | None = None,
+) -> Iterator[Document]:
+    """Return an iterator over the checked documents of a corpus; memory does not grow with the corpus.
+
+    Parameters
+    ----------
+    source
+        A BEIR folder, a ``.jsonl``, ``.csv`` or ``.tsv`` file (each also ``.gz``), a ``.parquet`` file, a
+        folder of ``.txt`` and ``.md`` files, ``"-"`` for JSON Lines on standard input, or an iterable of
+        :class:`~colstore.types.Document`, dict or str (a string's id is its position, from 0).
+    on_error
+        Broken records: ``"error"`` raises the first, ``"skip"`` counts them in the report. A file that is no
+        corpus at all (a missing column, no such file) is an error either way.
+    on_duplicate
+        Ids that have come before: ``"error"``, ``"skip"``, which keeps the first, or ``"keep"``, which yields all.
+    on_empty
+        Documents without title, text and vectors; ``None`` does as ``on_error`` says.
+    report
+        Filled while reading.
+
+    Raises
+    ------
+    CorpusError
+        With file and line. At once where the source cannot be read at all, else while iterating.
+    DuplicateIdError, EmptyDocumentError
+        While iterating.
+    IncompleteCorpusError
+        A file cannot be read to its end. With ``on_error="skip"`` the report says ``incomplete``.
+    MissingDependencyError
+        Parquet without pyarrow.
+
+    Examples
+    --------
+    >>> report = ReadReport()
+    >>> corpus = ["Bees dance.", "", {"id": "d7", "text": "Wasps do not.", "year": 2020}]
+    >>> [(doc.id, dict(doc.metadata)) for doc in read_documents(corpus, on_empty="skip", report=report)]
+    [('0', {}), ('d7', {'year': 2020})]
+    >>> report.skipped_empty
+    1
+    """
+    policy = ReadPolicy(on_error, on_duplicate, on_error if on_empty is None else on_empty)
+    items = _open_source(source)
+    return _admitted(items, policy, ReadReport() if report is None else report)
+
+
+def _admitted(items: Iterator[RawItem], policy: ReadPolicy, report: ReadReport) -> Iterator[Document]:
+    # closing: the file goes when the caller stops early, not when the garbage collector comes by
+    with closing(cast("Generator[RawItem, None, None]", items)), SeenIds() as seen:
+        for item in items:
+            try:
+                document = _admit(item, None if policy.on_duplicate == "keep" else seen)
+            except CorpusError as error:
+                if not policy.skips(error):
+                    raise
+                report.skip(error)
+                continue
+            report.documents += 1
+            yield document
+
+
+def _admit(item: RawItem, seen: SeenIds | None) -> Document:
+    if isinstance(item, CorpusError):
+        raise item
+    document = to_document(item)
+    if seen is not None and not seen.add(document.id):
+        message = f"id {excerpt(document.id)} comes a second time: ids must be unique, or skip the later ones"
+        raise item.error_of(DuplicateIdError, message)
+    return document
+
+
+def _open_source(source: CorpusSource) -> Iterator[RawItem]:
+    if isinstance(source, str | os.PathLike):
+        path = existing_path(source)
+        return read_jsonl(None) if path is None else _open_path(path)
+    if isinstance(source, bytes | bytearray | Mapping | Document) or not isinstance(source, Iterable):
+        kind = type(source).__name__
+        raise CorpusError(f"a {kind} is no corpus (wrap a single document in a list); what is read: {READABLE}")
+    return read_iterable(source)
+
+
+def _open_path(path: Path) -> Iterator[RawItem]:
+    if path.is_dir():
+        corpus = beir.find_member(path, beir.CORPUS)
+        return _open_text_folder(path) if corpus is None else read_jsonl(corpus)
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return read_parquet(path)
+    match Path(name.removesuffix(".gz")).suffix:
+        case ".jsonl":
+            return read_jsonl(path)
+        case ".csv":
+            return read_tabular(path, ",")
+        case ".tsv":
+            return read_tabular(path, "\t")
+    raise CorpusError(f"cannot tell the format from the name; what is read: {READABLE}", source=printable(path))
+
+
+def _open_text_folder(folder: Path) -> Iterator[RawItem]:
+    if next(text_files(folder), None) is None:
+        raise CorpusError(f"no documents in this folder; what is read: {READABLE}", source=printable(folder))
+    return read_folder(folder)
+
+
+SOURCE = "<iterable>"
+
+
+def read_iterable(items: Iterable[object]) -> Iterator[RawItem]:
+    """Yield a record for each :class:`~colstore.types.Document`, dict or string, taken one at a time.
+
+    A string's id is its position, from 0. ``line`` in errors is the item's number, from 1.
+    """
+    for position, item in enumerate(items):
+        if isinstance(item, Document):
+            yield Record(_document_fields(item), SOURCE, position + 1)
+        elif isinstance(item, str):
+            yield Record({"id": str(position), "text": item}, SOURCE, position + 1)
+        elif isinstance(item, Mapping):
+            yield Record(item, SOURCE, position + 1)
+        else:
+            message = f"an item is a {type(item).__name__}: give Document, dict or str"
+            yield CorpusError(message, source=SOURCE, line=position + 1)
+
+
+def _document_fields(document: Document) -> dict[str, object]:
+    return {
+        "id": document.id,
+        "title": document.title,
+        "text": document.text,
+        "metadata": document.metadata,
+        "vectors": document.vectors,
+    }
+
+
+def check_choice(name: str, value: object) -> None:
+    """Refuse a choice that is neither ``"error"`` nor ``"skip"``.
+
+    Raises
+    ------
+    ConfigError
+        It is another.
+    """
+    if value not in get_args(OnError):
+        raise ConfigError(f"{name} must be one of {get_args(OnError)}, got {value!r}")
+
+
+OnDuplicateRead = Literal["error", "skip", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPolicy:
+    """Which errors are raised and which are counted.
+
+    Parameters
+    ----------
+    on_error
+        For broken records.
+    on_duplicate
+        For ids that came before; ``"keep"`` hands every document of the id on.
+    on_empty
+        For documents with nothing to encode.
+    """
+
+    on_error: OnError
+    on_duplicate: OnDuplicateRead
+    on_empty: OnError
+
+    def __post_init__(self) -> None:
+        for name in ("on_error", "on_duplicate", "on_empty"):
+            if name != "on_duplicate" or self.on_duplicate != "keep":
+                check_choice(name, getattr(self, name))
+
+    def skips(self, error: CorpusError) -> bool:
+        """Return whether what gave this error is passed over."""
+        if isinstance(error, DuplicateIdError):
+            return self.on_duplicate == "skip"
+        return (self.on_empty if isinstance(error, EmptyDocumentError) else self.on_error) == "skip"

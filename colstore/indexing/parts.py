@@ -1,0 +1,215 @@
+"""Parts: what is encoded, kept as float16 vectors until centroids and codec are trained.
+
+A part is a segment file in the folder ``building/``, sealed every so many documents, bytes or seconds and noted in the
+state, so that an interrupted build goes on behind the last sealed part. Parts end where windows of documents end, so
+that what comes after does not depend on when they were sealed (``compression.py`` sees to the rest). A running digest
+of ids, texts and metadata tells whether the corpus is still the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from colstore.codec import checked_vectors
+from colstore.errors import CorruptIndexError, IndexExistsError
+from colstore.reports import BuildReport
+from colstore.store import Segment, SegmentEntry, SegmentWriter, building_folder, write_state
+from colstore.store.files import remove_empty_folder
+from colstore.types import Document, FloatMatrix, Json
+
+PART_DOCUMENTS = 4_096
+PART_BYTES = 134_217_728
+"""Of vectors: a part is mapped whole when it is read, and counts as the memory of a build."""
+PART_SECONDS = 120.0
+"""What an interruption costs at most, but for one window."""
+
+
+class Parts:
+    """Writes parts, and reads them again.
+
+    Use as a context manager: leaving it drops the part that is not sealed.
+
+    Parameters
+    ----------
+    directory
+        Of the index.
+    settings
+        Of the build; stored in the state.
+    state
+        To go on from; ``None`` begins.
+    store_texts
+        Keep titles, texts and metadata.
+    over
+        The generation that the build will replace; 0 where there is no index. Stored in the state.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: dict[str, Json],
+        state: dict[str, Json] | None,
+        report: BuildReport,
+        *,
+        store_texts: bool,
+        over: int,
+    ) -> None:
+        self._directory, self._settings, self._store_texts = directory, settings, store_texts
+        self._report, self._over = report, over
+        self._digest = xxhash.xxh3_128()
+        self._writer: SegmentWriter | None = None
+        self.records: list[SegmentEntry] = []
+        self.dim: int | None = None
+        self.complete = False
+        self._sealed_at = monotonic()
+        self._resume_digest = ""
+        if state is not None:
+            self._go_on_from(state)
+
+    @property
+    def folder(self) -> Path:
+        """Where the parts lie."""
+        return building_folder(self._directory)
+
+    @property
+    def documents(self) -> int:
+        """Documents in sealed parts."""
+        return sum(record.documents for record in self.records)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no document has come yet."""
+        return not self.records and self._writer is None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in sealed parts."""
+        return sum(record.tokens for record in self.records)
+
+    def skip_done(self, documents: Iterator[Document]) -> int:
+        """Read past the documents of sealed parts, make sure that they are the same, and count their characters.
+
+        Raises
+        ------
+        IndexExistsError
+            The corpus has changed.
+        """
+        if not self.records:
+            return 0
+        done = characters = 0
+        for _ in range(self.documents):
+            document = next(documents, None)
+            if document is None:
+                break
+            self._note(document)
+            characters += len(document.passage)
+            done += 1
+        changed = done < self.documents or self._digest.hexdigest() != self._resume_digest
+        if changed or (self.complete and next(documents, None) is not None):
+            raise IndexExistsError(
+                f"{self._directory}: the corpus is not the one that the unfinished build began with; use "
+                "--overwrite (overwrite=True) to start again"
+            )
+        return characters
+
+    def append(self, documents: Sequence[Document], vectors: Sequence[FloatMatrix]) -> None:
+        """Add a window of documents with their vectors, and seal the part if it is due.
+
+        Raises
+        ------
+        VectorError
+            Vectors of another dimension than before, without rows, not finite, or with rows of zeros.
+        """
+        for document, matrix in zip(documents, vectors, strict=True):
+            stored = self._checked(document, matrix)
+            writer = self._open_writer(stored.shape[1])
+            record = (document.title, document.text, document.metadata) if self._store_texts else ("", "", {})
+            writer.append([document.id], [len(stored)], {"vectors": stored}, [record])
+            self._note(document)
+        if self._is_due():
+            self.seal()
+
+    def seal(self, *, complete: bool = False) -> None:
+        """Make what was appended durable, and note it in the state."""
+        if self._writer is not None:
+            self.records.append(self._writer.seal())
+            self._writer = None
+        self.complete, self._sealed_at = complete, monotonic()
+        write_state(
+            self._directory,
+            {
+                "settings": self._settings,
+                "over": self._over,
+                "digest": self._digest.hexdigest(),
+                "complete": complete,
+                "parts": [record.to_json() for record in self.records],
+                "truncated": self._report.truncated,
+            },
+        )
+
+    def read(self) -> Iterator[Segment]:
+        """Yield each sealed part, open, one at a time."""
+        for record in self.records:
+            segment = Segment.open(self.folder, record)
+            try:
+                yield segment
+            finally:
+                segment.close()
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if not self.records and self.folder.is_dir():
+            remove_empty_folder(self.folder)  # nothing to go on from, so nothing in the next build's way
+
+    def _is_due(self) -> bool:
+        writer = self._writer
+        if writer is None:
+            return False
+        full = writer.documents >= PART_DOCUMENTS or writer.tokens * 2 * (self.dim or 0) >= PART_BYTES
+        return full or monotonic() - self._sealed_at >= PART_SECONDS
+
+    def _open_writer(self, dim: int) -> SegmentWriter:
+        if self._writer is None:
+            name = f"part-{len(self.records) + 1:06d}"
+            self._writer = SegmentWriter(self.folder, name, {"vectors": ("<f2", (dim,))}, store_texts=self._store_texts)
+        return self._writer
+
+    def _checked(self, document: Document, matrix: FloatMatrix) -> NDArray[np.float16]:
+        stored = checked_vectors(document.id, matrix, self.dim)
+        self.dim = stored.shape[1]
+        return stored
+
+    def _note(self, document: Document) -> None:
+        metadata = json.dumps(dict(document.metadata), sort_keys=True)
+        for text in (document.id, document.title, document.text, metadata):
+            data = text.encode("utf-8", "surrogatepass")
+            self._digest.update(len(data).to_bytes(8, "little") + data)
+        if document.vectors is not None:
+            self._digest.update(np.ascontiguousarray(document.vectors).tobytes())
+
+    def _go_on_from(self, state: dict[str, Json]) -> None:
+        try:
+            parts, self._resume_digest = state["parts"], str(state["digest"])
+            self.records = [SegmentEntry.from_json(part) for part in parts]  # type: ignore[union-attr]  # checked by from_json
+            self.complete = state.get("complete") is True
+            self._report.truncated = int(state["truncated"])  # type: ignore[arg-type]  # checked by int
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptIndexError(
+                "the state of the unfinished build cannot be read; start again with --overwrite",
+                file=self.folder,
+            ) from error
+        for record in self.records:
+            Segment.open(self.folder, record).close()
+        if self.records:
+            self.dim = self.records[0].arrays["vectors"].shape[1]

@@ -1,0 +1,17 @@
+"""Queries -> ranked documents.
+
+====================  ==========================================================================
+module                what it does
+====================  ==========================================================================
+``session``           answers queries from one snapshot: filters, searcher, rerankers, hits
+``query``             checks query vectors and prepares them for the kernels
+``filters``           which documents a search may return
+``searcher``          the pipeline: probe -> gather -> prune -> score -> cut
+``segment_view``      one segment's arrays, checked before a kernel sees them
+``hits``              document numbers -> hits, whose texts are read when they are looked at
+``candidates``        another system's candidates, ranked from the stored vectors
+``unstored``          candidates that the index does not hold, scored by their text
+``runs``              whole runs of candidates, some queries at a time
+``tune``              the cheapest settings that reach a recall; thresholds of the cross-encoder stage
+====================  ==========================================================================
+"""

@@ -1,0 +1,105 @@
+"""Document numbers to hits. Texts and metadata are read when they are first looked at, 32 documents at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from colstore.search.searcher import Ranked, Searcher
+from colstore.store import Segment
+from colstore.types import Hit, Json
+
+_DEFERRED = ("title", "text", "metadata")
+
+
+class StoredHit(Hit):
+    """A hit whose title, text and metadata are read when first asked for, also after the index was closed.
+
+    Made by :func:`stored_hit` alone, which leaves those three slots empty: then Python asks :meth:`__getattr__`. Copies
+    and pickles are ordinary hits.
+    """
+
+    __slots__ = ("_local", "_segment")
+    _segment: Segment
+    _local: int
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the fields have several types
+        if name not in _DEFERRED:
+            raise AttributeError(name)
+        title, text = self._segment.record(self._local) or (None, None)
+        values: dict[str, str | Mapping[str, Json] | None] = {"title": title, "text": text}
+        values["metadata"] = self._segment.metadata(self._local)
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+        return values[name]
+
+    def __reduce__(self) -> tuple[type[Hit], tuple[Any, ...]]:
+        return Hit, (self.rank, self.id, self.score, self.text, self.title, self.metadata, self.stage)
+
+    def placed(self, rank: int, score: float, stage: str) -> Hit:
+        """Return the hit with another rank, score and stage; what was not read yet stays unread."""
+        if not hasattr(self, "_segment"):  # made by dataclasses.replace
+            return Hit.placed(self, rank, score, stage)
+        return stored_hit(rank, self.id, score, stage, self._segment, self._local)
+
+    def __repr__(self) -> str:
+        return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f}, stage={self.stage!r})"
+
+
+def stored_hit(rank: int, name: str, score: float, stage: str, segment: Segment, local: int) -> Hit:
+    """Return the hit of a document (local number) of a segment."""
+    hit = object.__new__(StoredHit)
+    _set_rank(hit, rank)
+    _set_id(hit, name)
+    _set_score(hit, score)
+    _set_stage(hit, stage)
+    _set_segment(hit, segment)
+    _set_local(hit, local)
+    return hit
+
+
+def _setter(owner: type, field: str) -> Any:  # noqa: ANN401 - a slot's own setter, four times as fast as object.__setattr__
+    return owner.__dict__[field].__set__
+
+
+_set_rank, _set_id, _set_score, _set_stage = (_setter(Hit, field) for field in ("rank", "id", "score", "stage"))
+_set_segment, _set_local = (_setter(StoredHit, field) for field in ("_segment", "_local"))
+
+
+def hits_of(
+    searcher: Searcher, ranked: Ranked, k: int, *, names: Mapping[int, str] | None = None, stage: str = "maxsim"
+) -> list[Hit]:
+    """Name the documents, let ids decide ties, and cut.
+
+    Parameters
+    ----------
+    searcher
+        That ranked them.
+    ranked
+        Best first.
+    k
+        Hits at most.
+    names
+        Ids by document number, where they are known already.
+    stage
+        What ranked them.
+    """
+    numbers, scores = ranked.documents.tolist(), ranked.scores.tolist()
+    found = searcher.names(ranked.documents) if names is None else [names[number] for number in numbers]
+    order: Sequence[int] = range(min(k, len(found)))
+    if (ranked.scores[1:] >= ranked.scores[:-1]).any():  # ties
+        order = sorted(range(len(found)), key=lambda i: (-scores[i], found[i]))[:k]
+    places = _places(searcher, [numbers[i] for i in order])
+    return [
+        stored_hit(rank, found[i], scores[i], stage, segment, local)
+        for rank, (i, (segment, local)) in enumerate(zip(order, places, strict=True), start=1)
+    ]
+
+
+def _places(searcher: Searcher, numbers: Sequence[int]) -> list[tuple[Segment, int]]:
+    """Return the segment, as a handle that survives closing the index, and the local number of each document."""
+    if len(searcher.views) == 1:
+        records = searcher.views[0].records
+        return [(records, number) for number in numbers]
+    located = [searcher.locate(number) for number in numbers]
+    return [(view.records, local) for view, local in located]

@@ -1,0 +1,182 @@
+"""A segment as the engine sees it: checked arrays, addressed by local document number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colstore.codec import Codec
+from colstore.errors import CorruptIndexError
+from colstore.kernels import calls
+from colstore.kernels.calls import CentroidTable, Floats, Ints, QueryPass
+from colstore.search.query import PreparedQuery
+from colstore.store import Segment
+from colstore.types import FloatMatrix, Json
+
+Tokens = NDArray[np.int32]
+CHECKED_WHOLE = 1 << 20
+"""A segment of at most so many tokens has its codes checked whole, once."""
+
+
+class SegmentView:
+    """Scores and gathers documents of one segment.
+
+    Every array is checked once before a kernel sees it: kernels trust offsets, and files are not to be trusted.
+
+    Parameters
+    ----------
+    segment
+        Open.
+    codec
+        That wrote it.
+    first
+        Number, in the index, of the segment's first document.
+    deleted
+        Local numbers of deleted documents, ascending; ``None`` where none is.
+    """
+
+    def __init__(self, segment: Segment, codec: Codec, first: int, deleted: Ints | None = None) -> None:
+        self.segment, self.codec, self.first, self.deleted = segment, codec, first, deleted
+        self.documents = segment.documents
+        for name, (dtype, row) in codec.token_arrays.items():
+            segment.expect(name, dtype, (segment.tokens, *row))
+
+    def take_over(self, other: SegmentView) -> None:
+        """Keep what another view of the same segment and codec has read and checked already."""
+        if other.segment.entry.checksum == self.segment.entry.checksum and other.codec is self.codec:
+            for name in ("offsets", "codes", "metadata", "postings", "_checked"):
+                if name in other.__dict__:
+                    self.__dict__[name] = other.__dict__[name]
+
+    @cached_property
+    def is_deleted(self) -> NDArray[np.bool_]:
+        """For each document whether it is deleted."""
+        mask = np.zeros(self.documents, bool)
+        if self.deleted is not None:
+            mask[self.deleted] = True
+        return mask
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """First token of each document, and the end: ``(documents + 1,)`` int64, ascending."""
+        offsets = self.segment.doc_offsets().astype(np.int64)
+        if (np.diff(offsets) < 1).any():
+            raise CorruptIndexError("a document has no tokens: run `colstore verify`", file=self.segment.path)
+        return offsets
+
+    @cached_property
+    def codes(self) -> NDArray[Any]:
+        """Centroid of each token, checked."""
+        codes = self.segment.rows("codes")
+        self._check_codes(codes)
+        return codes
+
+    @cached_property
+    def records(self) -> Segment:
+        """The segment again, for hits that outlive the index: the file stays mapped while they are there."""
+        return self.segment.with_entry(self.segment.entry)
+
+    @cached_property
+    def metadata(self) -> list[Mapping[str, Json]]:
+        """Metadata of every document: read when a filter first asks, then kept."""
+        return self.segment.all_metadata()
+
+    @cached_property
+    def postings(self) -> tuple[NDArray[np.uint32], NDArray[Any]] | None:
+        """Offsets and document numbers by centroid, checked; ``None`` where the segment has none."""
+        if "postings" not in self.segment.names:
+            return None
+        number = len(self.codec.centroids.values)
+        self.segment.expect("postings_offsets", "<u4", (number + 1,))
+        self.segment.expect("postings", ("<u2", "<u4"), (None,))
+        offsets, postings = self.segment.rows("postings_offsets"), self.segment.rows("postings")
+        ascending = offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
+        if not ascending or (len(postings) and int(postings.max()) >= self.documents):
+            raise CorruptIndexError(
+                "the postings do not fit the documents: run `colstore verify`", file=self.segment.path
+            )
+        return offsets, postings
+
+    def prefetch(self, documents: Ints) -> None:
+        """Have what scoring needs of documents (local numbers, ascending) read ahead, where it is not in memory."""
+        starts, stops = self.offsets[documents], self.offsets[documents + 1]
+        self.segment.prefetch([(name, starts, stops) for name in self.codec.token_arrays])
+
+    @cached_property
+    def _checked(self) -> NDArray[np.bool_]:
+        """For each document whether its tokens have been compared with their checksums."""
+        return np.zeros(self.documents, bool)
+
+    def _check(self, documents: Ints, starts: Ints, stops: Ints) -> None:
+        """Check the tokens ``starts..stops`` of documents (local numbers), each document once.
+
+        A few documents of a large segment have their codes checked by themselves: the rest is not read for them.
+        """
+        if self._checked[documents].all():
+            return
+        for name in self.codec.token_arrays:
+            if name != "codes":
+                self.segment.ensure_rows(name, starts, stops)
+        if self.codec.bits < 16 and "codes" not in self.__dict__ and self.segment.tokens > CHECKED_WHOLE:
+            self.segment.ensure_rows("codes", starts, stops)
+            lengths = stops - starts
+            rows = np.repeat(stops - np.cumsum(lengths), lengths) + np.arange(int(lengths.sum()))
+            self._check_codes(self.segment.array("codes")[rows])
+        elif self.codec.bits < 16:
+            _ = self.codes
+        self._checked[documents] = True
+
+    def _check_codes(self, codes: NDArray[Any]) -> None:
+        if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
+            raise CorruptIndexError("a token names a centroid that is not there", file=self.segment.path)
+
+    def interact(self, query_pass: QueryPass, table: CentroidTable, documents: Ints) -> Floats:
+        """Return the centroid scores of documents (local numbers)."""
+        return calls.interact(query_pass, table, self.codes, self.offsets[documents], self.offsets[documents + 1])
+
+    def score(self, query: PreparedQuery, number: int, documents: Ints) -> tuple[Floats, Tokens]:
+        """Return MaxSim scores of documents (local numbers) in one pass, and the token each query lane matched."""
+        starts, stops = self.offsets[documents], self.offsets[documents + 1]
+        self._check(documents, starts, stops)
+        if self.codec.bits == 16:
+            vectors = self.segment.array("vectors")
+            return calls.dense(_padded(query.sources[number], vectors.shape[1]), vectors, starts, stops)
+        query_pass, table = query.passes[number], query.table(number)
+        payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
+        return calls.score(
+            query_pass, table, self.codec.bits, payload, self.segment.array("codes"), scales, starts, stops
+        )
+
+    def refine(self, query_pass: QueryPass, documents: Ints, rows: Ints, tokens: Tokens) -> Floats:
+        """Return float scores of documents whose matched tokens are ``tokens[rows]``."""
+        payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
+        coarse, codes = self.codec.centroids, self.segment.array("codes")  # which scoring has checked
+        return calls.refine(
+            query_pass,
+            self.codec.bits,
+            payload,
+            codes,
+            scales,
+            self.offsets[documents],
+            rows,
+            tokens,
+            coarse.values,
+            coarse.scale,
+        )
+
+    def vectors(self, document: int) -> FloatMatrix:
+        """Return the decoded vectors of a document (local number), ``(tokens, dim)`` float32."""
+        start, stop = int(self.offsets[document]), int(self.offsets[document + 1])
+        return self.codec.decode({name: self.segment.rows(name, start, stop) for name in self.codec.token_arrays})
+
+
+def _padded(vectors: FloatMatrix, width: int) -> FloatMatrix:
+    if vectors.shape[1] == width:
+        return vectors
+    padded = np.zeros((len(vectors), width), np.float32)
+    padded[:, : vectors.shape[1]] = vectors
+    return padded

@@ -1,4 +1,4 @@
-"""Text to terms, for BM25: the same at indexing and at asking."""
+"""Analyzers split a text into terms for BM25, in the same way for documents and for queries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from colstore.errors import ConfigError, MissingDependencyError
 
 Analyzer = Literal["english", "plain"]
 ANALYZERS: tuple[Analyzer, ...] = get_args(Analyzer)
-"""``"english"``: without Lucene's 33 stop words, stemmed by Snowball; ``"plain"``: words as they are, in lower case."""
+"""Both analyzers lower-case a text and split it into words of two or more characters. ``"english"`` also drops
+Lucene's 33 stop words and stems the rest with Snowball; ``"plain"`` does nothing more."""
 
 STOP_WORDS = frozenset(
     {
@@ -22,24 +23,30 @@ STOP_WORDS = frozenset(
 INSTALL = "BM25 needs bm25s and PyStemmer: pip install 'colstore[bm25]'"
 _WORD = re.compile(r"\b\w\w+\b")
 
-Terms = Callable[[str], list[str]]
+TermExtractor = Callable[[str], list[str]]
+"""Splits a text into terms, in order and with repetitions."""
 
 
-def terms_of(analyzer: Analyzer) -> Terms:
-    """Return the function that cuts a text into terms.
+def term_extractor(analyzer: Analyzer) -> TermExtractor:
+    """Return the function that splits a text into terms.
+
+    Parameters
+    ----------
+    analyzer
+        One of :data:`ANALYZERS`.
 
     Raises
     ------
     ConfigError
-        An unknown analyzer.
+        The analyzer is unknown.
     MissingDependencyError
-        ``"english"`` needs PyStemmer.
+        ``"english"`` needs PyStemmer, which is not installed.
 
     Examples
     --------
-    >>> terms_of("plain")("The Bees' dances, a 1st look")
+    >>> term_extractor("plain")("The Bees' dances, a 1st look")
     ['the', 'bees', 'dances', '1st', 'look']
-    >>> terms_of("english")("The Bees' dances, a 1st look")
+    >>> term_extractor("english")("The Bees' dances, a 1st look")
     ['bee', 'danc', '1st', 'look']
     """
     if analyzer not in ANALYZERS:

@@ -1,13 +1,12 @@
-"""BM25 on bm25s: every term's contribution to every document is worked out once, and asking adds them up.
+"""BM25 with eager scoring: term contributions are computed once per document, and a search adds them up.
 
-Building imports bm25s; asking needs only the arrays (and PyStemmer, for stemmed ones). Scores follow Lucene's variant
-(Kamphuis et al. 2020, as in "BM25S", arXiv 2407.03618): a sum over the terms of the question, each as often as it is
-there, of ``idf * tf / (tf + k1 * (1 - b + b * length / mean length))``.
+Building imports bm25s. Searching needs only the arrays, and PyStemmer where the terms are stemmed. Scores follow
+Lucene's variant (Kamphuis et al. 2020, as in "BM25S", arXiv 2407.03618): the sum, over the terms of the query and with
+repetitions, of ``idf * tf / (tf + k1 * (1 - b + b * length / mean length))``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
@@ -16,53 +15,64 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.errors import ConfigError, CorruptIndexError, IndexNotFoundError, MissingDependencyError
-from colstore.lexical.analyzers import INSTALL, Analyzer, terms_of
+from colstore.errors import ConfigError, CorruptIndexError, MissingDependencyError
+from colstore.lexical.analyzers import INSTALL, Analyzer, term_extractor
 from colstore.types import Json
 
 K1, B = 1.5, 0.75
 ARRAYS = {"data": "<f4", "indices": "<u4", "indptr": "<u8", "terms": "|u1"}
-"""Stored arrays: contributions ``(n,)`` and their documents ``(n,)`` by term, where each term starts ``(terms + 1,)``,
-and the terms themselves, one a line, UTF-8."""
-_SETTINGS = "bm25.json"
+"""Stored arrays and their dtypes: ``data`` and ``indices``, ``(n,)``, hold the contributions and the documents that
+they belong to, sorted by term; ``indptr``, ``(terms + 1,)``, holds the start of each term in them; ``terms`` holds the
+terms in UTF-8, one per line."""
 
 
 class Bm25:
     """Ranks documents by BM25. Immutable, and safe to share between threads.
 
-    Make one with :meth:`build`, :meth:`load` or :meth:`from_arrays`.
+    Create one with :meth:`build` or :meth:`from_arrays`.
+
+    Parameters
+    ----------
+    ids
+        The id of each document, ``(documents,)``.
+    arrays
+        The arrays of :data:`ARRAYS`.
+    settings
+        ``analyzer``, ``k1``, ``b`` and ``documents`` (their number).
     """
 
     def __init__(self, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Json]) -> None:
         self.ids, self.settings = ids, dict(settings)
         self.arrays = {name: arrays[name] for name in ARRAYS}
-        self._places: dict[str, int] | None = None
+        self._row_of_term: dict[str, int] | None = None
         self._lock = Lock()
-        self._terms = terms_of(self.settings["analyzer"])  # type: ignore[arg-type]  # checked there
+        self._extract = term_extractor(self.settings["analyzer"])  # type: ignore[arg-type]  # checked there
 
     @classmethod
     def build(
         cls, ids: Iterable[str], texts: Iterable[str], *, analyzer: Analyzer = "english", k1: float = K1, b: float = B
     ) -> Self:
-        """Index texts.
+        """Build a BM25 index of texts.
 
         Parameters
         ----------
         ids
-            A name for each text; ties in score go to the text that came first.
+            The id of each text. Texts with equal scores rank in this order.
         texts
-            As many; read once.
+            As many texts as ids; they are read once.
         analyzer
-            How a text becomes terms, see :data:`colstore.lexical.analyzers.ANALYZERS`.
-        k1, b
-            Of BM25.
+            How texts are split into terms, see :data:`colstore.lexical.analyzers.ANALYZERS`.
+        k1
+            Saturation of the term frequency, at least 0.
+        b
+            Strength of the length normalisation, from 0 to 1.
 
         Raises
         ------
         MissingDependencyError
             bm25s (or PyStemmer) is not installed.
         ConfigError
-            Settings that cannot be, or as many ids as texts there are not.
+            A setting is invalid, or ids and texts differ in number.
 
         Examples
         --------
@@ -72,12 +82,12 @@ class Bm25:
         """
         if not (k1 >= 0 and 0 <= b <= 1):
             raise ConfigError(f"k1 must be at least 0 and b between 0 and 1, got {k1!r} and {b!r}")
-        names, cut = list(ids), terms_of(analyzer)
+        names, extract = list(ids), term_extractor(analyzer)
         vocabulary: dict[str, int] = {}
-        numbers = [[vocabulary.setdefault(term, len(vocabulary)) for term in cut(text)] for text in texts]
-        if len(names) != len(numbers):
-            raise ConfigError(f"{len(names)} ids for {len(numbers)} texts")
-        arrays = {**_contributions(numbers, vocabulary, k1, b), "terms": _packed(vocabulary)}
+        term_numbers = [[vocabulary.setdefault(term, len(vocabulary)) for term in extract(text)] for text in texts]
+        if len(names) != len(term_numbers):
+            raise ConfigError(f"ids and texts differ in number: {len(names)} ids for {len(term_numbers)} texts")
+        arrays = {**_contributions(term_numbers, vocabulary, k1, b), "terms": _packed(vocabulary)}
         settings: dict[str, Json] = {"analyzer": analyzer, "k1": float(k1), "b": float(b), "documents": len(names)}
         return cls(names, arrays, settings)
 
@@ -85,63 +95,43 @@ class Bm25:
         return len(self.ids)
 
     def scores(self, text: str) -> NDArray[np.float32]:
-        """Return the score of every document, ``(documents,)`` float32; 0 where no term of the question is in it."""
+        """Return the score of every document, ``(documents,)`` float32; 0 where it shares no term with the query."""
         data, indices, indptr = (self.arrays[name] for name in ("data", "indices", "indptr"))
         total = np.zeros(len(self.ids), np.float32)
-        places = self._vocabulary()
-        for term in self._terms(text):
-            if (place := places.get(term)) is not None:
-                part = slice(int(indptr[place]), int(indptr[place + 1]))
-                total[indices[part]] += data[part]  # a term names a document once
+        row_of_term = self._vocabulary()
+        for term in self._extract(text):
+            if (row := row_of_term.get(term)) is not None:
+                part = slice(int(indptr[row]), int(indptr[row + 1]))
+                total[indices[part]] += data[part]  # a document occurs at most once in the row of a term
         return total
 
     def best(self, text: str, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return positions ``(n,)`` and scores ``(n,)`` of the ``k`` best documents that score at all, best first.
+        """Return the positions ``(n,)`` and scores ``(n,)`` of the best documents, best first.
 
-        Ties go to the earlier position.
+        There are at most ``k``, and only documents with a score above 0. Equal scores rank by position.
         """
         scores = self.scores(text)
-        found = np.flatnonzero(scores > 0)
-        if len(found) > k:
-            last = np.partition(scores[found], len(found) - k)[len(found) - k]
-            found = found[scores[found] >= last]
-        order = found[np.argsort(-scores[found], kind="stable")][:k]
-        return order, scores[order]
+        positions = np.flatnonzero(scores > 0)
+        if len(positions) > k:
+            lowest = np.partition(scores[positions], len(positions) - k)[len(positions) - k]
+            positions = positions[scores[positions] >= lowest]
+        ranked = positions[np.argsort(-scores[positions], kind="stable")][:k]
+        return ranked, scores[ranked]
 
     def search(self, text: str, k: int) -> list[tuple[str, float]]:
-        """Return ids and scores of the ``k`` best documents, best first; fewer where fewer share a term with it."""
-        if k < 1:
-            raise ConfigError(f"k must be at least 1, got {k!r}")
-        places, scores = self.best(text, k)
-        return [(self.ids[place], score) for place, score in zip(places.tolist(), scores.tolist(), strict=True)]
+        """Return the ids and scores of the ``k`` best documents, best first.
 
-    def save(self, folder: Path) -> None:
-        """Write arrays as ``.npy`` and the rest as JSON; the folder is made."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, array in self.arrays.items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        (folder / _SETTINGS).write_text(json.dumps({**self.settings, "ids": list(self.ids)}), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote; arrays are mapped, not read.
+        There are fewer than ``k`` where fewer documents share a term with the query.
 
         Raises
         ------
-        IndexNotFoundError
-            There is none.
-        CorruptIndexError
-            It is not what was written.
+        ConfigError
+            ``k`` is below 1.
         """
-        if not (folder / _SETTINGS).is_file():
-            raise IndexNotFoundError(f"{folder}: there is no BM25 index here")
-        try:
-            settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-            ids = settings.pop("ids")
-            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise CorruptIndexError(f"the BM25 index cannot be read ({error}): build it again", file=folder) from error
-        return cls.from_arrays(ids, arrays, settings, where=folder)
+        if k < 1:
+            raise ConfigError(f"k must be at least 1, got {k!r}")
+        positions, scores = self.best(text, k)
+        return [(self.ids[i], score) for i, score in zip(positions.tolist(), scores.tolist(), strict=True)]
 
     @classmethod
     def from_arrays(
@@ -149,13 +139,22 @@ class Bm25:
     ) -> Self:
         """Return an index over stored arrays, after checking that they fit together.
 
+        Parameters
+        ----------
+        ids, arrays, settings
+            As for the class.
+        where
+            The file that the arrays come from, for error messages.
+
         Raises
         ------
         CorruptIndexError
-            They do not.
+            The arrays or the settings do not fit together.
         """
         if set(settings) != {"analyzer", "k1", "b", "documents"} or settings["documents"] != len(ids):
-            raise CorruptIndexError("the settings of the BM25 index do not fit: build it again", file=where)
+            raise CorruptIndexError(
+                "the settings of the BM25 index do not match its documents: build it again", file=where
+            )
         for name, dtype in ARRAYS.items():
             if name not in arrays or arrays[name].dtype.str != dtype or arrays[name].ndim != 1:
                 raise CorruptIndexError(f"array {name!r} of the BM25 index is not {dtype}: build it again", file=where)
@@ -164,32 +163,34 @@ class Bm25:
         if not fits or (indptr[1:] < indptr[:-1]).any() or (len(indices) and int(indices.max()) >= len(ids)):
             raise CorruptIndexError("the arrays of the BM25 index do not fit together: build it again", file=where)
         try:
-            made = cls(ids, arrays, settings)
-            known = len(made._vocabulary())
+            index = cls(ids, arrays, settings)
+            terms = len(index._vocabulary())
         except (ConfigError, UnicodeDecodeError) as error:
-            raise CorruptIndexError(f"the BM25 index cannot be: {error}", file=where) from error
-        if known != len(indptr) - 1:
-            raise CorruptIndexError(f"{known} terms for {len(indptr) - 1} rows: build it again", file=where)
-        return made
+            raise CorruptIndexError(f"the BM25 index is invalid: {error}", file=where) from error
+        if terms != len(indptr) - 1:
+            raise CorruptIndexError(
+                f"the BM25 index has {terms} terms for {len(indptr) - 1} rows: build it again", file=where
+            )
+        return index
 
     def _vocabulary(self) -> dict[str, int]:
-        """Return the row of each term; made when first asked for."""
+        """Return the row of each term; the mapping is made on first use."""
         with self._lock:
-            if self._places is None:
-                listed = self.arrays["terms"].tobytes().decode()
-                self._places = {term: place for place, term in enumerate(listed.split("\n"))} if listed else {}
-            return self._places
+            if self._row_of_term is None:
+                text = self.arrays["terms"].tobytes().decode()
+                self._row_of_term = {term: row for row, term in enumerate(text.split("\n"))} if text else {}
+            return self._row_of_term
 
 
 def _packed(vocabulary: Mapping[str, int]) -> NDArray[np.uint8]:
-    """Return the terms in the order of their rows, one a line."""
+    """Return the terms in the order of their rows, one per line, as UTF-8 bytes ``(n,)``."""
     return np.frombuffer("\n".join(vocabulary).encode(), dtype=np.uint8)
 
 
 def _contributions(
-    numbers: list[list[int]], vocabulary: dict[str, int], k1: float, b: float
+    term_numbers: list[list[int]], vocabulary: dict[str, int], k1: float, b: float
 ) -> dict[str, NDArray[Any]]:
-    """Return the contributions by term, as bm25s works them out."""
+    """Return the arrays of :data:`ARRAYS` except the terms, as computed by bm25s."""
     if not vocabulary:
         return {"data": np.zeros(0, "<f4"), "indices": np.zeros(0, "<u4"), "indptr": np.zeros(1, "<u8")}
     try:
@@ -197,10 +198,10 @@ def _contributions(
     except ImportError as error:
         raise MissingDependencyError(INSTALL) from error
     engine = bm25s.BM25(k1=k1, b=b, method="lucene", backend="numpy", csc_backend="numpy")
-    engine.index((numbers, dict(vocabulary)), create_empty_token=False, show_progress=False)
-    made = engine.scores
+    engine.index((term_numbers, dict(vocabulary)), create_empty_token=False, show_progress=False)
+    scores = engine.scores
     return {
-        "data": np.ascontiguousarray(made["data"], "<f4"),
-        "indices": np.ascontiguousarray(made["indices"], "<u4"),
-        "indptr": np.ascontiguousarray(made["indptr"], "<u8"),
+        "data": np.ascontiguousarray(scores["data"], "<f4"),
+        "indices": np.ascontiguousarray(scores["indices"], "<u4"),
+        "indptr": np.ascontiguousarray(scores["indptr"], "<u8"),
     }

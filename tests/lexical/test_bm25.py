@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,37 +19,36 @@ from colstore.errors import (
     ChecksumError,
     ConfigError,
     CorruptIndexError,
-    IndexNotFoundError,
     MissingDependencyError,
     QueryError,
 )
-from colstore.lexical.analyzers import terms_of
+from colstore.lexical.analyzers import term_extractor
 from colstore.lexical.bm25 import K1, B, Bm25
 
 TEXTS = ["bees dance for bees", "the moon turns red", "red bees", "", "a dance of the moon and the sea"]
 NAMES = ["a", "b", "c", "d", "e"]
 
 
-def by_formula(question: str, text: str, analyzer: str = "english") -> float:
+def by_formula(query: str, text: str, analyzer: str = "english") -> float:
     """Return BM25 straight from its definition."""
-    cut = terms_of(analyzer)  # type: ignore[arg-type]  # one of them
-    documents = [cut(one) for one in TEXTS]
+    extract = term_extractor(analyzer)  # type: ignore[arg-type]  # one of them
+    documents = [extract(one) for one in TEXTS]
     mean = sum(map(len, documents)) / len(documents)
-    counts, total = Counter(cut(text)), 0.0
-    for term in cut(question):
+    counts, total = Counter(extract(text)), 0.0
+    for term in extract(query):
         holding = sum(term in document for document in documents)
         idf = math.log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
         frequency = counts[term]
-        total += idf * frequency / (frequency + K1 * (1 - B + B * len(cut(text)) / mean)) if frequency else 0.0
+        total += idf * frequency / (frequency + K1 * (1 - B + B * len(extract(text)) / mean)) if frequency else 0.0
     return total
 
 
 @pytest.mark.parametrize("analyzer", ["english", "plain"])
-@pytest.mark.parametrize("question", ["dancing bees", "red moon", "bees bees", "nothing of it", "The Moon!"])
-def test_scores_are_those_of_the_formula(question: str, analyzer: str) -> None:
+@pytest.mark.parametrize("query", ["dancing bees", "red moon", "bees bees", "nothing of it", "The Moon!"])
+def test_scores_are_those_of_the_formula(query: str, analyzer: str) -> None:
     bm25 = Bm25.build(NAMES, TEXTS, analyzer=analyzer)  # type: ignore[arg-type]  # one of them
-    expected = [by_formula(question, text, analyzer) for text in TEXTS]
-    np.testing.assert_allclose(bm25.scores(question), expected, rtol=1e-5, atol=1e-7)
+    expected = [by_formula(query, text, analyzer) for text in TEXTS]
+    np.testing.assert_allclose(bm25.scores(query), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_search_returns_the_best_that_score_at_all() -> None:
@@ -71,35 +72,38 @@ def test_a_corpus_without_a_single_term() -> None:
     assert Bm25.build(["a"], [""]).search("bees", 3) == []
 
 
-def test_it_is_stored_and_read_again(tmp_path: Path) -> None:
+def test_stored_arrays_give_the_same_index_again() -> None:
     bm25 = Bm25.build(NAMES, TEXTS)
-    bm25.save(tmp_path / "bm25")
-    again = Bm25.load(tmp_path / "bm25")
+    again = Bm25.from_arrays(NAMES, bm25.arrays, bm25.settings, where=Path("bm25.h5"))
     assert again.search("red dance", 5) == bm25.search("red dance", 5)
     assert len(again) == 5
 
 
-def test_damaged_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFoundError):
-        Bm25.load(tmp_path)
-    Bm25.build(NAMES, TEXTS).save(tmp_path)
-    indices = np.load(tmp_path / "indices.npy")
-    np.save(tmp_path / "indices.npy", indices + 5)
-    with pytest.raises(CorruptIndexError, match="do not fit together"):
-        Bm25.load(tmp_path)
-    np.save(tmp_path / "indices.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(CorruptIndexError):
-        Bm25.load(tmp_path)
-    (tmp_path / "bm25.json").write_text("[]")
-    with pytest.raises(CorruptIndexError):
-        Bm25.load(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("indices", lambda array: array + np.uint32(5), "do not fit together"),
+        ("indptr", lambda array: array[::-1], "do not fit together"),
+        ("data", lambda array: array[:-1], "do not fit together"),
+        ("data", lambda array: array.astype(np.float64), "is not <f4"),
+        ("terms", lambda array: array[:3], "terms for"),
+        ("terms", lambda array: np.full_like(array, 255), "is invalid"),
+    ],
+)
+def test_damaged_arrays_are_named(name: str, change: Callable[[Any], Any], message: str) -> None:
+    bm25 = Bm25.build(NAMES, TEXTS)
+    arrays = {**bm25.arrays, name: change(bm25.arrays[name])}
+    with pytest.raises(CorruptIndexError, match=message):
+        Bm25.from_arrays(NAMES, arrays, bm25.settings, where=Path("bm25.h5"))
+    with pytest.raises(CorruptIndexError, match="do not match its documents"):
+        Bm25.from_arrays(NAMES[:-1], bm25.arrays, bm25.settings, where=Path("bm25.h5"))
 
 
-def test_settings_that_cannot_be_are_refused() -> None:
+def test_invalid_settings_are_refused() -> None:
     for settings in ({"k1": -1}, {"b": 2}, {"analyzer": "klingon"}):
         with pytest.raises(ConfigError):
             Bm25.build(NAMES, TEXTS, **settings)
-    with pytest.raises(ConfigError, match="1 ids for 5 texts"):
+    with pytest.raises(ConfigError, match="ids and texts differ in number: 1 ids for 5 texts"):
         Bm25.build(["a"], TEXTS)
 
 
@@ -119,13 +123,13 @@ def test_a_first_stage_finds_what_the_probe_does_not(changing: colstore.Index) -
     changing.add([Document("rare", "zyzzyva " * 3)])
     changing.build_bm25()
     few = colstore.SearchParams(probes=1, candidates=1, scored=1, exact_tokens=0)
-    question = "bees dance zyzzyva"
-    hybrid = changing.search(question, 3, params=few, first_stage="bm25")
-    exact = {hit.id: hit.score for hit in changing.rerank(question, [hit.id for hit in hybrid])}
+    query = "bees dance zyzzyva"
+    hybrid = changing.search(query, 3, params=few, first_stage="bm25")
+    exact = {hit.id: hit.score for hit in changing.rerank(query, [hit.id for hit in hybrid])}
     assert {hit.id: hit.score for hit in hybrid} == exact  # MaxSim ranks, whoever found them
     found = changing._session()._first_stage("bm25").documents("zyzzyva", 3)
     assert changing._live().names(found) == ["rare"]
-    assert changing.search_many([question], 3, params=few, first_stage="bm25") == [hybrid]
+    assert changing.search_many([query], 3, params=few, first_stage="bm25") == [hybrid]
 
 
 def test_it_says_how_to_make_one_and_when_it_is_out_of_date(changing: colstore.Index) -> None:

@@ -1,4 +1,4 @@
-"""The stored BM25 index: read, and what becomes of it when the index changes."""
+"""The BM25 index that an index stores: opening it, and telling whether it still matches the segments."""
 
 from __future__ import annotations
 
@@ -16,14 +16,22 @@ KIND = "bm25"
 
 
 def segment_ids(segments: Sequence[SegmentEntry]) -> list[Json]:
-    """Return the names of segments: a BM25 index keeps those that it was made of."""
-    return [record.id for record in segments]
+    """Return the names of segments: a BM25 index stores the names of the segments that it was built from."""
+    return [entry.id for entry in segments]
 
 
-def carried(part: Part | None, segments: Sequence[SegmentEntry]) -> Part | None:
-    """Return the BM25 part for a generation with these segments: without its file where they are others than its own.
+def bm25_part_for(part: Part | None, segments: Sequence[SegmentEntry]) -> Part | None:
+    """Return the BM25 part of the manifest for a generation with these segments.
 
-    Deleting documents leaves it as it is: they are passed over, though they still count in how rare a word is.
+    Its settings are kept. Its file is dropped where the segments are not those that it was built from. Deletions do
+    not make it outdated: searches skip the deleted documents, although these still count in the document frequencies.
+
+    Parameters
+    ----------
+    part
+        The BM25 part of the previous generation; ``None`` where there was none.
+    segments
+        The entries of the new generation's segments, in order.
     """
     if part is None or part.settings.get("segments") == segment_ids(segments):
         return part
@@ -31,30 +39,30 @@ def carried(part: Part | None, segments: Sequence[SegmentEntry]) -> Part | None:
 
 
 def load_bm25(snapshot: Snapshot) -> Bm25:
-    """Return the BM25 index of a snapshot; its positions are document numbers through the index.
+    """Return the BM25 index of a snapshot. Its positions are the snapshot's document numbers.
 
     Raises
     ------
     ConfigError
-        There is none, or it is out of date; says how to make one.
+        There is no BM25 index, or it is out of date. The message names the command that builds one.
     CorruptIndexError
-        Its file is damaged, or does not fit the documents.
+        The file is damaged, or does not match the documents.
     """
     part = snapshot.manifest.lexical
     if part is None:
-        raise ConfigError(f"{snapshot.path}: there is no BM25 index; make one with `colstore bm25 {snapshot.path}`")
+        raise ConfigError(f"{snapshot.path}: there is no BM25 index; build one with `colstore bm25 {snapshot.path}`")
     if not part.files:
         raise ConfigError(
             f"{snapshot.path}: the BM25 index is out of date, because documents were added or segments merged since; "
-            f"make it anew with `colstore bm25 {snapshot.path}`"
+            f"rebuild it with `colstore bm25 {snapshot.path}`"
         )
     stored = read_arrays_file(snapshot.path, part.files[0])
+    file = snapshot.path / part.files[0].path
     settings = dict(stored.attributes)
     if settings.pop("kind", None) != KIND or settings.pop("segments", None) != segment_ids(snapshot.manifest.segments):
         raise CorruptIndexError(
-            "the BM25 index is of other documents than the manifest's: make it anew with `colstore bm25`",
-            file=snapshot.path / part.files[0].path,
+            "the BM25 index was built from other segments than the manifest names: rebuild it with `colstore bm25`",
+            file=file,
         )
     total = sum(segment.documents for segment in snapshot.segments)
-    where = snapshot.path / part.files[0].path
-    return Bm25.from_arrays([str(number) for number in range(total)], stored.arrays, settings, where=where)
+    return Bm25.from_arrays([str(number) for number in range(total)], stored.arrays, settings, where=file)

@@ -1,4 +1,4 @@
-"""The encoder of an index: as the query side needs it, and as new documents need it."""
+"""The encoder for new documents: the model that the index was built with, or an equivalent one of the caller."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from colstore.types import Encoder
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """How the model of an index is found and run, where the caller has a say.
+    """How to load the model of an index.
 
     Parameters
     ----------
     model
-        Where it is now, if no longer where it was.
+        Path of the model, if it is no longer where it was when the index was built.
     trust_remote_code, device
         As for :func:`colstore.encode.load_encoder`.
     """
@@ -30,30 +30,44 @@ class ModelOptions:
 
 
 def stored_projection(path: Path, manifest: Manifest) -> Projection | None:
-    """Return the projection that the index keeps beside its encoder; ``None`` where it has none."""
+    """Return the projection that the index stores beside its encoder; ``None`` where it has none.
+
+    Parameters
+    ----------
+    path
+        The directory of the index.
+    manifest
+        The manifest of the generation.
+
+    Raises
+    ------
+    CorruptIndexError
+        The projection is damaged, or its output does not have the dimension of the index.
+    """
     if manifest.encoder is None:
         return None
-    files = [record for record in manifest.encoder.files if record.path.endswith("/projection.h5")]
+    files = [entry for entry in manifest.encoder.files if entry.path.endswith("/projection.h5")]
     if not files:
         return None
     try:
         projection = Projection.from_arrays(read_arrays_file(path, files[0]).arrays)
     except VectorError as error:
-        raise CorruptIndexError(f"no projection: {error}", file=path / files[0].path) from error
+        raise CorruptIndexError(f"the projection is invalid: {error}", file=path / files[0].path) from error
     if projection.dim != manifest.dim:
         raise CorruptIndexError(
-            f"the projection gives {projection.dim} dimensions, the index has {manifest.dim}", file=path / files[0].path
+            f"the projection produces {projection.dim} dimensions, but the index has {manifest.dim}",
+            file=path / files[0].path,
         )
     return projection
 
 
 def stored_encoder(path: Path, manifest: Manifest, options: ModelOptions | None = None) -> Encoder:
-    """Load the encoder that an index was built with, projection included.
+    """Load the encoder that an index was built with, including its projection.
 
     Raises
     ------
     EncoderError
-        The index was built from vectors, or its model cannot be loaded or encodes differently now.
+        The index was built from vectors, or its model cannot be loaded or now encodes differently.
     """
     if manifest.encoder is None:
         raise EncoderError("this index was built from vectors: search with vectors, or open it with an encoder")
@@ -68,42 +82,51 @@ def stored_encoder(path: Path, manifest: Manifest, options: ModelOptions | None 
 
 
 def document_encoder(
-    path: Path, manifest: Manifest, given: Encoder | None, options: ModelOptions | None = None
+    path: Path, manifest: Manifest, encoder: Encoder | None, options: ModelOptions | None = None
 ) -> Encoder:
-    """Return the encoder for new documents, without the projection: the one that the index was built with.
+    """Return the encoder for new documents, without the projection.
 
     Parameters
     ----------
-    given
-        The caller's own; it must encode as the index's did.
+    path
+        The directory of the index.
+    manifest
+        The manifest of the generation.
+    encoder
+        The caller's encoder, which must encode as the encoder of the index does; ``None`` loads the model that the
+        index was built with.
+    options
+        How to load that model.
 
     Raises
     ------
     EncoderError
-        The index was built from vectors, or the encoder is another.
+        The index was built from vectors, or the caller's encoder is not equivalent to that of the index.
     """
     if manifest.encoder is None:
         raise EncoderError(
-            "this index was built from vectors, so there is no telling how a text would have to be encoded: "
-            "give every document its vectors"
+            "this index was built from vectors, so it does not know how to encode a text: supply the vectors of every "
+            "document"
         )
-    encoder = stored_encoder(path, manifest, options) if given is None else given
-    if given is not None:
-        _check_given(manifest, given)
+    if encoder is None:
+        encoder = stored_encoder(path, manifest, options)
+    else:
+        _check_equivalent(manifest, encoder)
     return encoder.encoder if isinstance(encoder, ProjectedEncoder) else encoder
 
 
-def _check_given(manifest: Manifest, given: Encoder) -> None:
+def _check_equivalent(manifest: Manifest, encoder: Encoder) -> None:
+    """Refuse an encoder whose settings differ from those stored in the index."""
     assert manifest.encoder is not None
-    expected, found = dict(manifest.encoder.settings), dict(given.settings)
-    if expected.get("projection") != found.get("projection"):
+    stored, actual = dict(manifest.encoder.settings), dict(encoder.settings)
+    if stored.get("projection") != actual.get("projection"):
         raise EncoderError("the projection of this encoder is not that of the index; open the index without an encoder")
-    if expected.get("kind") == KIND == found.get("kind"):
-        check_same(found, expected)
+    if stored.get("kind") == KIND == actual.get("kind"):
+        check_same(actual, stored)
         return
-    changed = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if changed:
+    different = sorted(name for name in stored.keys() | actual.keys() if stored.get(name) != actual.get(name))
+    if different:
         raise EncoderError(
-            f"this encoder does not encode as that of the index did: {', '.join(changed)} differ; its vectors would "
-            "not fit those that are there"
+            f"this encoder differs from the encoder of the index in {', '.join(different)}; its vectors would not be "
+            "comparable with those in the index"
         )

@@ -1,4 +1,4 @@
-"""What an index holds, in numbers."""
+"""Counts, sizes and settings of an index, and how well its centroids fit the documents that were added."""
 
 from __future__ import annotations
 
@@ -17,35 +17,47 @@ from colstore.types import Json
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index holds, and how it was made.
+    """Counts, sizes and settings of one generation of an index.
 
     Parameters
     ----------
-    path, format_version, generation, created, writer
-        Of the directory and its newest manifest.
-    documents, tokens, dim
-        Counts; of documents and tokens those that a search can return.
+    path
+        The directory of the index.
+    format_version
+        Version of the format on disk.
+    generation
+        Number of the generation.
+    created, writer
+        When the generation was committed (ISO 8601, UTC), and by which version of colstore.
+    documents, tokens
+        Number of live documents and of their token vectors; deleted documents do not count.
+    dim
+        Number of components of a token vector.
+    bits
+        Bits per component in the codec.
+    centroids
+        Number of centroids.
     segments
-        How many.
-    deleted, deleted_share
-        Documents that are deleted and still take room, and the share of stored tokens that is theirs.
+        Number of segments.
+    deleted
+        Number of deleted documents that still take up space.
+    deleted_share
+        Share of the stored tokens that belongs to deleted documents, from 0 to 1.
     drift
-        How badly the centroids fit what was added, as a multiple of how they fit what they were trained for;
-        ``None`` where nothing was added.
+        Mean error of the centroids on the added tokens divided by their error on the tokens that they were trained
+        for; ``None`` where nothing was added.
     advice
-        What the owner should do, if anything.
-    bits, centroids
-        Of the codec.
+        What should be done about the index, one sentence each; usually empty.
     bytes
-        By part: each array of the segments, codec, FAISS index, encoder, and ``total``.
+        Bytes of each part: every array of the segments, codec, FAISS index, encoder, BM25 index, and ``total``.
     bytes_per_token
-        All bytes but texts, metadata and encoder, over tokens.
+        All bytes except texts, metadata and encoder, divided by the number of tokens.
     encoder
-        Settings of the model; ``None`` where vectors came from the caller.
+        Settings of the model; ``None`` where the caller supplied the vectors.
     config
         Settings of the build.
     tuned
-        Search parameters that ``tune`` stored.
+        Search parameters that tuning stored; ``None`` where the index was not tuned.
     """
 
     path: str
@@ -70,14 +82,24 @@ class IndexInfo:
     tuned: Mapping[str, Json] | None = field(default=None)
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        plain["advice"] = list(self.advice)
-        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
+        """Return the fields as data that ``json`` can write."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields["advice"] = list(self.advice)
+        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in fields.items()}
 
 
 def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
-    """Return counts, sizes and settings of a generation."""
+    """Return the counts, sizes and settings of a generation.
+
+    Parameters
+    ----------
+    path
+        The directory of the index.
+    manifest
+        The manifest of the generation.
+    codec
+        The codec of the generation.
+    """
     sizes = sizes_of(manifest)
     texts = sum(sizes.get(name, 0) for name in ("texts", "metadata"))
     return IndexInfo(
@@ -98,71 +120,75 @@ def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
         advice=tuple(advice(manifest)),
         bytes=sizes,
         bytes_per_token=round((sizes["total"] - sizes["encoder"] - texts) / max(1, manifest.tokens), 2),
-        encoder=_own(None if manifest.encoder is None else manifest.encoder.settings),
-        config=_own(manifest.config) or {},
-        tuned=_own(manifest.tuned),
+        encoder=_copy(None if manifest.encoder is None else manifest.encoder.settings),
+        config=_copy(manifest.config) or {},
+        tuned=_copy(manifest.tuned),
     )
 
 
-def _own(settings: Mapping[str, Json] | None) -> dict[str, Json] | None:
-    """Return a copy that the caller may change."""
+def _copy(settings: Mapping[str, Json] | None) -> dict[str, Json] | None:
+    """Return a copy, so that a caller who changes it leaves the manifest alone."""
     return None if settings is None else deepcopy(dict(settings))
 
 
 def sizes_of(manifest: Manifest) -> dict[str, int]:
-    """Return bytes by part; what is neither array nor named file is HDF5's own and checksums."""
+    """Return the bytes of each part; ``overhead`` is the rest of the files, HDF5 structures and checksums."""
     sizes: dict[str, int] = {}
     for segment in manifest.segments:
         for name, spec in segment.arrays.items():
             sizes[name] = sizes.get(name, 0) + spec.nbytes
-    sizes["codec"] = sum(record.bytes for record in manifest.codec.files)
+    sizes["codec"] = sum(file.bytes for file in manifest.codec.files)
     sizes["centroid_index"] = 0 if manifest.centroids is None else manifest.centroids.bytes
-    sizes["encoder"] = 0 if manifest.encoder is None else sum(record.bytes for record in manifest.encoder.files)
-    sizes["lexical"] = 0 if manifest.lexical is None else sum(record.bytes for record in manifest.lexical.files)
-    total = sum(record.bytes for record in manifest.files)
+    sizes["encoder"] = 0 if manifest.encoder is None else sum(file.bytes for file in manifest.encoder.files)
+    sizes["lexical"] = 0 if manifest.lexical is None else sum(file.bytes for file in manifest.lexical.files)
+    total = sum(file.bytes for file in manifest.files)
     sizes["overhead"] = total - sum(sizes.values())
     sizes["total"] = total
     return sizes
 
 
 DRIFT_LIMIT = 2.0
+"""Drift above which retraining is advised."""
 ADDED_SHARE = 0.05
-"""Share of tokens that must have been added before drift is worth a word."""
+"""Share of the tokens that must have been added before drift is mentioned."""
 SMALLEST_ERROR = 0.01
-"""Errors below this count as this: there, rounding of the centroids themselves is all there is."""
+"""Smaller errors count as this one: they come from rounding the centroids themselves."""
 GROWTH_LIMIT = 4
-"""Advice comes when the index should have so many times its centroids (it is some sixteen times as large)."""
+"""Retraining is advised when the index should have this many times its centroids, having grown about sixteenfold."""
 
 
 def drift(manifest: Manifest) -> float | None:
-    """Return the error on added tokens over the error on the first ones; ``None`` where nothing was added."""
+    """Return the error on the added tokens divided by the error on the first ones; ``None`` where nothing was added."""
     added = mean_error([segment.added for segment in manifest.segments if segment.added is not None])
-    first = manifest.codec.settings.get("error")
-    if added is None or not isinstance(first, int | float) or isinstance(first, bool):
+    trained = manifest.codec.settings.get("error")
+    if added is None or not isinstance(trained, int | float) or isinstance(trained, bool):
         return None
-    return round(max(added.error, SMALLEST_ERROR) / max(float(first), SMALLEST_ERROR), 3)
+    return round(max(added.error, SMALLEST_ERROR) / max(float(trained), SMALLEST_ERROR), 3)
 
 
 def advice(manifest: Manifest) -> list[str]:
-    """Return what the owner of an index should do about its centroids, if anything."""
-    if manifest.live_tokens <= SearchParams().exact_tokens:  # every search scores everything
+    """Return why and how the centroids of an index should be retrained, one sentence each; usually empty."""
+    if manifest.live_tokens <= SearchParams().exact_tokens:  # every search scores every document anyway
         return []
-    found = []
+    reasons = []
     measured = drift(manifest)
     added = sum(segment.added.tokens for segment in manifest.segments if segment.added is not None)
     if measured is not None and measured > DRIFT_LIMIT and added >= ADDED_SHARE * manifest.tokens:
-        found.append(f"the centroids fit what was added {measured:.1f} times as badly as what they were trained for")
+        reasons.append(
+            f"the centroids fit the added documents {measured:.1f} times as badly as those that they were trained for"
+        )
     centroids = manifest.codec.settings.get("centroids")
     chosen = manifest.config.get("centroids") is not None
     if not chosen and isinstance(centroids, int) and centroid_count(manifest.live_tokens) >= GROWTH_LIMIT * centroids:
-        found.append(f"{centroids:,} centroids are few for {manifest.live_tokens:,} vectors")
-    return [f"{reason}: {_cure(manifest)}" for reason in found]
+        reasons.append(f"{centroids:,} centroids are few for {manifest.live_tokens:,} vectors")
+    return [f"{reason}: {_remedy(manifest)}" for reason in reasons]
 
 
-def _cure(manifest: Manifest) -> str:
+def _remedy(manifest: Manifest) -> str:
     retrain = "`colstore compact --retrain` trains new ones"
     if manifest.codec.settings.get("bits") == 16:
         return retrain
     return (
-        f"{retrain} from the stored vectors (building again from the documents is more exact, where they are at hand)"
+        f"{retrain} from the stored vectors (building the index again from the documents is more accurate, if you "
+        "still have them)"
     )

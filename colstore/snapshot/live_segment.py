@@ -1,4 +1,7 @@
-"""One segment of a generation, and which of its documents are deleted."""
+"""A segment of one generation together with the deletions that the generation records for it.
+
+:class:`LiveSegment` is the one place that derives, from a segment and its tombstones, which documents are live.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ NOTHING = np.zeros(0, np.int64)
 
 @dataclass(slots=True)
 class LiveSegment:
-    """A segment as a change sees it: what is stored, and what of it is deleted by now.
+    """An open segment and its deleted documents. A change may delete more of them before it commits.
 
     Parameters
     ----------
     segment
-        Open.
+        The open segment.
     deleted
-        Local numbers, ascending.
+        Local numbers of the deleted documents, ascending, ``(n,)`` int64.
     changed
-        Whether more is deleted than the segment's record says.
+        Whether documents have been deleted since the segment's entry was written.
     """
 
     segment: Segment
@@ -33,53 +36,58 @@ class LiveSegment:
     changed: bool = False
 
     @property
-    def record(self) -> SegmentEntry:
-        """What the manifest says, or will say, of the segment itself."""
+    def entry(self) -> SegmentEntry:
+        """The segment's entry in the manifest."""
         return self.segment.entry
 
     @property
     def documents(self) -> int:
-        """Live documents."""
+        """Number of live documents."""
         return self.segment.documents - len(self.deleted)
 
     @property
     def tokens(self) -> int:
-        """Live tokens."""
+        """Number of tokens of the live documents."""
         return self.segment.tokens - self.deleted_tokens
 
     @property
     def deleted_tokens(self) -> int:
-        """Tokens of deleted documents."""
+        """Number of tokens of the deleted documents."""
         offsets = self.segment.doc_offsets()
         return int((offsets[self.deleted + 1].astype(np.int64) - offsets[self.deleted].astype(np.int64)).sum())
 
     @property
     def deleted_share(self) -> float:
-        """Share of documents or tokens that is deleted, whichever is more."""
+        """Share of the documents or of the tokens that is deleted, whichever is larger; from 0 to 1."""
         if not len(self.deleted):
             return 0.0
         return max(len(self.deleted) / self.segment.documents, self.deleted_tokens / max(1, self.segment.tokens))
 
     @property
-    def live(self) -> NDArray[np.bool_]:
-        """For each document whether it is there still."""
+    def live_mask(self) -> NDArray[np.bool_]:
+        """For each document, whether it is live: ``(documents,)``, deleted documents included."""
         mask = np.ones(self.segment.documents, bool)
         mask[self.deleted] = False
         return mask
 
+    @property
+    def live_numbers(self) -> Ints:
+        """Local numbers of the live documents, ascending, ``(n,)`` int64."""
+        return np.flatnonzero(self.live_mask)
+
     def find(self, ids: Sequence[str]) -> Ints:
-        """Return local numbers of live documents, -1 where there is none of this id."""
-        found = self.segment.ids.find_many(ids)
+        """Return the local number of the live document with each id, ``(ids,)`` int64; -1 where there is none."""
+        numbers = self.segment.ids.find_many(ids)
         if len(self.deleted):
-            found[(found >= 0) & np.isin(found, self.deleted)] = -1
-        return found
+            numbers[(numbers >= 0) & np.isin(numbers, self.deleted)] = -1
+        return numbers
 
     def delete(self, numbers: Ints) -> None:
-        """Mark documents as deleted."""
+        """Mark the documents with these local numbers as deleted."""
         self.deleted = np.union1d(self.deleted, numbers).astype(np.int64)
         self.changed = True
 
 
-def live_of(sources: Sequence[LiveSegment]) -> tuple[int, int]:
-    """Return live documents and tokens of some segments together."""
-    return sum(source.documents for source in sources), sum(source.tokens for source in sources)
+def live_counts(segments: Sequence[LiveSegment]) -> tuple[int, int]:
+    """Return the number of live documents and of their tokens in several segments together."""
+    return sum(segment.documents for segment in segments), sum(segment.tokens for segment in segments)

@@ -1,7 +1,7 @@
-"""A generation, opened: its manifest, its codec, its segments and what is deleted in them.
+"""A generation of an index, opened: its manifest, its codec, its segments and their deleted documents.
 
-Opening races with writers that clean up: a file may go between reading the manifest and opening it. Then there
-is a newer generation, and opening starts again with that one.
+Opening races with writers that clean up: a file may disappear after the manifest was read and before the file is
+opened. In that case there is a newer generation, and opening starts again with that one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from colstore.codec.base import restore
 from colstore.config import BuildConfig, SearchParams
 from colstore.errors import ConfigError, CorruptIndexError, MissingFileError
 from colstore.kernels.calls import Ints
+from colstore.snapshot.live_segment import NOTHING, LiveSegment
 from colstore.store import (
     Manifest,
     Segment,
@@ -28,24 +29,28 @@ from colstore.store import (
 )
 
 ATTEMPTS = 10
+"""How often opening starts again because a writer removed a file."""
 RERANK = "rerank"
-"""Key, among what tuning stored, of the threshold of the cross-encoder stage."""
+"""Key of the cross-encoder stage's threshold among the stored tuning results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One generation of an index, open. Nothing of it changes any more.
+    """One open generation of an index. It never changes.
 
     Parameters
     ----------
     path
-        Of the index.
-    manifest, codec
-        Of the generation.
+        The directory of the index.
+    manifest
+        The manifest of the generation.
+    codec
+        The trained codec that the vectors are stored with.
     segments
-        In the manifest's order.
+        The open segments, in the order of the manifest.
     deleted
-        For each segment the local numbers of its deleted documents, ascending; ``None`` where none is.
+        For each segment, the local numbers of its deleted documents, ascending, ``(n,)`` int64; ``None`` where no
+        document is deleted.
     """
 
     path: Path
@@ -55,21 +60,37 @@ class Snapshot:
     deleted: tuple[Ints | None, ...]
 
     @classmethod
-    def open(cls, path: Path, before: Snapshot | None = None) -> Snapshot:
-        """Open the newest generation, taking over what ``before`` has open of it.
+    def open(cls, path: Path, previous: Snapshot | None = None) -> Snapshot:
+        """Open the newest generation.
+
+        Parameters
+        ----------
+        path
+            The directory of the index.
+        previous
+            An older snapshot of the same index. Segments and a codec that both share are not opened again.
 
         Returns
         -------
         Snapshot
-            ``before`` itself if nothing has changed.
+            ``previous`` itself if nothing has changed.
+
+        Raises
+        ------
+        IndexNotFoundError, NotAnIndexError
+            There is no index at this path.
+        FormatVersionError
+            The index has a format that this version cannot read.
+        CorruptIndexError
+            A file is damaged or missing.
         """
         for attempt in range(ATTEMPTS):
             number = newest(path)
             try:
                 manifest = load(path, number)
-                if before is not None and manifest == before.manifest:
-                    return before
-                return cls.of(path, manifest, before)
+                if previous is not None and manifest == previous.manifest:
+                    return previous
+                return cls.from_manifest(path, manifest, previous)
             except MissingFileError:
                 overtaken = highest(path) > number
                 if not overtaken or attempt == ATTEMPTS - 1:
@@ -77,39 +98,51 @@ class Snapshot:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     @classmethod
-    def at(cls, path: Path, generation: int) -> Snapshot:
-        """Open an older generation that is still there."""
-        return cls.of(path, load(path, generation))
-
-    @classmethod
-    def of(cls, path: Path, manifest: Manifest, before: Snapshot | None = None) -> Snapshot:
-        """Open what a manifest names."""
-        codec = _codec(path, manifest, before)
-        deleted = tuple(read_tombstones(path, record) for record in manifest.segments)
-        opened: dict[str, Segment] = {} if before is None else {segment.id: segment for segment in before.segments}
-        segments = tuple(_segment(path, record, opened.get(record.id)) for record in manifest.segments)
+    def from_manifest(cls, path: Path, manifest: Manifest, previous: Snapshot | None = None) -> Snapshot:
+        """Open the generation that a manifest describes; parameters and errors as for :meth:`open`."""
+        codec = _codec(path, manifest, previous)
+        deleted = tuple(read_tombstones(path, entry) for entry in manifest.segments)
+        opened: dict[str, Segment] = {} if previous is None else {segment.id: segment for segment in previous.segments}
+        segments = tuple(_segment(path, entry, opened.get(entry.id)) for entry in manifest.segments)
         return cls(path, manifest, codec, segments, deleted)
+
+    def live_segments(self) -> list[LiveSegment]:
+        """Return each segment with its deleted documents, in the order of the manifest."""
+        return [
+            LiveSegment(segment, NOTHING if deleted is None else deleted)
+            for segment, deleted in zip(self.segments, self.deleted, strict=True)
+        ]
 
     @property
     def config(self) -> BuildConfig:
-        """How the index was built.
+        """The settings that the index was built with.
 
         Raises
         ------
         CorruptIndexError
-            The manifest holds other settings than this version writes.
+            The stored settings are not those that this version writes.
         """
         stored = self.manifest.config
         if set(stored) != {field.name for field in fields(BuildConfig)}:
-            raise CorruptIndexError("the manifest holds build settings that this version does not know", file=self.path)
+            raise CorruptIndexError(
+                "the build settings in the manifest are not those that this version knows", file=self.path
+            )
         try:
             return BuildConfig(**stored)  # type: ignore[arg-type]  # checked by the class
         except (ConfigError, TypeError) as error:
-            raise CorruptIndexError(f"the manifest's build settings cannot be: {error}", file=self.path) from error
+            raise CorruptIndexError(
+                f"the build settings in the manifest are invalid: {error}", file=self.path
+            ) from error
 
     @property
     def params(self) -> SearchParams | None:
-        """Search parameters that tuning stored; ``None`` where it has not."""
+        """The search parameters that tuning stored; ``None`` where the index was not tuned.
+
+        Raises
+        ------
+        CorruptIndexError
+            The stored parameters are invalid.
+        """
         if self.manifest.tuned is None or ("params" not in self.manifest.tuned and RERANK in self.manifest.tuned):
             return None
         stored = self.manifest.tuned.get("params")
@@ -118,29 +151,31 @@ class Snapshot:
                 raise TypeError("they are missing")  # noqa: TRY301
             return SearchParams(**stored)  # type: ignore[arg-type]  # checked by the class
         except (ConfigError, TypeError) as error:
-            raise CorruptIndexError(f"the tuned parameters cannot be: {error}", file=self.path) from error
+            raise CorruptIndexError(f"the tuned search parameters are invalid: {error}", file=self.path) from error
 
     def close(self) -> None:
-        """Let go of the segments."""
+        """Close the segments."""
         for segment in self.segments:
             segment.close()
 
 
-def _codec(path: Path, manifest: Manifest, before: Snapshot | None) -> Codec:
-    if before is not None and before.manifest.codec == manifest.codec and before.manifest.dim == manifest.dim:
-        return before.codec
+def _codec(path: Path, manifest: Manifest, previous: Snapshot | None) -> Codec:
+    """Return the codec of a generation, taken from an earlier snapshot where it is the same."""
+    if previous is not None and previous.manifest.codec == manifest.codec and previous.manifest.dim == manifest.dim:
+        return previous.codec
     if len(manifest.codec.files) != 1:
-        raise CorruptIndexError("the manifest does not name one codec file", file=path)
+        raise CorruptIndexError(f"the manifest names {len(manifest.codec.files)} codec files instead of one", file=path)
     stored = read_arrays_file(path, manifest.codec.files[0])
     codec = restore(stored.arrays, stored.attributes)
     if codec.centroids.dim != manifest.dim:
         raise CorruptIndexError(
-            f"the codec takes {codec.centroids.dim} dimensions, the manifest says {manifest.dim}", file=path
+            f"the codec expects {codec.centroids.dim} dimensions, but the manifest states {manifest.dim}", file=path
         )
     return codec
 
 
-def _segment(path: Path, record: SegmentEntry, opened: Segment | None) -> Segment:
-    if opened is not None and opened.same_file(record):
-        return opened.with_entry(record)
-    return Segment.open(segments_folder(path), record)
+def _segment(path: Path, entry: SegmentEntry, opened: Segment | None) -> Segment:
+    """Return the segment of an entry, sharing the file that an earlier snapshot has open."""
+    if opened is not None and opened.same_file(entry):
+        return opened.with_entry(entry)
+    return Segment.open(segments_folder(path), entry)

@@ -17,9 +17,9 @@ from colstore.config import BuildConfig
 from colstore.errors import IndexLockedError, StorageError
 from colstore.indexing.segments import Batch, SegmentSink
 from colstore.reports import ChangeReport
-from colstore.snapshot.bm25 import carried
+from colstore.snapshot.bm25 import bm25_part_for
 from colstore.snapshot.info import advice
-from colstore.snapshot.live_segment import NOTHING, LiveSegment, live_of
+from colstore.snapshot.live_segment import LiveSegment, live_counts
 from colstore.snapshot.snapshot import Snapshot
 from colstore.store import (
     Manifest,
@@ -74,10 +74,7 @@ class Change:
         self.newest = self.snapshot.manifest
         self.generation = self.snapshot.manifest.generation + 1
         self.report = ChangeReport(generation=self.snapshot.manifest.generation)
-        self.sources = [
-            LiveSegment(segment, NOTHING if deleted is None else deleted)
-            for segment, deleted in zip(self.snapshot.segments, self.snapshot.deleted, strict=True)
-        ]
+        self.sources = self.snapshot.live_segments()
         self._numbers = count(1)
         self._written: list[SegmentEntry] = []
 
@@ -112,7 +109,7 @@ class Change:
             sink.seal()
         made = self.sources[first:]
         after = content(batch for source in made for batch in live_batches(source, self.codec))
-        compare(before, after, live_of(chosen))
+        compare(before, after, live_counts(chosen))
         self._replace(chosen, made)
         self.report.merged += len(chosen)
 
@@ -131,7 +128,7 @@ class Change:
 
     def is_new(self, number: int) -> bool:
         """Tell whether a source was written by this change."""
-        return any(self.sources[number].record.id == record.id for record in self._written)
+        return any(self.sources[number].entry.id == record.id for record in self._written)
 
     # --- the end ----------------------------------------------------------------------------------------------
 
@@ -153,7 +150,7 @@ class Change:
             created=timestamp(),
             writer=writer_name(),
             segments=segments,
-            **{"lexical": carried(before.lexical, segments), **changes},
+            **{"lexical": bm25_part_for(before.lexical, segments), **changes},
         )
         commit(self.path, manifest)
         self.report.committed = True
@@ -218,8 +215,8 @@ class Change:
 
     def _final(self, source: LiveSegment) -> SegmentEntry:
         if not source.changed:
-            return source.record
-        return write_tombstones(self.path, source.record, self.generation, source.deleted, source.deleted_tokens)
+            return source.entry
+        return write_tombstones(self.path, source.entry, self.generation, source.deleted, source.deleted_tokens)
 
     def _clean_up(self, manifest: Manifest) -> None:
         """Remove what is out of date. The change is done already, so that what cannot be removed now may wait."""

@@ -17,7 +17,7 @@ from colstore.indexing.centroid_index import build_faiss
 from colstore.indexing.nearest import Nearest
 from colstore.indexing.segments import Batch, SegmentSink, coarse_error, mean_error
 from colstore.reports import ChangeReport
-from colstore.snapshot.live_segment import LiveSegment, live_of
+from colstore.snapshot.live_segment import LiveSegment, live_counts
 from colstore.store import (
     AddedTokens,
     FileEntry,
@@ -114,7 +114,7 @@ def _retrain(change: Change) -> None:
         before = content(_encoded_again(sources, old, codec, sink, fit, loss), without)
         sink.seal()
     made = change.sources[first:]
-    compare(before, content((b for s in made for b in live_batches(s, codec)), without), live_of(sources))
+    compare(before, content((b for s in made for b in live_batches(s, codec)), without), live_counts(sources))
     change.sources = made
     change.report.merged += first
     measured = mean_error(loss)

@@ -22,7 +22,7 @@ BATCH_TOKENS = 16_384
 
 def live_batches(source: LiveSegment, codec: Codec) -> Iterator[Batch]:
     """Yield the live documents of a segment in order, as they are stored, some 16,384 tokens at a time."""
-    segment, live = source.segment, source.live
+    segment, live = source.segment, source.live_mask
     offsets = segment.doc_offsets().astype(np.int64)
     added = segment.entry.added
     share = 0.0 if added is None else added.tokens / segment.tokens

@@ -174,7 +174,7 @@ def _look_at(path: Path, number: int, level: Level, closing: ExitStack) -> tuple
     problems = [problem for problem in verify_manifest(path, manifest, level) if not problem.derived]
     known = replace(known, problems=tuple(problem.message for problem in problems))
     try:
-        snapshot = Snapshot.of(path, manifest)
+        snapshot = Snapshot.from_manifest(path, manifest)
         closing.callback(snapshot.close)
         return known, _Opened(snapshot, places(snapshot))
     except ColstoreError as error:

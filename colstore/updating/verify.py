@@ -148,7 +148,7 @@ def _is_bad(path: Path, record: FileEntry) -> bool:
 def _content_problems(path: Path, manifest: Manifest) -> list[Problem]:
     """Return what is inconsistent in files that are each as they were written."""
     try:
-        snapshot = Snapshot.of(path, manifest)
+        snapshot = Snapshot.from_manifest(path, manifest)
     except CorruptIndexError as error:
         return [Problem(Path(error.file or "").name, str(error))]
     try:

@@ -65,18 +65,18 @@ def test_opening_starts_again_where_a_writer_cleaned_up(
     index: Index, document: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between reading the manifest and opening its files, everything is replaced."""
-    original: Any = vars(Snapshot)["of"].__func__
+    original: Any = vars(Snapshot)["from_manifest"].__func__
     raced: list[int] = []
 
-    def slow(cls: Any, path: Path, manifest: Any, before: Any = None) -> Snapshot:
+    def slow(cls: Any, path: Path, manifest: Any, previous: Any = None) -> Snapshot:
         if not raced:
             raced.append(manifest.generation)
             monkeypatch.undo()
             index.compact(retrain=True, clean=True)
-        made: Snapshot = original(cls, path, manifest, before)
+        made: Snapshot = original(cls, path, manifest, previous)
         return made
 
-    monkeypatch.setattr(Snapshot, "of", classmethod(slow))
+    monkeypatch.setattr(Snapshot, "from_manifest", classmethod(slow))
     with colstore.open(index.path) as reader:
         assert raced == [1]
         assert reader.generation == 2

@@ -1,17 +1,17 @@
-"""Changes of an index: each takes the writer lock, and commits one generation in one step.
+"""Changes to an index: each takes the writer lock and commits one new generation in one step.
 
 ====================  ==========================================================================
 module                what it does
 ====================  ==========================================================================
-``change``            a change in progress: the lock, new segments, deleted documents, the commit
+``change``            a change in progress: lock, new segments, deleted documents, commit
 ``add``               adds and replaces documents
 ``delete``            deletes documents
-``merge``             copies the live documents of several segments into one, and compares the copy
-``merge_policy``      which segments are due to be merged
-``compact``           merges everything on request; trains new centroids
-``bm25``              makes the BM25 index
+``merge``             copies the live documents of several segments into one; checks the copy
+``merge_policy``      decides which segments to merge
+``compact``           merges segments on request; trains new centroids
+``bm25``              builds the BM25 index
 ``retention``         how long old generations are kept
-``verify``            checks everything that can be checked; repairs what is derived
-``recover``           lists older generations, and what returning to one would lose
+``verify``            checks files and their contents; rebuilds derived files
+``recover``           lists older generations with what each would lose; returns to one
 ====================  ==========================================================================
 """

@@ -1,11 +1,9 @@
-"""The BM25 index as a derived part of an index: made on request, out of date once documents come or move."""
+"""Builds the BM25 index of an index on request. It is out of date once documents are added or segments merged."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from colstore.errors import ConfigError
 from colstore.lexical.analyzers import Analyzer
@@ -23,16 +21,16 @@ from colstore.updating.change import Change
 def store_bm25(
     path: Path, *, analyzer: Analyzer = "english", k1: float = K1, b: float = B, wait: float = 0.0
 ) -> ChangeReport:
-    """Make a BM25 index of all documents and commit it with a new generation.
+    """Build a BM25 index of all documents and commit it as a new generation.
 
     Parameters
     ----------
     path
-        Of the index.
+        The directory of the index.
     analyzer, k1, b
-        See :meth:`colstore.lexical.bm25.Bm25.build`.
+        As for :meth:`colstore.lexical.bm25.Bm25.build`.
     wait
-        Seconds to wait for another writer.
+        Seconds to wait for another writer to finish.
 
     Raises
     ------
@@ -41,34 +39,31 @@ def store_bm25(
     MissingDependencyError
         bm25s or PyStemmer is not installed.
     IndexLockedError, StorageError
-        Another writer is at work; the disk refused. The index is then what it was.
+        Another writer is active, or a file cannot be written. The index is left unchanged.
     """
     with Change(path, wait) as change:
         segments = change.snapshot.segments
         if not all(segment.has_texts for segment in segments):
             raise ConfigError(f"{path}: BM25 needs texts, and this index was built without them")
         total = sum(segment.documents for segment in segments)
-        made = Bm25.build(map(str, range(total)), _passages(change.snapshot), analyzer=analyzer, k1=k1, b=b)
-        if not len(made.arrays["terms"]):
+        bm25 = Bm25.build(map(str, range(total)), _passages(change.snapshot), analyzer=analyzer, k1=k1, b=b)
+        if not len(bm25.arrays["terms"]):
             raise ConfigError(f"{path}: BM25 needs texts, and this index holds none")
         settings: dict[str, Json] = {
             "kind": KIND,
-            **made.settings,
+            **bm25.settings,
             "segments": segment_ids(change.snapshot.manifest.segments),
         }
-        record = write_arrays_file(path, lexical_name(change.generation), made.arrays, settings)
-        change.commit(lexical=Part(settings, (record,)))
+        entry = write_arrays_file(path, lexical_name(change.generation), bm25.arrays, settings)
+        change.commit(lexical=Part(settings, (entry,)))
         return change.finish()
 
 
 def _passages(snapshot: Snapshot) -> Iterator[str]:
-    """Yield the passage of every document, by number; nothing for deleted ones."""
-    for segment, deleted in zip(snapshot.segments, snapshot.deleted, strict=True):
-        gone = np.zeros(segment.documents, bool)
-        if deleted is not None:
-            gone[deleted] = True
-        for local in range(segment.documents):
-            yield "" if gone[local] else _passage(segment, local)
+    """Yield the passage of every document in the order of document numbers; empty for deleted documents."""
+    for source in snapshot.live_segments():
+        for local, is_live in enumerate(source.live_mask):
+            yield _passage(source.segment, local) if is_live else ""
 
 
 def _passage(segment: Segment, local: int) -> str:

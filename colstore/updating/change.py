@@ -35,8 +35,8 @@ from colstore.store import (
 from colstore.store.format import manifest_name
 from colstore.store.manifest import timestamp, writer_name
 from colstore.types import Json
-from colstore.updating.merge import compare, content, live_batches
-from colstore.updating.merge_policy import Size, due
+from colstore.updating.merge import check_same_content, content, live_batches
+from colstore.updating.merge_policy import Size, merges_due
 from colstore.updating.retention import clean_up
 
 
@@ -109,7 +109,7 @@ class Change:
             sink.seal()
         made = self.sources[first:]
         after = content(batch for source in made for batch in live_batches(source, self.codec))
-        compare(before, after, live_counts(chosen))
+        check_same_content(before, after, live_counts(chosen))
         self._replace(chosen, made)
         self.report.merged += len(chosen)
 
@@ -117,7 +117,7 @@ class Change:
         """Merge what the policy says is due."""
         self._drop_empty()
         sizes = [Size(source.documents, source.tokens, source.deleted_share) for source in self.sources]
-        groups = due(sizes, self.config.segment_documents, self.config.segment_tokens)
+        groups = merges_due(sizes, self.config.segment_documents, self.config.segment_tokens)
         for group in [[self.sources[i] for i in positions] for positions in groups]:
             self.merge(group)
 

@@ -31,7 +31,7 @@ from colstore.store import (
 from colstore.threads import available_cores
 from colstore.types import FloatMatrix
 from colstore.updating.change import Change
-from colstore.updating.merge import compare, content, live_batches
+from colstore.updating.merge import check_same_content, content, live_batches
 from colstore.updating.retention import clean_up
 
 
@@ -114,7 +114,8 @@ def _retrain(change: Change) -> None:
         before = content(_encoded_again(sources, old, codec, sink, fit, loss), without)
         sink.seal()
     made = change.sources[first:]
-    compare(before, content((b for s in made for b in live_batches(s, codec)), without), live_counts(sources))
+    after = content((b for s in made for b in live_batches(s, codec)), without)
+    check_same_content(before, after, live_counts(sources))
     change.sources = made
     change.report.merged += first
     measured = mean_error(loss)

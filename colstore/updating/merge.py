@@ -1,4 +1,4 @@
-"""Several segments become one: live documents are copied as they are stored, and compared before anybody sees them."""
+"""Merging segments: the live documents are copied as stored, and the copy is checked before it is committed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ BATCH_TOKENS = 16_384
 
 
 def live_batches(source: LiveSegment, codec: Codec) -> Iterator[Batch]:
-    """Yield the live documents of a segment in order, as they are stored, some 16,384 tokens at a time."""
-    segment, live = source.segment, source.live_mask
+    """Yield the live documents of a segment in order and as they are stored, about 16,384 tokens at a time."""
+    segment, live_mask = source.segment, source.live_mask
     offsets = segment.doc_offsets().astype(np.int64)
     added = segment.entry.added
     share = 0.0 if added is None else added.tokens / segment.tokens
@@ -30,16 +30,17 @@ def live_batches(source: LiveSegment, codec: Codec) -> Iterator[Batch]:
     while start < segment.documents:
         stop = int(np.searchsorted(offsets, offsets[start] + BATCH_TOKENS, side="right")) - 1
         stop = min(max(stop, start + 1), segment.documents)
-        numbers = start + np.flatnonzero(live[start:stop])
+        numbers = start + np.flatnonzero(live_mask[start:stop])
         if len(numbers):
             counts = np.diff(offsets[start : stop + 1])
-            rows = np.repeat(live[start:stop], counts)
+            rows = np.repeat(live_mask[start:stop], counts)
             first, last = int(offsets[start]), int(offsets[stop])
             arrays = {name: segment.rows(name, first, last)[rows] for name in codec.token_arrays}
             check_codes(arrays["codes"], len(codec.centroids.values))
-            # Which of the tokens came later is not known one by one: as many as in the whole segment, by share.
-            later = None if added is None else AddedTokens(round(share * int(rows.sum())), added.error)
-            yield Batch(segment.ids.many(numbers), counts[live[start:stop]], arrays, _records(segment, numbers), later)
+            # Which tokens were added later is not stored, so each batch gets the share of the whole segment.
+            added_tokens = None if added is None else AddedTokens(round(share * int(rows.sum())), added.error)
+            ids, records = segment.ids.many(numbers), _records(segment, numbers)
+            yield Batch(ids, counts[live_mask[start:stop]], arrays, records, added_tokens)
         start = stop
 
 
@@ -52,14 +53,14 @@ def _records(segment: Segment, numbers: Ints) -> list[Record] | None:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What some documents come to: counts, and a checksum of each kind of content, in order.
+    """Counts and checksums of a sequence of documents, by which two copies are compared.
 
     Parameters
     ----------
     documents, tokens
-        How many.
+        Number of documents and of their tokens.
     checksums
-        Of ids, token counts, records and each token array.
+        The checksum of the ids, of the token counts, of texts with metadata, and of each token array, by name.
     """
 
     documents: int
@@ -68,10 +69,12 @@ class Content:
 
 
 def content(batches: Iterable[Batch], without: frozenset[str] = frozenset()) -> Content:
-    """Return what documents come to, however they are batched.
+    """Return the counts and checksums of documents; how they are batched makes no difference.
 
     Parameters
     ----------
+    batches
+        The documents, in order.
     without
         Names of token arrays to leave out.
     """
@@ -91,23 +94,27 @@ def content(batches: Iterable[Batch], without: frozenset[str] = frozenset()) -> 
     return Content(documents, tokens, {name: digest.hexdigest() for name, digest in digests.items()})
 
 
-def compare(before: Content, after: Content, expected: tuple[int, int]) -> None:
-    """Refuse a merge that is not equal to what it was made from.
+def check_same_content(before: Content, after: Content, expected: tuple[int, int]) -> None:
+    """Refuse a merge whose result does not hold the documents that went into it.
 
     Parameters
     ----------
+    before
+        The live documents of the merged segments.
+    after
+        The documents of the new segments, read back.
     expected
-        Live documents and tokens, counted from the lists of what is deleted.
+        Number of live documents and of their tokens, counted from the tombstones.
 
     Raises
     ------
     StorageError
-        Something differs; nothing has been committed.
+        The two differ; nothing has been committed.
     """
     names = before.checksums.keys() | after.checksums.keys()
     different = sorted(name for name in names if before.checksums.get(name) != after.checksums.get(name))
     if different or (before.documents, before.tokens) != expected or (after.documents, after.tokens) != expected:
         raise StorageError(
-            f"merged segments read back differently ({', '.join(different) or 'counts'}): nothing was committed, the "
-            "index is what it was; check the disk and run `colstore verify`"
+            f"merged segments read back differently ({', '.join(different) or 'counts'}): nothing was committed, and "
+            "the index is unchanged; check the disk and run `colstore verify`"
         )

@@ -1,4 +1,4 @@
-"""Older generations: which there are, what each would lose, and going back to one, as a new generation."""
+"""Older generations of an index: a list of them with what each would lose, and returning to one of them."""
 
 from __future__ import annotations
 
@@ -29,29 +29,34 @@ from colstore.store.manifest import timestamp, writer_name
 from colstore.types import Json
 
 EXAMPLES = 5
+"""Most ids that are listed as examples of lost documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A generation that is there still.
+    """A generation of an index that still exists, and the effect of returning to it.
 
     Parameters
     ----------
     number
-        Of the generation; the highest is the index.
-    created, writer, documents
-        As its manifest says; ``None`` where that cannot be read.
+        Number of the generation. The highest number is the current state of the index.
+    created, writer
+        When and by which version it was written; ``None`` where the manifest cannot be read.
+    documents
+        Number of live documents; ``None`` where the manifest cannot be read.
     problems
-        Why it could not be opened; empty if it can.
+        Why the generation cannot be opened; empty if it can be.
     lost
-        Documents of the newest readable generation that this one lacks; ``None`` where that cannot be told.
+        Number of documents that the newest readable generation has and this one lacks; ``None`` where this one cannot
+        be opened.
     returned
-        Documents of this one that were deleted since.
+        Number of documents that this generation has and that were deleted since; ``None`` as for ``lost``.
     changed
-        Documents of both that were replaced since: going back brings back what they were. Where the codec is another
-        one by now (``compact --retrain``) this tells by texts, metadata and numbers of tokens alone.
+        Number of documents in both generations that were replaced since, and that returning would revert; ``None`` as
+        for ``lost``, and where documents cannot be read. If the centroids have been retrained since, only texts,
+        metadata and token counts are compared.
     examples
-        Ids of a few that would be lost.
+        A few ids of the documents that would be lost.
     """
 
     number: int
@@ -66,57 +71,62 @@ class Generation:
 
     @property
     def ok(self) -> bool:
-        """Whether one could go back to it."""
+        """Whether the index can return to this generation."""
         return not self.problems
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data."""
-        found = asdict(self)
-        return {**found, "ok": self.ok, "problems": list(self.problems), "examples": list(self.examples)}
+        """Return the fields as data that ``json`` can write."""
+        return {**asdict(self), "ok": self.ok, "problems": list(self.problems), "examples": list(self.examples)}
 
 
 def history(path: Path, level: Level = "full") -> list[Generation]:
-    """Return the generations that are there, newest first, each checked, with what going back to it would lose.
+    """Check every generation that still exists, and return what returning to it would lose.
 
     Parameters
     ----------
     path
-        Of the index, whose newest generation may be damaged.
+        The directory of the index. Its newest generation may be damaged.
     level
-        How thoroughly to check each, see :func:`colstore.verify`.
+        How thoroughly each generation is checked, see :func:`colstore.verify`.
+
+    Returns
+    -------
+    list of Generation
+        The generations, newest first.
 
     Raises
     ------
     IndexNotFoundError, NotAnIndexError
-        There is no index.
+        There is no index at this path.
     """
     check_folder(path)
-    found = [Generation(known, problems=(str(gone(path, known)),))] if (known := _lost(path)) else []
+    missing = _missing_newest(path)
+    listed = [Generation(missing, problems=(str(gone(path, missing)),))] if missing else []
     newest: _Opened | None = None
     with ExitStack() as until_the_end:
         for number in reversed(generations(path)):
             with ExitStack() as until_the_next:
-                generation, opened = _look_at(path, number, level, until_the_next)
+                generation, opened = _examined(path, number, level, until_the_next)
                 if opened is not None:
                     if newest is None:
                         newest = opened
                         until_the_end.push(until_the_next.pop_all())
                     generation = _compared(generation, opened, newest)
-                found.append(generation)
-    return found
+                listed.append(generation)
+    return listed
 
 
 def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
-    """Make an older generation the index again, as a new generation; nothing is deleted.
+    """Return an index to an older generation by committing it again as the newest one. Nothing is deleted.
 
     Parameters
     ----------
     path
-        Of the index, whose newest generation may be damaged.
+        The directory of the index. Its newest generation may be damaged.
     generation
-        To go back to; all of its files are checked first.
+        Number of the generation to return to. All of its files are checked first.
     wait
-        Seconds to wait for another writer.
+        Seconds to wait for another writer to finish.
 
     Returns
     -------
@@ -128,13 +138,15 @@ def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
     QueryError
         There is no such generation.
     CorruptIndexError
-        That generation is damaged, too; nothing was changed.
+        That generation is damaged, too; the index is left unchanged.
+    IndexLockedError, StorageError
+        Another writer is active, or a file cannot be written. The index is left unchanged.
     """
     check_folder(path)
     with WriterLock(path, wait=wait):
         present = generations(path)
         if generation not in present:
-            raise QueryError(f"{path}: there is no generation {generation}; there are {_shown(present)}")
+            raise QueryError(f"{path}: there is no generation {generation}; there are {_listed(present)}")
         manifest = load(path, generation)
         problems = verify_manifest(path, manifest, "full")
         if any(not problem.derived for problem in problems):
@@ -142,47 +154,47 @@ def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
                 f"generation {generation} is damaged: {problems[0].message}", file=path / problems[0].file
             )
         number = highest(path) + 1
-        commit(path, _again(manifest, number))
+        commit(path, _renumbered(manifest, number))
         return number
 
 
-def _lost(path: Path) -> int:
-    """Return the generation whose manifest is gone though it was the newest; 0 where none is."""
-    known = highest(path)
-    return known if known > generations(path)[-1] else 0
+def _missing_newest(path: Path) -> int:
+    """Return the number of the newest generation if its manifest is missing, else 0."""
+    number = highest(path)
+    return number if number > generations(path)[-1] else 0
 
 
-def _again(manifest: Manifest, number: int) -> Manifest:
+def _renumbered(manifest: Manifest, number: int) -> Manifest:
+    """Return the manifest as that of a new generation, written now."""
     return replace(manifest, generation=number, parent=manifest.checksum, created=timestamp(), writer=writer_name())
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A generation that can be read, and where its documents are."""
+    """An open generation, and the location of each of its live documents by id."""
 
     snapshot: Snapshot
     places: dict[str, Place]
 
 
-def _look_at(path: Path, number: int, level: Level, closing: ExitStack) -> tuple[Generation, _Opened | None]:
-    """Return what is known of a generation, and the generation itself if it can be opened; ``closing`` closes it."""
+def _examined(path: Path, number: int, level: Level, closing: ExitStack) -> tuple[Generation, _Opened | None]:
+    """Check and open a generation; ``None`` stands for one that cannot be opened, and ``closing`` closes the others."""
     try:
         manifest = load(path, number)
     except ColstoreError as error:
         return Generation(number, problems=(str(error),)), None
-    known = Generation(number, manifest.created, manifest.writer, manifest.live_documents)
-    problems = [problem for problem in verify_manifest(path, manifest, level) if not problem.derived]
-    known = replace(known, problems=tuple(problem.message for problem in problems))
+    problems = tuple(problem.message for problem in verify_manifest(path, manifest, level) if not problem.derived)
+    generation = Generation(number, manifest.created, manifest.writer, manifest.live_documents, problems)
     try:
         snapshot = Snapshot.from_manifest(path, manifest)
         closing.callback(snapshot.close)
-        return known, _Opened(snapshot, places(snapshot))
+        return generation, _Opened(snapshot, places(snapshot))
     except ColstoreError as error:
-        return replace(known, problems=known.problems or (str(error),)), None
+        return replace(generation, problems=problems or (str(error),)), None
 
 
 def _compared(generation: Generation, older: _Opened, newest: _Opened) -> Generation:
-    """Return a generation with what going back to it would lose, as far as that can be read."""
+    """Return a generation with what returning to it would lose, as far as the documents can be read."""
     lost = sorted(newest.places.keys() - older.places.keys())
     returned = len(older.places.keys() - newest.places.keys())
     generation = replace(generation, lost=len(lost), returned=returned, examples=tuple(lost[:EXAMPLES]))
@@ -194,37 +206,38 @@ def _compared(generation: Generation, older: _Opened, newest: _Opened) -> Genera
         return replace(generation, problems=generation.problems or (str(error),))
 
 
-def _shown(numbers: Sequence[int]) -> str:
+def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[-10:]))
 
 
 Place: TypeAlias = tuple[Segment, int]
-"""A segment and a document's number in it."""
+"""Location of a document: its segment, and its local number in it."""
 
 
 def places(snapshot: Snapshot) -> dict[str, Place]:
-    """Return where each live document is.
+    """Return the location of each live document by id.
 
     Raises
     ------
     CorruptIndexError
-        Ids cannot be read.
+        The ids cannot be read.
     """
-    found: dict[str, Place] = {}
-    for segment, deleted in zip(snapshot.segments, snapshot.deleted, strict=True):
-        numbers = np.arange(segment.documents)
-        live = numbers if deleted is None else np.delete(numbers, deleted)
-        found.update((name, (segment, int(i))) for name, i in zip(segment.ids.many(live), live, strict=True))
-    return found
+    by_id: dict[str, Place] = {}
+    for source in snapshot.live_segments():
+        segment, live = source.segment, source.live_numbers
+        by_id.update((name, (segment, int(i))) for name, i in zip(segment.ids.many(live), live, strict=True))
+    return by_id
 
 
 def changed(older: Mapping[str, Place], newest: Mapping[str, Place], arrays: tuple[str, ...]) -> int:
-    """Return how many documents of both are not the same in both.
+    """Return the number of documents that both generations have and that differ between them.
 
     Parameters
     ----------
+    older, newest
+        The locations of the documents of each generation by id.
     arrays
-        Token arrays to compare; none where the two have different codecs.
+        Names of the token arrays to compare; empty where the two generations have different codecs.
 
     Raises
     ------
@@ -235,10 +248,11 @@ def changed(older: Mapping[str, Place], newest: Mapping[str, Place], arrays: tup
 
 
 def _same(one: Place, other: Place, arrays: tuple[str, ...]) -> bool:
+    """Tell whether two stored documents have the same text, metadata, token count and token arrays."""
     (first, i), (second, j) = one, other
     if i == j and first.same_file(second.entry):
         return True
-    here, there = _rows(one), _rows(other)
+    here, there = _token_range(one), _token_range(other)
     if here[1] - here[0] != there[1] - there[0]:
         return False
     if first.record(i) != second.record(j) or first.metadata(i) != second.metadata(j):
@@ -246,7 +260,8 @@ def _same(one: Place, other: Place, arrays: tuple[str, ...]) -> bool:
     return all(np.array_equal(first.rows(name, *here), second.rows(name, *there)) for name in arrays)
 
 
-def _rows(place: Place) -> tuple[int, int]:
+def _token_range(place: Place) -> tuple[int, int]:
+    """Return the first token of a document in its segment, and the end."""
     segment, number = place
     offsets = segment.doc_offsets()
     return int(offsets[number]), int(offsets[number + 1])

@@ -1,9 +1,10 @@
-"""How long old generations stay: a reader that is just opening one must find its files, and people may want to go back.
+"""Retention of old generations, for readers that are just opening one and for people who want to return to one.
 
-A generation is kept while it is one of the newest :data:`KEEP`, or younger than :data:`GRACE_SECONDS` (by its
-manifest's time on disk), but never more than :data:`KEEP_MOST`. A reader that has opened needs no file's name any more
-(segments are mapped, everything else was read), and one that is opening starts again where a file went, so this bounds
-how far ``recover`` can go back rather than how long a reader may live.
+A generation is kept while it is among the newest :data:`KEEP`, or younger than :data:`GRACE_SECONDS` (by the
+modification time of its manifest), but never more than :data:`KEEP_MOST` are kept. A reader that has finished opening
+no longer needs the files by name, because segments are mapped and everything else has been read; a reader that is
+still opening starts again when a file disappears. Retention therefore limits how far back ``recover`` can go, not how
+long a reader may keep its snapshot.
 """
 
 from __future__ import annotations
@@ -16,59 +17,64 @@ from colstore.store import Manifest, building_folder, generations, load, remove_
 from colstore.store.format import STATE, manifest_name
 
 KEEP = 2
+"""Number of newest generations that are kept whatever their age."""
 KEEP_MOST = 32
+"""Most generations that are kept within the grace period."""
 SLACK = 16
-"""So many generations beyond the limit gather before a clean-up: it reads every manifest that it keeps."""
+"""Number of generations beyond :data:`KEEP_MOST` that trigger a clean-up, which reads every manifest that it keeps."""
 GRACE_SECONDS = 600.0
+"""Seconds for which a generation is kept."""
 
 
 def clean_up(directory: Path, newest: Manifest, *, grace: float = GRACE_SECONDS, force: bool = False) -> list[str]:
-    """Delete generations whose time is over, and files that none needs. Hold the writer lock meanwhile.
+    """Delete expired generations and the files that no remaining one needs. The caller must hold the writer lock.
 
     Parameters
     ----------
     directory
-        Of the index.
+        The directory of the index.
     newest
-        Its newest manifest.
+        The newest manifest.
     grace
-        Seconds for which an old generation is kept at least; 0 keeps only the newest.
+        Seconds for which an old generation is kept at least; 0 keeps only the newest generation.
     force
-        Look for left-over files even where no generation is due, and delete unreadable generations, too.
+        Also look for left-over files where no generation has expired, and delete unreadable generations.
 
     Returns
     -------
     list of str
-        What was deleted, relative to the index.
+        Paths of the deleted files, relative to the index.
     """
     present = generations(directory)
-    kept = _kept(directory, present, grace)
-    overdue = len(present) - len(kept)
-    if not force and (not overdue or (len(kept) == KEEP_MOST and overdue < SLACK)):
+    retained = _retained(directory, present, grace)
+    expired = len(present) - len(retained)
+    if not force and (not expired or (len(retained) == KEEP_MOST and expired < SLACK)):
         return []
     manifests = [newest]
-    for generation in kept:
+    for generation in retained:
         if generation == newest.generation:
             continue
         try:
             manifests.append(load(directory, generation))
         except ColstoreError:
-            if not force:  # what a damaged manifest named is not known: nothing goes until somebody says so
+            if not force:  # the files of a damaged manifest are unknown, so nothing is deleted unless asked for
                 return []
-    # parts that no state names: a build died while it began or when it was done, and nobody can go on from there
-    remains = force and not (building_folder(directory) / STATE).exists()
-    return remove_unreferenced(directory, manifests, building=remains)
+    # Without a state file no build can be resumed: it was killed just after it began or just before it ended.
+    abandoned = force and not (building_folder(directory) / STATE).exists()
+    return remove_unreferenced(directory, manifests, building=abandoned)
 
 
-def _kept(directory: Path, present: list[int], grace: float) -> list[int]:
+def _retained(directory: Path, present: list[int], grace: float) -> list[int]:
+    """Return the generations to keep, ascending."""
     if grace <= 0:
         return present[-1:]
     now = time.time()
-    young = [n for n in present[-KEEP_MOST:] if now - _written(directory, n) < grace]
+    young = [n for n in present[-KEEP_MOST:] if now - _modified(directory, n) < grace]
     return sorted({*young, *present[-KEEP:]})
 
 
-def _written(directory: Path, generation: int) -> float:
+def _modified(directory: Path, generation: int) -> float:
+    """Return the modification time of a manifest in seconds since the epoch; 0 where it cannot be read."""
     try:
         return (directory / manifest_name(generation)).stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""``verify``: what the store can check of files, and what only codec and engine know of their content."""
+"""``verify``: checks the files of an index, and what only the codec and the search structures can tell about them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ from colstore.updating.merge import BATCH_TOKENS
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was checked, and what is wrong.
+    """The result of checking an index.
 
     Parameters
     ----------
-    path, level
-        As asked.
+    path
+        The directory of the index.
+    level
+        How thoroughly it was checked.
     generation
-        That was checked; ``None`` where its manifest cannot be read.
-    documents, files, bytes
-        In it; 0 where its manifest cannot be read.
+        Number of the checked generation; ``None`` where its manifest cannot be read.
+    documents
+        Number of live documents; 0 where the manifest cannot be read.
+    files, bytes
+        Number of checked files and their bytes; 0 where the manifest cannot be read.
     problems
-        Empty if all is well.
+        The problems found; empty if the index is sound.
     repaired
-        Derived files that were made anew.
+        Derived files that were rebuilt, as paths relative to the index.
     """
 
     path: str
@@ -51,16 +55,16 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the index is sound."""
         return not self.problems
 
     @property
     def nothing_lost(self) -> bool:
-        """Whether all that is wrong can be made again (``repair``): no document is affected."""
+        """Whether only derived files are damaged, so that ``repair=True`` mends everything and no document is lost."""
         return all(problem.derived for problem in self.problems)
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data."""
+        """Return the fields as data that ``json`` can write."""
         return {
             "path": self.path,
             "level": self.level,
@@ -81,21 +85,21 @@ def verify(path: Path, level: Level = "full", *, repair: bool = False, wait: flo
     Parameters
     ----------
     path
-        Of the index.
+        The directory of the index.
     level
-        ``"quick"``: the manifest, and the presence and size of each file. ``"full"``: also every checksum.
-        ``"deep"``: also that every document decodes to finite vectors of some length, that codes, offsets, ids, texts
-        and lists of deleted documents are consistent, and that the postings are complete and right.
+        ``"quick"`` checks the manifest, and that each file is present and has the right size. ``"full"`` also checks
+        every checksum. ``"deep"`` also checks that every document decodes to finite vectors other than zero, that
+        codes, offsets, ids, texts and tombstones are consistent, and that the postings are complete and correct.
     repair
-        Make damaged derived files (the FAISS index over the centroids) anew, as a new generation. Nothing else can be
-        made again from the index itself.
+        Repair damaged derived files in a new generation: the FAISS index over the centroids is rebuilt, and a damaged
+        BM25 index is dropped. Nothing else can be restored from the index itself.
     wait
-        Seconds to wait for another writer, to repair.
+        Seconds to wait for another writer to finish before repairing.
 
     Raises
     ------
     IndexNotFoundError, NotAnIndexError, FormatVersionError
-        There is no index that could be checked.
+        There is no index at this path, or this version cannot read its format.
     """
     problems = verify_store(path, level)
     try:
@@ -108,20 +112,21 @@ def verify(path: Path, level: Level = "full", *, repair: bool = False, wait: flo
     if repair and any(problem.derived for problem in problems):
         repaired = _repaired(path, wait)
         problems = [problem for problem in problems if not problem.derived]
-    records = manifest.files
+    files = manifest.files
     return VerifyReport(
         str(path),
         level,
         manifest.generation,
         manifest.live_documents,
-        len(records) + 1,
-        sum(record.bytes for record in records),
+        len(files) + 1,
+        sum(file.bytes for file in files),
         tuple(problems),
         repaired,
     )
 
 
 def _repaired(path: Path, wait: float) -> tuple[str, ...]:
+    """Commit a generation with rebuilt derived files, and return the paths of those rebuilt or dropped."""
     with Change(path, wait) as change:
         changes: dict[str, Any] = {}
         repaired: tuple[str, ...] = ()
@@ -129,24 +134,25 @@ def _repaired(path: Path, wait: float) -> tuple[str, ...]:
             changes["centroids"] = rebuilt(change, change.codec)
             repaired = (changes["centroids"].path,)
         lexical = change.snapshot.manifest.lexical
-        if lexical is not None and any(_is_bad(path, record) for record in lexical.files):
-            changes["lexical"] = replace(lexical, files=())  # making it needs an extra, and texts: on request only
-            repaired += tuple(record.path for record in lexical.files)
-        if changes:  # else somebody was faster
+        if lexical is not None and any(_is_bad(path, file) for file in lexical.files):
+            changes["lexical"] = replace(lexical, files=())  # rebuilding needs packages and texts: only on request
+            repaired += tuple(file.path for file in lexical.files)
+        if changes:  # otherwise another writer has repaired the index meanwhile
             change.commit(**changes)
         return repaired
 
 
-def _is_bad(path: Path, record: FileEntry) -> bool:
+def _is_bad(path: Path, entry: FileEntry) -> bool:
+    """Tell whether a file is missing or damaged."""
     try:
-        check_checksum(path, record)
+        check_checksum(path, entry)
     except CorruptIndexError:
         return True
     return False
 
 
 def _content_problems(path: Path, manifest: Manifest) -> list[Problem]:
-    """Return what is inconsistent in files that are each as they were written."""
+    """Return the inconsistencies in and between files whose checksums are correct."""
     try:
         snapshot = Snapshot.from_manifest(path, manifest)
     except CorruptIndexError as error:
@@ -162,16 +168,18 @@ def _content_problems(path: Path, manifest: Manifest) -> list[Problem]:
 
 
 def _setting_problems(path: Path, snapshot: Snapshot) -> Iterator[str]:
+    """Yield the inconsistencies in the stored settings."""
     for read in (lambda: snapshot.config, lambda: snapshot.params, lambda: stored_projection(path, snapshot.manifest)):
         try:
             read()
         except CorruptIndexError as error:
             yield str(error)
     if snapshot.manifest.config.get("bits") != snapshot.codec.bits:
-        yield f"it says {snapshot.manifest.config.get('bits')} bits, the codec has {snapshot.codec.bits}"
+        yield f"it states {snapshot.manifest.config.get('bits')} bits, but the codec has {snapshot.codec.bits}"
 
 
 def _segment_problems(segment: Segment, codec: Codec) -> Iterator[str]:
+    """Yield the inconsistencies in the arrays of a segment."""
     try:
         for name, (dtype, row) in codec.token_arrays.items():
             segment.expect(name, dtype, (segment.tokens, *row))
@@ -180,26 +188,26 @@ def _segment_problems(segment: Segment, codec: Codec) -> Iterator[str]:
             yield "a document has no tokens"
         codes = segment.rows("codes")
         if int(codes.max(initial=0)) >= len(codec.centroids.values):
-            yield "a token names a centroid that is not there"
+            yield "a token refers to a centroid that does not exist"
             return
         yield from _vector_problems(segment, codec)
         for name, array in build_postings(codes, offsets, len(codec.centroids.values)).items():
             if not np.array_equal(segment.expect(name, array.dtype.str, (None,)), array):
-                yield f"{name!r} are not those of the documents' tokens"
+                yield f"{name!r} does not match the documents' tokens"
     except CorruptIndexError as error:
         yield str(error)
 
 
 def _vector_problems(segment: Segment, codec: Codec) -> Iterator[str]:
-    """Decode everything, some thousand tokens at a time."""
-    infinite = nothing = 0
+    """Decode every token, a batch at a time, and yield what is wrong with the vectors."""
+    infinite = zero = 0
     for start in range(0, segment.tokens, BATCH_TOKENS):
         stop = min(start + BATCH_TOKENS, segment.tokens)
         vectors = codec.decode({name: segment.rows(name, start, stop) for name in codec.token_arrays})
         finite = np.isfinite(vectors).all(axis=1)
         infinite += int((~finite).sum())
-        nothing += int((~vectors[finite].any(axis=1)).sum())
+        zero += int((~vectors[finite].any(axis=1)).sum())
     if infinite:
         yield f"{infinite:,} tokens decode to NaN or infinite values"
-    if nothing:
-        yield f"{nothing:,} tokens decode to vectors of length 0"
+    if zero:
+        yield f"{zero:,} tokens decode to vectors of length 0"

@@ -13,7 +13,7 @@ from colstore import Index
 from colstore.errors import StorageError
 from colstore.store import latest
 from colstore.updating import merge as merging
-from colstore.updating.merge_policy import FANOUT, FLOOR_TOKENS, Size, due, tier
+from colstore.updating.merge_policy import FANOUT, FLOOR_TOKENS, Size, merges_due, tier
 
 
 def everything(index: Index) -> dict[str, tuple[Any, ...]]:
@@ -167,7 +167,7 @@ def test_tiers_hold_fewer_than_fanout_segments() -> None:
     sizes: list[Size] = []
     for step in range(3_000):
         sizes.append(Size(10, 100 + (step * 7919) % 5_000))
-        for group in due(sizes, 65_536, 8_388_608):
+        for group in merges_due(sizes, 65_536, 8_388_608):
             together = Size(sum(sizes[i].documents for i in group), sum(sizes[i].tokens for i in group))
             sizes = [size for i, size in enumerate(sizes) if i not in group] + [together]
         tiers = [tier(size.tokens) for size in sizes]
@@ -178,14 +178,14 @@ def test_tiers_hold_fewer_than_fanout_segments() -> None:
 
 def test_segments_never_grow_beyond_their_limits() -> None:
     half = Size(40_000, 400_000)
-    assert due([half] * 8, 65_536, 8_388_608) == []
-    assert due([Size(10, 3_000_000)] * 3, 65_536, 8_388_608) == [[0, 1]]
-    assert due([Size(30_000, 300_000)] * 3, 65_536, 8_388_608) == [[0, 1]]
+    assert merges_due([half] * 8, 65_536, 8_388_608) == []
+    assert merges_due([Size(10, 3_000_000)] * 3, 65_536, 8_388_608) == [[0, 1]]
+    assert merges_due([Size(30_000, 300_000)] * 3, 65_536, 8_388_608) == [[0, 1]]
 
 
 def test_a_segment_with_many_deletions_is_rewritten() -> None:
-    assert due([Size(60_000, FLOOR_TOKENS * 4, deleted=0.34)], 65_536, 8_388_608) == [[0]]
-    assert due([Size(60_000, FLOOR_TOKENS * 4, deleted=0.33)], 65_536, 8_388_608) == []
+    assert merges_due([Size(60_000, FLOOR_TOKENS * 4, deleted=0.34)], 65_536, 8_388_608) == [[0]]
+    assert merges_due([Size(60_000, FLOOR_TOKENS * 4, deleted=0.33)], 65_536, 8_388_608) == []
 
 
 def test_many_small_adds_leave_few_segments(index: Index, document: Any) -> None:

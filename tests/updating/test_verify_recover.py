@@ -77,32 +77,32 @@ def test_what_is_no_index_cannot_be_verified(tmp_path: Path) -> None:
 def forge(index: Index, name: str, change: Callable[[Any], None]) -> None:
     """Change an array of the first segment and make all checksums right again: a bug's or an enemy's work."""
     manifest = latest(index.path)
-    record = manifest.segments[0]
-    spec = record.arrays[name]
-    path = index.path / record.files[0].path
+    entry = manifest.segments[0]
+    spec = entry.arrays[name]
+    path = index.path / entry.files[0].path
     index.close()
     data = bytearray(path.read_bytes())
     array = np.frombuffer(data, spec.dtype, spec.nbytes // spec.itemsize, spec.offset).reshape(spec.shape).copy()
     change(array)
     data[spec.offset : spec.offset + spec.nbytes] = array.tobytes()
     path.write_bytes(data)
-    commit(index.path, _with(manifest, _resummed(path, record)))
+    commit(index.path, _with(manifest, _resummed(path, entry)))
 
 
-def _resummed(path: Path, record: SegmentEntry) -> SegmentEntry:
+def _resummed(path: Path, entry: SegmentEntry) -> SegmentEntry:
     whole, sums = file_sums(path)
     path.with_suffix(".sums").write_bytes(sums.tobytes())
-    return replace(record, checksum=whole, sums_checksum=checksum(sums.tobytes()))
+    return replace(entry, checksum=whole, sums_checksum=checksum(sums.tobytes()))
 
 
-def _with(manifest: Manifest, record: SegmentEntry) -> Manifest:
-    return replace(manifest, generation=manifest.generation + 1, segments=(record, *manifest.segments[1:]))
+def _with(manifest: Manifest, entry: SegmentEntry) -> Manifest:
+    return replace(manifest, generation=manifest.generation + 1, segments=(entry, *manifest.segments[1:]))
 
 
 FORGERIES: dict[str, tuple[str, Callable[[Any], None], str]] = {
     "a vector that is not finite": ("vectors", lambda a: a.__setitem__((3, 2), np.nan), "NaN or infinite"),
     "a vector of nothing": ("vectors", lambda a: a.__setitem__(3, 0), "length 0"),
-    "a code without a centroid": ("codes", lambda a: a.__setitem__(3, 250), "centroid that is not there"),
+    "a code without a centroid": ("codes", lambda a: a.__setitem__(3, 250), "centroid that does not exist"),
     "a posting of another document": ("postings", lambda a: a.__setitem__(3, (a[3] + 1) % 20), "'postings'"),
     "postings that end early": ("postings_offsets", lambda a: a.__setitem__(5, a[4]), "'postings_offsets'"),
     "a document without tokens": ("doc_offsets", lambda a: a.__setitem__(5, a[4]), "no tokens"),
@@ -131,15 +131,15 @@ def test_deep_finds_an_id_that_lives_twice(changed: Index, document: Any) -> Non
     assert ["'d5'" in problem.message for problem in report.problems] == [True]
 
 
-def test_deep_finds_settings_that_cannot_be(changed: Index) -> None:
+def test_deep_finds_invalid_settings(changed: Index) -> None:
     manifest = latest(changed.path)
     commit(changed.path, replace(manifest, generation=4, config={**manifest.config, "bits": 3}))
     messages = " ".join(problem.message for problem in colstore.verify(changed.path, "deep").problems)
     assert "bits must be one of" in messages
-    assert "it says 3 bits" in messages
+    assert "it states 3 bits" in messages
 
 
-def test_repairing_makes_derived_files_anew(changed: Index) -> None:
+def test_repairing_rebuilds_derived_files(changed: Index) -> None:
     record = latest(changed.path).centroids
     assert record is not None
     (changed.path / record.path).unlink()

@@ -109,7 +109,7 @@ def main() -> None:
         folder,
         model=load_encoder("embedded"),
         cross_encoder=SimulatedCrossEncoder(folder, arguments.accuracy, seconds),
-        plan=CompareConfig(read=arguments.read),
+        config=CompareConfig(rerank_depth=arguments.read),
     )
     target = RESULTS / f"compare-{name}"
     save_comparison(found, target, overwrite=True)

@@ -117,7 +117,7 @@ def command(
     elif save_runs:
         raise click.UsageError("--save-runs needs a folder: -o")
     with _interruption_told(), shown_progress() as progress:
-        found = compare(corpus, queries, qrels or queries, plan=plan, progress=progress, **settings)
+        found = compare(corpus, queries, qrels or queries, config=plan, progress=progress, **settings)
     notes = [] if output is None else save_comparison(found, output, runs=save_runs, overwrite=overwrite)
     if as_json:
         emit_json(found.to_json())
@@ -134,6 +134,8 @@ def _plan(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - a CompareConfig, i
 
     names = ("bits", "pool_factors", "k", "candidates", "read", "limit", "skip", "seed")
     given = {name: settings.pop(name) for name in names}
+    for old, new in (("candidates", "bm25_candidates"), ("read", "rerank_depth"), ("limit", "max_queries")):
+        given[new] = given.pop(old)
     given["bits"] = tuple(int(bits) if bits == int(bits) else bits for bits in given["bits"])
     return CompareConfig(**given)
 

@@ -1,38 +1,34 @@
-"""How good, how fast, how large: measures of an index or a run, and the ways to search side by side.
+"""Accuracy, speed and size: measures of an index or a run, and comparisons of several ways to search.
 
 ====================  ==========================================================================
 module                what it does
 ====================  ==========================================================================
-``judged``            queries, judgements, runs -> what can be evaluated; what does not match is counted
+``judgements``        reads and matches queries, qrels and runs; counts what does not match
 ``measures``          rankings -> nDCG, MRR, MAP, recall, success, by ``ir-measures``
-``statistics``        values a query -> intervals and p-values
-``timing``            milliseconds a query, on one thread
-``figures``           a run and its judgements -> figures
-``evaluation``        an index, or a run from anywhere -> a run and its judgements
-``plan``              what a comparison tries
-``comparing``         a corpus, queries, judgements -> every way to search, side by side
-``inputs``            what that starts from: vectors of documents and questions, once
-``spool``             those of the documents, on disk
-``bench``             where ways are built, asked and timed
-``plain``             exact MaxSim, and one vector a text
-``reference``         the arithmetic of these two
-``sentence``          a model of one vector a text
-``cross``             MaxSim, then a cross-encoder
-``comparison``        what was found, as rows
-``advice``            rows -> plain words, by stated rules
-``plot``, ``labels``  rows -> a picture
-``report``            rows -> a page
-``output``            rows -> files
-``setting``           the machine, in words
+``statistics``        values per query -> confidence intervals and p-values
+``machine``           latency on one thread; the machine and versions that figures come from
+``evaluation``        evaluates an index, or a run from any system
+``config``            the settings of a comparison, and its rows
+``experiment``        ``compare``: corpus, queries and qrels -> all ways to search side by side
+``inputs``            selected queries, encoded once; documents, encoded once
+``spool``             the documents' token vectors and passages on disk
+``harness``           builds, searches and times BM25 and MaxSim on equal terms
+``baselines``         exact MaxSim in float32; one vector per text in a flat index
+``bi_encoder``        models that produce one vector per text
+``cross_encoder``     MaxSim followed by a cross-encoder
+``comparison``        the results as rows, and their JSON and CSV forms
+``advice``            rows -> recommendations in prose, by stated rules
+``plot``, ``labels``  rows -> a plot
+``report``            rows -> an HTML page and files
 ====================  ==========================================================================
 """
 
 from colstore.evaluate.advice import advise
-from colstore.evaluate.compare import compare
 from colstore.evaluate.comparison import Comparison, Row
 from colstore.evaluate.config import CompareConfig
-from colstore.evaluate.evaluation import Evaluation, Judging, evaluate_index, evaluate_run
-from colstore.evaluate.judgements import Coverage, load_qrels, load_questions, load_run, save_run
+from colstore.evaluate.evaluation import Evaluation, Evaluator, evaluate_index, evaluate_run
+from colstore.evaluate.experiment import compare
+from colstore.evaluate.judgements import Coverage, load_qrels, load_queries, load_run, save_run
 from colstore.evaluate.machine import Latency
 from colstore.evaluate.report import save_comparison
 from colstore.evaluate.statistics import Difference, Interval, bootstrap_interval, difference, randomisation_test
@@ -43,8 +39,8 @@ __all__ = [
     "Coverage",
     "Difference",
     "Evaluation",
+    "Evaluator",
     "Interval",
-    "Judging",
     "Latency",
     "Row",
     "advise",
@@ -54,7 +50,7 @@ __all__ = [
     "evaluate_index",
     "evaluate_run",
     "load_qrels",
-    "load_questions",
+    "load_queries",
     "load_run",
     "randomisation_test",
     "save_comparison",

@@ -1,4 +1,4 @@
-"""One vector a text, by a model that was trained for it: the other way to have no interaction."""
+"""Bi-encoders: models that were trained to produce one vector per text."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ BATCH = 64
 
 @runtime_checkable
 class BiEncoder(Protocol):
-    """One vector for a whole text. Vectors need not have length 1: they are brought to it."""
+    """Encodes a whole text as one vector. The vectors may have any length; they are scaled to length 1."""
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """Name of the model, for the report."""
         ...
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one vector for each passage, ``(texts, dim)``."""
+        """Return one vector for each passage, ``(texts, dim)`` float32."""
         ...
 
     def query_vector(self, text: str) -> NDArray[np.float32]:
-        """Return the vector of a question, ``(dim,)``."""
+        """Return the vector of a query, ``(dim,)`` float32."""
         ...
 
 
 class SentenceBiEncoder:
-    """A sentence-transformers model with the pooling and the prompts it came with.
+    """A sentence-transformers model with its own pooling and prompts.
 
     Parameters
     ----------
     model
-        Folder or hub name, or ``"embedded"``.
+        A folder, a hub name, or ``"embedded"``.
     trust_remote_code, device
         As for :func:`colstore.encode.load_encoder`.
 
     Raises
     ------
     EncoderError
-        It cannot be loaded.
+        The model cannot be loaded.
     """
 
     def __init__(self, model: str, *, trust_remote_code: bool = False, device: str | None = None) -> None:
@@ -55,9 +55,9 @@ class SentenceBiEncoder:
         checkpoint = find_checkpoint(model, revision=None, trust_remote_code=trust_remote_code, allow_pickle=False)
         folder = str(checkpoint.folder)
         try:
-            with without_bars():
+            with without_progress_bars():
                 loaded = SentenceTransformer(folder, device=device, trust_remote_code=trust_remote_code)
-        except Exception as error:  # the one boundary to what loading may raise
+        except Exception as error:  # loading runs code of other libraries, which may raise anything
             raise EncoderError(f"bi-encoder {model!r} could not be loaded: {type(error).__name__}: {error}") from error
         self._model: Any = loaded
         self.name = model
@@ -69,25 +69,25 @@ class SentenceBiEncoder:
         )
 
     def query_vector(self, text: str) -> NDArray[np.float32]:
-        """Return the vector of a question, ``(dim,)`` float32."""
+        """Return the vector of a query, ``(dim,)`` float32."""
         return np.asarray(self._model.encode_query(text, show_progress_bar=False), np.float32)
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
-    """Keep the library's progress bars off the terminal while it loads."""
+def without_progress_bars() -> Iterator[None]:
+    """Hide the progress bars of transformers while a model loads."""
     from transformers.utils import logging as notices
 
-    shown = notices.is_progress_bar_enabled()
+    were_shown = notices.is_progress_bar_enabled()
     notices.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        if shown:
+        if were_shown:
             notices.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the vectors (along the last axis) brought to length 1; zeros stay."""
+def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the vectors, along the last axis, scaled to length 1; zero vectors stay as they are."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a comparison found: one row a way to search, and the files that it becomes."""
+"""The results of a comparison: one row for each way to search, and their JSON and CSV forms."""
 
 from __future__ import annotations
 
@@ -19,39 +19,42 @@ from colstore.evaluate.measures import Run
 from colstore.evaluate.statistics import Interval
 from colstore.types import Json
 
-Family = Literal["words", "one vector", "late interaction", "pooled", "words, then vectors", "cross-encoder"]
+Family = Literal["bm25", "one vector", "late interaction", "pooled", "bm25, then maxsim", "cross-encoder"]
 MAIN = "nDCG@10"
+"""The measure that ways to search are ranked and tested by."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way to search.
+    """The results of one way to search.
 
     Parameters
     ----------
     key, label
-        Its name for machines and for people.
+        Its name for programs and for people.
     family
-        What kind of way it is: colours in the plot go by it.
-    values, intervals
-        By measure: one value a query, ``(queries,)`` float64; and the mean with its interval.
+        The kind of system it is, which determines its colour and shape in the plot.
+    values
+        By measure, one value per query: ``(queries,)`` float64.
+    intervals
+        By measure, the mean with its confidence interval.
     latency
-        Milliseconds a query on one thread, from the question to the ranked ids.
+        Milliseconds per query on one thread, from the query to the ranked ids.
     build_seconds
-        Of its index, from vectors or texts.
+        Seconds of building its index from vectors or texts.
     encode_seconds
-        Of encoding the documents that it needs, once; 0 where nothing is encoded or vectors came from the caller.
+        Seconds of encoding the documents; 0 where nothing is encoded or the caller supplied vectors.
     bytes_per_document
-        Of what it searches, without texts, metadata and models.
+        Bytes per document of everything that is searched, without texts, metadata and models.
     pairs
-        Texts that the cross-encoder read, a query.
+        Mean number of pairs per query that the cross-encoder scored.
     agreement
-        Mean share of the first ten documents of exact MaxSim in float32 that are among its own first ten;
-        ``None`` where that was not computed.
+        Mean share of the first ten documents by exact MaxSim in float32 that are among its own first ten; ``None``
+        where exact MaxSim was not computed.
     yardstick
-        What others are measured by, and nobody would run.
+        Whether it is only a reference for the others, too slow to use.
     base
-        Key of the row whose rankings a cross-encoder starts from; empty for all others.
+        Key of the row whose rankings a cross-encoder reranks; empty for all other rows.
     """
 
     key: str
@@ -70,11 +73,11 @@ class Row:
 
     @property
     def ndcg(self) -> float:
-        """The mean of nDCG@10."""
+        """The mean nDCG@10."""
         return self.intervals[MAIN].mean
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data, values of each query included."""
+        """Return the fields, including the values of each query, as data that ``json`` can write."""
         return {
             "key": self.key,
             "label": self.label,
@@ -94,26 +97,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ways to search, side by side on one corpus.
+    """Several ways to search one corpus, side by side.
 
     Parameters
     ----------
     rows
-        In the order of the table.
+        The results of each way to search, in the order of the table.
     queries
-        Ids of the evaluated ones, in the order of each row's values.
-    documents, tokens, dim
-        Of the corpus as the model sees it.
+        Ids of the evaluated queries, in the order of each row's values.
+    documents, tokens
+        Number of documents and of their token vectors.
+    dim
+        Number of components of a token vector.
     coverage
-        What was evaluated, and what did not match.
+        How many queries and judgements took part, and how many did not match.
     settings
         Models, ``k``, seed, machine and versions.
     notes
-        What was left out, and why.
+        What was left out, and why; one sentence each.
     advice
         Sentences derived from the rows, see :func:`colstore.evaluate.advice.advise`.
     runs
-        Rankings by row and query.
+        Rankings by row key and query id.
     """
 
     rows: Sequence[Row]
@@ -128,11 +133,17 @@ class Comparison:
     runs: Mapping[str, Run] = field(repr=False, default_factory=dict)
 
     def row(self, key: str) -> Row:
-        """Return the row of that key."""
+        """Return the row with this key.
+
+        Raises
+        ------
+        StopIteration
+            There is no such row.
+        """
         return next(row for row in self.rows if row.key == key)
 
     def to_json(self) -> dict[str, Json]:
-        """Return everything but the rankings as plain data."""
+        """Return everything except the rankings as data that ``json`` can write."""
         return {
             "rows": [row.to_json() for row in self.rows],
             "queries": list(self.queries),
@@ -146,7 +157,7 @@ class Comparison:
         }
 
     def to_csv(self) -> str:
-        """Return one line a row under a header; every measure with the ends of its interval."""
+        """Return a table with a header and one line per row; each measure has the bounds of its interval."""
         table = [_flat(row) for row in self.rows]
         out = io.StringIO()
         writer = csv.DictWriter(out, list(table[0]), lineterminator="\n")
@@ -155,22 +166,23 @@ class Comparison:
         return out.getvalue()
 
     def save_runs(self, folder: Path) -> None:
-        """Write the rankings of each row as ``<key>.trec``."""
+        """Write the rankings of each row to ``<key>.trec`` in the folder, which is created if necessary."""
         folder.mkdir(parents=True, exist_ok=True)
         for key, run in self.runs.items():
             save_run(folder / f"{key}.trec", run, tag=key)
 
 
-def dumped(comparison: Comparison) -> str:
+def as_json_text(comparison: Comparison) -> str:
     """Return the comparison as JSON text."""
     return json.dumps(comparison.to_json(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _flat(row: Row) -> dict[str, object]:
+    """Return a row as the cells of a CSV line by column."""
     line: dict[str, object] = {"key": row.key, "label": row.label, "family": row.family}
     for name, interval in row.intervals.items():
-        ends = {name: interval.mean, f"{name} low": interval.low, f"{name} high": interval.high}
-        line |= {column: f"{value:.6f}" for column, value in ends.items()}
+        columns = {name: interval.mean, f"{name} low": interval.low, f"{name} high": interval.high}
+        line |= {column: f"{value:.6f}" for column, value in columns.items()}
     return line | {
         "ms median": f"{row.latency.median:.4f}",
         "ms p95": f"{row.latency.p95:.4f}",

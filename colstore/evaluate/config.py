@@ -1,4 +1,4 @@
-"""What a comparison tries."""
+"""The settings of a comparison, and the rows that it consists of."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ EXACT = "exact"
 
 @dataclass(frozen=True, slots=True)
 class CompareConfig:
-    """What is compared.
+    """The settings of a comparison, validated when made.
 
     Parameters
     ----------
     bits
-        Codecs of late interaction, from :data:`colstore.config.BITS`.
+        Bits per component of the codecs to compare, from :data:`colstore.config.BITS`.
     pool_factors
-        Pool factors beyond 1, at ``main`` bits.
+        Token pooling factors to compare, each above 1, at :attr:`main_bits` bits.
     k
-        Hits of a query: what recall is counted in, and what is timed.
-    candidates
-        Of BM25, for MaxSim to put in order.
-    read
-        Of MaxSim, for the cross-encoder to read.
-    limit
-        Use at most so many judged queries, drawn at random.
+        Number of hits per query, on which recall is measured and which is timed.
+    bm25_candidates
+        Number of candidates from BM25 that MaxSim ranks in the row ``bm25-maxsim``.
+    rerank_depth
+        Number of candidates from MaxSim that the cross-encoder may score.
+    max_queries
+        Most judged queries to use, drawn at random; ``None`` uses all.
     skip
         Keys of rows to leave out.
     seed
-        Of the drawing, the builds, the bootstrap and the tests.
+        Seed of the drawing of queries, the builds, the bootstrap and the randomisation tests.
+
+    Raises
+    ------
+    ConfigError
+        A setting is out of range, or a key to skip is unknown.
     """
 
     bits: Sequence[Bits] = BITS
     pool_factors: Sequence[float] = (2, 3)
     k: int = 100
-    candidates: int = 100
-    read: int = 50
-    limit: int | None = None
+    bm25_candidates: int = 100
+    rerank_depth: int = 50
+    max_queries: int | None = None
     skip: Sequence[str] = ()
     seed: int = 0
 
@@ -49,32 +54,32 @@ class CompareConfig:
         if not self.bits or any(bits not in BITS for bits in self.bits):
             raise ConfigError(f"bits must be some of {BITS}, got {tuple(self.bits)!r}")
         if any(not factor > 1 for factor in self.pool_factors):
-            raise ConfigError(f"pool factors must exceed 1 (1 is there anyway), got {tuple(self.pool_factors)!r}")
-        for name in ("k", "candidates", "read", "limit"):
+            raise ConfigError(f"pool factors must exceed 1 (1 is always compared), got {tuple(self.pool_factors)!r}")
+        for name in ("k", "bm25_candidates", "rerank_depth", "max_queries"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
-        unknown = set(self.skip) - {key for key, *_ in self.names()}
+        unknown = set(self.skip) - {key for key, *_ in self.row_names()}
         if unknown:
-            known = ", ".join(key for key, *_ in self.names())
+            known = ", ".join(key for key, *_ in self.row_names())
             raise ConfigError(f"no row is called {min(unknown)!r}: there are {known}")
 
     @property
-    def main(self) -> Bits:
-        """Bits of the index that pooling and the stages after MaxSim use: the default of a build, if it is there."""
-        usual = BuildConfig().bits
-        return usual if usual in self.bits else self.bits[0]
+    def main_bits(self) -> Bits:
+        """Bits of the index for pooling and for the stages after MaxSim: the default of a build if it is compared."""
+        default = BuildConfig().bits
+        return default if default in self.bits else self.bits[0]
 
-    def names(self) -> list[tuple[str, str, Family]]:
-        """Return key, label and family of every row, in the order of the table."""
-        usual = f"{self.main} bits"
+    def row_names(self) -> list[tuple[str, str, Family]]:
+        """Return the key, label and family of every row, in the order of the table."""
+        main = f"{self.main_bits} bits"
         return [
-            ("bm25", "BM25", "words"),
+            ("bm25", "BM25", "bm25"),
             ("mean", "one vector", "one vector"),
             (EXACT, "MaxSim float32", "late interaction"),
             *((f"{bits}-bit", f"MaxSim {_bits(bits)}", _LATE) for bits in self.bits),
-            *((f"pool-{factor:g}", f"MaxSim {usual}, pooled {factor:g}", _POOLED) for factor in self.pool_factors),
-            ("bm25-maxsim", "BM25, then MaxSim", "words, then vectors"),
+            *((f"pool-{factor:g}", f"MaxSim {main}, pooled {factor:g}", _POOLED) for factor in self.pool_factors),
+            ("bm25-maxsim", "BM25, then MaxSim", "bm25, then maxsim"),
             ("cross-always", "cross-encoder, always", "cross-encoder"),
             ("cross-uncertain", "cross-encoder, uncertain", "cross-encoder"),
         ]

@@ -1,4 +1,4 @@
-"""MaxSim, then a cross-encoder over its best: always, or only where MaxSim is uncertain."""
+"""MaxSim followed by a cross-encoder over its best candidates: always, or only where MaxSim is uncertain."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.config import Bits
-from colstore.evaluate.bench import Asked, Bench
-from colstore.evaluate.bi_encoder import without_bars
+from colstore.evaluate.bi_encoder import without_progress_bars
 from colstore.evaluate.evaluation import index_bytes
+from colstore.evaluate.harness import Harness, SystemRun
 from colstore.evaluate.measures import Qrels, Ranking
 from colstore.rerank.calibrate import calibrated, calibration_query
 from colstore.rerank.order import passage
@@ -20,8 +20,9 @@ from colstore.rerank.stage import RerankStage
 from colstore.types import Hit, Reranker
 
 KEEP = 0.95
-"""Part of the gain of ``always`` that the threshold of ``uncertain`` is found for."""
+"""Share of the gain of ``always`` that ``uncertain`` should keep; its threshold is calibrated for this."""
 CUT = 10
+"""Cutoff of nDCG in the calibration."""
 
 
 @dataclass
@@ -31,82 +32,91 @@ class CrossStage:
     Parameters
     ----------
     reranker
-        Of the caller.
+        The cross-encoder.
     bits
-        Of the index whose rankings it reads.
-    read
-        Candidates, from the best, that may be read.
-    judged
-        For the threshold of ``uncertain``, which is found on one half of the queries and used on the other.
+        Bits per component of the index whose rankings are reranked.
+    depth
+        Number of candidates, from the best, that the cross-encoder may score for each query.
+    qrels
+        Judgements for the threshold of ``uncertain``, which is calibrated on one half of the queries and used on the
+        other.
     """
 
     reranker: Reranker
     bits: Bits
-    read: int
-    judged: Qrels
+    depth: int
+    qrels: Qrels
     _scores: dict[str, tuple[list[Hit], NDArray[np.float64]]] = field(default_factory=dict)
 
-    def always(self, bench: Bench) -> Asked:
-        """Read the first candidates of every question."""
-        stage = RerankStage(self.reranker, policy="always", depth=self.read)
-        return self._asked(bench, "cross-encoder, always", dict.fromkeys(bench.questions.vectors, stage))
+    def run_always(self, harness: Harness) -> SystemRun:
+        """Rerank the first candidates of every query."""
+        stage = RerankStage(self.reranker, policy="always", depth=self.depth)
+        return self._run(harness, "cross-encoder, always", dict.fromkeys(harness.queries.vectors, stage))
 
-    def uncertain(self, bench: Bench) -> Asked:
-        """Read those that MaxSim cannot tell apart, by a threshold found on the other half of the questions."""
-        names = list(bench.questions.vectors)
+    def run_uncertain(self, harness: Harness) -> SystemRun:
+        """Rerank only candidates that MaxSim cannot separate, by a threshold from the other half of the queries."""
+        names = list(harness.queries.vectors)
         halves = (names[::2], names[1::2])
-        thresholds = [self._threshold(bench, half or names) for half in halves]
+        thresholds = [self._threshold(harness, half or names) for half in halves]
         stages: dict[str, RerankStage] = {}
         for half, threshold in zip(halves, reversed(thresholds), strict=True):
-            stage = RerankStage(self.reranker, policy="uncertain", depth=self.read, threshold=threshold)
+            stage = RerankStage(self.reranker, policy="uncertain", depth=self.depth, threshold=threshold)
             stages |= dict.fromkeys(half, stage)
-        return self._asked(bench, "cross-encoder, uncertain", stages)
+        return self._run(harness, "cross-encoder, uncertain", stages)
 
-    def _asked(self, bench: Bench, label: str, stages: Mapping[str, RerankStage]) -> Asked:
-        index, seconds = bench.index(self.bits)
-        texts, vectors = bench.questions.texts, bench.questions.vectors
-        read: dict[str, int] = {}
+    def _run(self, harness: Harness, label: str, stages: Mapping[str, RerankStage]) -> SystemRun:
+        """Search and rerank every query with its stage, and count the pairs that the cross-encoder scores."""
+        index, seconds = harness.index(self.bits)
+        texts, vectors = harness.queries.texts, harness.queries.vectors
+        pairs: dict[str, int] = {}
 
-        def answer(name: str) -> Ranking:
-            hits = index.search(vectors[name], max(bench.k, self.read))
+        def search(name: str) -> Ranking:
+            hits = index.search(vectors[name], max(harness.k, self.depth))
             recorder = _Recorder(self.reranker)
             ranked = replace(stages[name], reranker=recorder).rank(texts[name], hits)
-            read[name] = len(recorder.scores)
+            pairs[name] = len(recorder.scores)
             if stages[name].policy == "always":
-                self._scores[name] = hits[: self.read], np.asarray(recorder.scores, np.float64)
-            return [(hit.id, hit.score) for hit in ranked[: bench.k]]
+                self._scores[name] = hits[: self.depth], np.asarray(recorder.scores, np.float64)
+            return [(hit.id, hit.score) for hit in ranked[: harness.k]]
 
-        run, spent = bench.ask(label, answer)
-        return Asked(
-            run, spent, bench.questions.encode, seconds, bench.spool.seconds, index_bytes(index), sum(read.values())
+        run, search_ms = harness.search_all(label, search)
+        return SystemRun(
+            run,
+            search_ms,
+            harness.queries.encode_ms,
+            seconds,
+            harness.spool.encode_seconds,
+            index_bytes(index),
+            sum(pairs.values()),
         )
 
-    def _threshold(self, bench: Bench, names: Sequence[str]) -> float:
-        samples = []
+    def _threshold(self, harness: Harness, names: Sequence[str]) -> float:
+        """Return the threshold of ``uncertain`` calibrated on these queries."""
+        queries = []
         for name in names:
-            hits, scores = self._scored(bench, name)
+            hits, scores = self._scored(harness, name)
             ids, maxsim = [hit.id for hit in hits], [hit.score for hit in hits]
-            samples.append(calibration_query(ids, maxsim, scores.tolist(), self.judged[name], CUT))
-        return calibrated(samples, k=CUT, depth=self.read, keep=KEEP).threshold
+            queries.append(calibration_query(ids, maxsim, scores.tolist(), self.qrels[name], CUT))
+        return calibrated(queries, k=CUT, depth=self.depth, keep=KEEP).threshold
 
-    def _scored(self, bench: Bench, name: str) -> tuple[list[Hit], NDArray[np.float64]]:
-        """Return a question's candidates with the cross-encoder's scores: of ``always``, where that has run."""
+    def _scored(self, harness: Harness, name: str) -> tuple[list[Hit], NDArray[np.float64]]:
+        """Return a query's candidates with the cross-encoder's scores, reusing those of ``always`` if it has run."""
         if name not in self._scores:
-            hits = bench.index(self.bits)[0].search(bench.questions.vectors[name], self.read)
-            pairs = [(bench.questions.texts[name], passage(hit)) for hit in hits]
+            hits = harness.index(self.bits)[0].search(harness.queries.vectors[name], self.depth)
+            pairs = [(harness.queries.texts[name], passage(hit)) for hit in hits]
             self._scores[name] = hits, checked_scores(self.reranker, pairs)
         return self._scores[name]
 
 
 class _Recorder:
-    """A reranker that keeps the scores it gave, in order."""
+    """A reranker that records the scores that another one returns, in order."""
 
     def __init__(self, reranker: Reranker) -> None:
         self.name, self._reranker = reranker.name, reranker
         self.scores: list[float] = []
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return what the reranker says."""
+        """Return the reranker's scores, ``(pairs,)`` float32, and record them."""
         scores = self._reranker.score(pairs)
         self.scores += scores.tolist()
         return scores
@@ -115,10 +125,10 @@ class _Recorder:
 def load_cross_encoder(
     model: str | Reranker | None, *, trust_remote_code: bool = False, device: str | None = None
 ) -> Reranker | None:
-    """Return the cross-encoder; ``None`` without one."""
+    """Return the cross-encoder, loading it if it is given by name; ``None`` without one."""
     if not isinstance(model, str):
         return model
     from colstore.rerank.cross_encoder import CrossEncoderReranker
 
-    with without_bars():
+    with without_progress_bars():
         return CrossEncoderReranker(model, trust_remote_code=trust_remote_code, device=device)

@@ -1,4 +1,4 @@
-"""Figures of an index, or of a run from anywhere, with what they are worth."""
+"""Evaluates an index, or a run from any system: measures with confidence intervals, latency and size."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from colstore.errors import CorpusError
 from colstore.evaluate.judgements import (
     Coverage,
     QrelsSource,
-    Questions,
+    QuerySource,
     RunSource,
     check_documents,
-    judged_questions,
     load_qrels,
-    load_questions,
+    load_queries,
     load_run,
     relevant,
+    with_judgements,
     without_relevant,
 )
 from colstore.evaluate.machine import Latency, latency, one_thread
@@ -39,7 +39,7 @@ def evaluate_run(
     run: RunSource,
     qrels: QrelsSource,
     *,
-    queries: Questions | None = None,
+    queries: QuerySource | None = None,
     baseline: RunSource | None = None,
     k: int = 100,
     measures: Sequence[str] | None = None,
@@ -47,66 +47,65 @@ def evaluate_run(
     samples: int = 10_000,
     seed: int = 0,
 ) -> Evaluation:
-    """Return the figures of a run from anywhere.
+    """Evaluate a run, whichever system it comes from.
 
     Parameters
     ----------
     run
-        A TREC, MS MARCO or JSON Lines run (also gzipped), or rankings by query id.
+        A run file in TREC, MS MARCO or JSON Lines format (also gzipped), or rankings by query id.
     qrels
-        A file of judgements, a BEIR folder, or grades by query and document.
+        A file of judgements, a BEIR folder, or grades by query id and document id.
     queries
-        Evaluate these alone; ``None`` evaluates every judged query, and one that the run lacks counts 0.
+        Queries to evaluate; ``None`` evaluates every judged query. A query that the run lacks counts 0.
     baseline
-        Another run, to be compared with on the same queries.
+        Another run to compare with, on the same queries.
     k
-        So many documents of each ranking count.
+        Number of documents of each ranking that count.
     measures, confidence, samples, seed
-        See :class:`Judging`.
+        As for :class:`Evaluator`.
 
     Raises
     ------
     CorpusError
-        A broken file, with its line; or judgements that share no query or no document with the run.
+        A line of a file cannot be read (the message names it), or judgements and run share no query or no document.
     MissingDependencyError
         ``ir-measures`` is not installed.
 
     Examples
     --------
-    >>> found = evaluate_run({"q1": [("d1", 2.0), ("d2", 1.0)]}, {"q1": {"d2": 1}})
-    >>> round(found["nDCG@10"], 4), found["success@5"]
+    >>> evaluation = evaluate_run({"q1": [("d1", 2.0), ("d2", 1.0)]}, {"q1": {"d2": 1}})
+    >>> round(evaluation["nDCG@10"], 4), evaluation["success@5"]
     (0.6309, 1.0)
     """
-    judged = load_qrels(qrels)
-    unasked = 0
+    judgements = load_qrels(qrels)
+    left_out = 0
     if queries is not None:
-        asked = judged_questions(load_questions(queries), judged)[1]
-        judged, unasked = asked, len(judged) - len(asked)
-    loaded = load_run(run, judged, k)
-    answered = [query for query in judged if loaded.get(query)]
-    if not answered:
+        selected = with_judgements(load_queries(queries), judgements)[1]
+        judgements, left_out = selected, len(judgements) - len(selected)
+    rankings = load_run(run, judgements, k)
+    ranked = [query for query in judgements if rankings.get(query)]
+    if not ranked:
         raise CorpusError(
-            f"none of the {len(judged):,} judged queries (such as {next(iter(judged))!r}) is among the {len(loaded):,} "
-            f"of the run (such as {next(iter(loaded), None)!r}): do they belong together?"
+            f"none of the {len(judgements):,} judged queries (such as {next(iter(judgements))!r}) is among the "
+            f"{len(rankings):,} queries of the run (such as {next(iter(rankings), None)!r}): do they belong together?"
         )
-    found = {name for query in answered for name, _ in loaded[query]}
-    check_documents(
-        {name for query in judged for name in judged[query]}, _lacking(judged, found), "judged", "in the run"
-    )
+    retrieved = {name for query in ranked for name, _ in rankings[query]}
+    judged = {name for grades in judgements.values() for name in grades}
+    check_documents(judged, len(judged - retrieved), "judged", "in the run")
     coverage = Coverage(
-        queries=len(judged),
-        unjudged_queries=sum(query not in judged for query in loaded),
-        unasked_queries=unasked,
-        unanswered=len(judged) - len(answered),
-        without_relevant=without_relevant(judged),
+        queries=len(judgements),
+        unjudged_queries=sum(query not in judgements for query in rankings),
+        unasked_queries=left_out,
+        unanswered=len(judgements) - len(ranked),
+        without_relevant=without_relevant(judgements),
     )
-    other = None if baseline is None else _overlapping(load_run(baseline, judged, k), judged)
-    return Judging(measures, k, confidence, samples, seed).judge(loaded, judged, coverage, other)
+    other = None if baseline is None else _overlapping(load_run(baseline, judgements, k), judgements)
+    return Evaluator(measures, k, confidence, samples, seed).evaluate(rankings, judgements, coverage, other)
 
 
 def evaluate_index(
     index: Index | str | os.PathLike[str],
-    queries: Questions,
+    queries: QuerySource,
     qrels: QrelsSource,
     *,
     k: int = 100,
@@ -118,98 +117,97 @@ def evaluate_index(
     seed: int = 0,
     progress: Listener | None = None,
 ) -> Evaluation:
-    """Ask an index every judged question, one by one on one thread, and return its figures.
+    """Evaluate an index: search for every judged query, one at a time on one thread.
 
     Parameters
     ----------
     index
         An open index, or its path.
     queries
-        A BEIR folder, JSON Lines or TSV of questions, or texts (or token vectors) by id.
+        A BEIR folder, a JSON Lines or TSV file of queries, or texts (or token vectors, ``(tokens, dim)``) by query id.
     qrels
-        A file of judgements, a BEIR folder, or grades by query and document.
+        A file of judgements, a BEIR folder, or grades by query id and document id.
     k
-        Hits a query: what recall is counted in, and what is timed.
+        Number of hits per query, on which recall is measured and which is timed.
     params
-        How hard to look; by default as tuned.
+        Search parameters; ``None`` uses those of the index.
     baseline
         A run to compare with.
     measures, confidence, samples, seed
-        See :class:`Judging`.
+        As for :class:`Evaluator`.
     progress
-        Called every now and then.
+        Called from time to time with the progress.
 
     Raises
     ------
     CorpusError
-        A broken file; queries without any judgement; judgements about none of the index's documents.
+        A file cannot be read, no query has judgements, or no judged document is in the index.
     MissingDependencyError
         ``ir-measures`` is not installed.
     """
-    asked, judged = judged_questions(questions := load_questions(queries), everything := load_qrels(qrels))
-    judging = Judging(measures, k, confidence, samples, seed)
-    per_query(judging.measures or standard_measures(k), judged, {})  # an unknown measure is told before, not after
-    other = None if baseline is None else _overlapping(load_run(baseline, judged, k), judged)
+    all_queries, all_qrels = load_queries(queries), load_qrels(qrels)
+    selected, selected_qrels = with_judgements(all_queries, all_qrels)
+    evaluator = Evaluator(measures, k, confidence, samples, seed)
+    per_query(evaluator.measures or standard_measures(k), selected_qrels, {})  # an unknown measure fails now, not later
+    other = None if baseline is None else _overlapping(load_run(baseline, selected_qrels, k), selected_qrels)
     with nullcontext(index) if isinstance(index, Index) else closing(open_index(index)) as opened:
-        wanted = relevant(judged)
-        unknown = sum(name not in opened for name in wanted)
-        check_documents(wanted, unknown, "relevant", "in the index")
-        run, spent = _ask(opened, asked, k, params, progress)
+        relevant_ids = relevant(selected_qrels)
+        unknown = sum(name not in opened for name in relevant_ids)
+        check_documents(relevant_ids, unknown, "relevant", "in the index")
+        run, measured = _search_all(opened, selected, k, params, progress)
         size = index_bytes(opened) / max(1, len(opened))
     coverage = Coverage(
-        queries=len(judged),
-        unjudged_queries=len(questions) - len(asked),
-        unasked_queries=len(everything) - len(judged),
+        queries=len(selected_qrels),
+        unjudged_queries=len(all_queries) - len(selected),
+        unasked_queries=len(all_qrels) - len(selected_qrels),
         unanswered=sum(not ranking for ranking in run.values()),
-        without_relevant=without_relevant(judged),
+        without_relevant=without_relevant(selected_qrels),
         unknown_documents=unknown,
     )
-    found = judging.judge(run, judged, coverage, other)
-    return replace(found, latency=spent, bytes_per_document=size)
+    evaluation = evaluator.evaluate(run, selected_qrels, coverage, other)
+    return replace(evaluation, latency=measured, bytes_per_document=size)
 
 
 def index_bytes(index: Index) -> int:
-    """Return the bytes that an index takes for its vectors and their lookup: all but texts, metadata and encoder."""
+    """Return the bytes of the vectors and search structures of an index: all except texts, metadata and encoder."""
     sizes = index.info().bytes
     return sizes["total"] - sum(sizes.get(name, 0) for name in ("texts", "metadata", "encoder"))
 
 
-def _ask(
+def _search_all(
     index: Index,
-    questions: Mapping[str, str | FloatMatrix],
+    queries: Mapping[str, str | FloatMatrix],
     k: int,
     params: SearchParams | None,
     progress: Listener | None,
 ) -> tuple[Run, Latency]:
+    """Search for every query on one thread, after a first search that is not timed."""
     run: dict[str, list[tuple[str, float]]] = {}
-    encode, search = [], []
+    encode_ms, search_ms = [], []
     begun = perf_counter()
     with one_thread():
-        index.search(next(iter(questions.values())), k, params=params)  # the first one loads kernels and the encoder
-        for number, (name, question) in enumerate(questions.items(), start=1):
+        index.search(next(iter(queries.values())), k, params=params)  # loads the kernels and the encoder
+        for number, (name, query) in enumerate(queries.items(), start=1):
             start = perf_counter()
-            vectors = index.encoder.encode_queries([question])[0] if isinstance(question, str) else question
+            vectors = index.encoder.encode_queries([query])[0] if isinstance(query, str) else query
             encoded = perf_counter()
             hits = index.search(vectors, k, params=params)
             ended = perf_counter()
-            encode.append(1000 * (encoded - start) if isinstance(question, str) else 0.0)
-            search.append(1000 * (ended - encoded))
+            encode_ms.append(1000 * (encoded - start) if isinstance(query, str) else 0.0)
+            search_ms.append(1000 * (ended - encoded))
             run[name] = [(hit.id, hit.score) for hit in hits]
             if progress is not None:
-                progress(Progress("search", number, len(questions), "queries", 0, ended - begun))
-    return run, latency(search, encode)
+                progress(Progress("search", number, len(queries), "queries", 0, ended - begun))
+    return run, latency(search_ms, encode_ms)
 
 
 def _overlapping(run: Run, qrels: Qrels) -> Run:
+    """Return the baseline run, after checking that it shares a query with the judgements."""
     if not any(query in qrels for query in run):
         raise CorpusError(
-            f"the baseline run shares no query with what is evaluated (it has queries such as {next(iter(run))!r})"
+            f"the baseline run shares no query with the evaluated ones (it has queries such as {next(iter(run))!r})"
         )
     return run
-
-
-def _lacking(qrels: Qrels, found: set[str]) -> int:
-    return len({name for grades in qrels.values() for name in grades} - found)
 
 
 @dataclass(frozen=True)
@@ -219,23 +217,23 @@ class Evaluation:
     Parameters
     ----------
     queries
-        Ids, in the order of ``values``.
+        Ids of the evaluated queries, in the order of ``values``.
     values
-        By measure, one value a query: ``(queries,)`` float64.
+        By measure, one value per query: ``(queries,)`` float64.
     intervals
         By measure, the mean with its bootstrap interval.
     coverage
-        What was evaluated, and what did not match.
+        How many queries and judgements took part, and how many did not match.
     run
         The rankings that were evaluated.
     latency
-        Milliseconds a query on one thread; ``None`` for a run, which tells no time.
+        Milliseconds per query on one thread; ``None`` for a run, which holds no times.
     bytes_per_document
-        Of the index, without texts, metadata and query encoder; ``None`` where there is no index.
+        Bytes of the index per document, without texts, metadata and query encoder; ``None`` without an index.
     differences
-        By measure, this system minus a baseline; empty without one.
+        By measure, this system minus the baseline; empty without a baseline.
     settings
-        How it was computed: ``confidence``, ``samples``, ``seed``, ``k``.
+        The settings of the evaluation: ``confidence``, ``samples``, ``seed``, ``k``.
     """
 
     queries: tuple[str, ...]
@@ -253,7 +251,7 @@ class Evaluation:
         return self.intervals[measure].mean
 
     def to_json(self) -> dict[str, Json]:
-        """Return everything but the rankings as plain data; values by query under ``per_query``."""
+        """Return everything except the rankings as data that ``json`` can write, including the values per query."""
         return {
             "measures": {name: asdict(interval) for name, interval in self.intervals.items()},
             "baseline": {name: asdict(change) for name, change in self.differences.items()},
@@ -269,21 +267,21 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
-    """What figures are computed, and how.
+class Evaluator:
+    """The measures to compute, and the settings of their statistics.
 
     Parameters
     ----------
     measures
-        Names as in :func:`colstore.evaluate.measures.per_query`; ``None`` takes the usual ones.
+        Names of measures, as for :func:`colstore.evaluate.measures.per_query`; ``None`` takes the standard ones.
     k
-        Hits a query.
+        Number of hits per query.
     confidence
-        Of the intervals.
+        Confidence level of the intervals, between 0 and 1.
     samples
-        Of the bootstrap.
+        Number of bootstrap samples.
     seed
-        Of the bootstrap and the randomisation test.
+        Seed of the bootstrap and of the randomisation test.
     """
 
     measures: Sequence[str] | None = None
@@ -292,16 +290,16 @@ class Judging:
     samples: int = 10_000
     seed: int = 0
 
-    def judge(self, run: Run, qrels: Qrels, coverage: Coverage, baseline: Run | None = None) -> Evaluation:
-        """Return the figures of a run over exactly these judged queries."""
+    def evaluate(self, run: Run, qrels: Qrels, coverage: Coverage, baseline: Run | None = None) -> Evaluation:
+        """Evaluate a run, and a baseline on the same queries, on exactly the queries of the qrels."""
         names = list(self.measures or standard_measures(self.k))
         values = per_query(names, qrels, run)
         intervals = {
             name: bootstrap_interval(v, confidence=self.confidence, samples=self.samples, seed=self.seed)
             for name, v in values.items()
         }
-        theirs = {} if baseline is None else per_query(names, qrels, baseline)
-        differences = {name: difference(values[name], theirs[name], seed=self.seed) for name in theirs}
+        base = {} if baseline is None else per_query(names, qrels, baseline)
+        differences = {name: difference(values[name], base[name], seed=self.seed) for name in base}
         settings: dict[str, Json] = {
             "k": self.k,
             "confidence": self.confidence,

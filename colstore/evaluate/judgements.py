@@ -1,4 +1,4 @@
-"""Queries, judgements and runs on the way to figures: read, matched, and what does not match counted."""
+"""Reads queries, judgements and runs, matches them with each other, and counts what does not match."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ from colstore.evaluate.measures import Qrels, Run
 from colstore.types import FloatMatrix, Json
 
 Source: TypeAlias = "str | os.PathLike[str]"
-Questions: TypeAlias = "Source | Mapping[str, str | NDArray[np.floating]] | Iterable[Query]"
-"""A file or BEIR folder, or texts (or token vectors) by query id."""
+QuerySource: TypeAlias = "Source | Mapping[str, str | NDArray[np.floating]] | Iterable[Query]"
+"""A file or a BEIR folder, or texts (or token vectors) by query id, or queries."""
 QrelsSource: TypeAlias = "Source | Qrels"
+"""A file or a BEIR folder, or grades by query id and document id."""
 RunSource: TypeAlias = "Source | Run"
+"""A file, or rankings by query id."""
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was evaluated, and what did not match.
+    """Numbers of queries and judgements that were evaluated, and that did not match.
 
     Parameters
     ----------
     queries
-        Evaluated: they have judgements, and were asked.
+        Number of evaluated queries: those with judgements.
     unjudged_queries
-        Asked, or in the run, without any judgement: left out.
+        Number of queries, in the query file or the run, that have no judgements and were left out.
     unasked_queries
-        Judged, but not among the queries: left out. (Judged queries that a *run* lacks count 0 instead, see
-        ``unanswered``.)
+        Number of judged queries that are not among the queries and were left out. (Judged queries that a *run* lacks
+        count 0 instead, see ``unanswered``.)
     unanswered
-        Evaluated without a single hit: they count 0.
+        Number of evaluated queries without a hit; they count 0.
     without_relevant
-        Evaluated, though no document is relevant to them: they count 0 for every system.
+        Number of evaluated queries without a relevant document; they count 0 for every system.
     unknown_documents
-        Judged relevant, but not in the index or corpus: nothing can find them.
+        Number of documents that are judged relevant and are not in the index or corpus, so that no search can return
+        them.
     """
 
     queries: int
@@ -53,20 +56,24 @@ class Coverage:
     unknown_documents: int = 0
 
     def notes(self) -> list[str]:
-        """Return what a reader of the figures must know, a sentence each; empty where everything matched.
+        """Return a note on each kind of mismatch; empty where everything matched.
 
         Examples
         --------
         >>> Coverage(queries=7, unanswered=1).notes()
         ['1 evaluated query has no hit and counts 0']
         """
-        said = (
+        counts = (
             (
                 self.unjudged_queries,
                 "query without judgements was left out",
                 "queries without judgements were left out",
             ),
-            (self.unasked_queries, "judged query was not asked: left out", "judged queries were not asked: left out"),
+            (
+                self.unasked_queries,
+                "judged query is not among the queries and was left out",
+                "judged queries are not among the queries and were left out",
+            ),
             (self.unanswered, "evaluated query has no hit and counts 0", "evaluated queries have no hit and count 0"),
             (
                 self.without_relevant,
@@ -75,33 +82,49 @@ class Coverage:
             ),
             (
                 self.unknown_documents,
-                "document judged relevant is not there to be found",
-                "documents judged relevant are not there to be found",
+                "document judged relevant does not exist, so that no search can return it",
+                "documents judged relevant do not exist, so that no search can return them",
             ),
         )
-        return [f"{count:,} {one if count == 1 else many}" for count, one, many in said if count]
+        return [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data."""
+        """Return the fields as data that ``json`` can write."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def load_questions(source: Questions) -> dict[str, str | FloatMatrix]:
-    """Return questions by id: texts, or token vectors of the caller's own."""
-    if isinstance(source, str | os.PathLike):
-        return {query.id: query.text for query in read_queries(source)}
-    if isinstance(source, Mapping):
-        return {str(name): q if isinstance(q, str) else np.asarray(q, np.float32) for name, q in source.items()}
-    return {query.id: query.text for query in source}
-
-
-def load_qrels(source: QrelsSource, split: str = "test") -> Qrels:
-    """Return grades by query and document; of a BEIR folder, ``qrels/<split>.tsv``.
+def load_queries(source: QuerySource) -> dict[str, str | FloatMatrix]:
+    """Return the queries by id: texts, or token vectors ``(tokens, dim)`` float32.
 
     Raises
     ------
     CorpusError
-        A broken file, a folder without that split, or no judgement at all.
+        A file cannot be read.
+    """
+    if isinstance(source, str | os.PathLike):
+        return {query.id: query.text for query in read_queries(source)}
+    if isinstance(source, Mapping):
+        return {
+            str(name): query if isinstance(query, str) else np.asarray(query, np.float32)
+            for name, query in source.items()
+        }
+    return {query.id: query.text for query in source}
+
+
+def load_qrels(source: QrelsSource, split: str = "test") -> Qrels:
+    """Return the grades by query id and document id.
+
+    Parameters
+    ----------
+    source
+        A file, a BEIR folder, or the grades themselves.
+    split
+        The split to read from a BEIR folder, ``qrels/<split>.tsv``.
+
+    Raises
+    ------
+    CorpusError
+        The file cannot be read, the folder has no such split, or there are no judgements.
     """
     if not isinstance(source, str | os.PathLike):
         return source
@@ -109,48 +132,48 @@ def load_qrels(source: QrelsSource, split: str = "test") -> Qrels:
     if path.is_dir():
         path = next((p for p in (path / "qrels" / f"{split}.tsv", path / f"{split}.tsv") if p.is_file()), path)
         if path.is_dir():
-            raise CorpusError(f"no qrels/{split}.tsv in this folder: name the file of judgements", source=path)
+            raise CorpusError(f"there is no qrels/{split}.tsv in this folder: name the file of judgements", source=path)
     qrels = read_qrels(source if os.fspath(source) == "-" else path)
     if not qrels:
-        raise CorpusError("holds no judgement", source=path)
+        raise CorpusError("contains no judgements", source=path)
     return qrels
 
 
 def load_run(source: RunSource, only: Collection[str] | None = None, k: int | None = None) -> Run:
-    """Return rankings by query, best first: by score, equal scores in the order of their ranks.
+    """Return the rankings by query id, best first; equal scores are in the order of their ranks.
 
     Parameters
     ----------
     source
-        A file, or rankings by query.
+        A file, or rankings by query id.
     only
-        Queries whose rankings are wanted: those of others are empty, so that a run of millions of lines takes little
-        memory.
+        Query ids whose rankings are needed. The rankings of other queries are returned empty, so that a run of
+        millions of lines takes little memory. ``None`` returns all.
     k
-        Documents of a ranking that are wanted, from the best.
+        Number of documents to return from the top of each ranking; ``None`` returns all.
 
     Raises
     ------
     CorpusError
-        A broken line, with its number; or an empty run.
+        A line cannot be read (the message names it), or the run is empty.
     """
     if not isinstance(source, str | os.PathLike):
-        return {query: _wanted(query, ranking, only, k) for query, ranking in source.items()}
+        return {query: _top(query, ranking, only, k) for query, ranking in source.items()}
     run = {
-        query: [(line.doc_id, line.score) for line in _wanted(query, lines, only, k)]
+        query: [(line.doc_id, line.score) for line in _top(query, lines, only, k)]
         for query, lines in group_run(read_run(source))
     }
     if not run:
-        raise CorpusError("holds no ranked document", source=source if isinstance(source, str) else Path(source))
+        raise CorpusError("contains no ranked documents", source=source if isinstance(source, str) else Path(source))
     return run
 
 
-def _wanted(query: str, ranking: Sequence[_T], only: Collection[str] | None, k: int | None) -> Sequence[_T]:
+def _top(query: str, ranking: Sequence[_T], only: Collection[str] | None, k: int | None) -> Sequence[_T]:
     return ranking[:k] if only is None or query in only else ranking[:0]
 
 
 def save_run(path: Source, run: Run, tag: str = "colstore") -> int:
-    """Write a run in TREC's six columns (``.gz`` is compressed), ranks from 1; return the number of lines."""
+    """Write a run in TREC format, compressed if the path ends in ``.gz``, and return the number of lines."""
     lines = (
         RunLine(query, name, rank, score)
         for query, ranking in run.items()
@@ -159,47 +182,56 @@ def save_run(path: Source, run: Run, tag: str = "colstore") -> int:
     return write_run(path, lines, tag=tag)
 
 
-def judged_questions(
-    questions: Mapping[str, str | FloatMatrix], qrels: Qrels
+def with_judgements(
+    queries: Mapping[str, str | FloatMatrix], qrels: Qrels
 ) -> tuple[dict[str, str | FloatMatrix], dict[str, Mapping[str, int]]]:
-    """Return the questions that have judgements, and their judgements, in the order of the questions.
+    """Return the queries that have judgements, and their judgements, in the order of the queries.
 
     Raises
     ------
     CorpusError
-        None of them has any.
+        No query has judgements.
     """
-    asked = {name: question for name, question in questions.items() if name in qrels}
-    if not asked:
+    selected = {name: query for name, query in queries.items() if name in qrels}
+    if not selected:
         raise CorpusError(
-            f"none of the {len(questions):,} queries is among the {len(qrels):,} judged ones: do queries and qrels "
-            f"belong together? ({_example('queries', questions)}, {_example('qrels', qrels)})"
+            f"none of the {len(queries):,} queries is among the {len(qrels):,} judged ones: do queries and qrels "
+            f"belong together? ({_example('queries', queries)}, {_example('qrels', qrels)})"
         )
-    return asked, {name: qrels[name] for name in asked}
+    return selected, {name: qrels[name] for name in selected}
 
 
 def relevant(qrels: Qrels) -> set[str]:
-    """Return all documents that are relevant to some query."""
+    """Return the ids of all documents that are relevant to at least one query."""
     return {name for grades in qrels.values() for name, grade in grades.items() if grade > 0}
 
 
 def without_relevant(qrels: Qrels) -> int:
-    """Return how many queries have no relevant document."""
+    """Return the number of queries without a relevant document."""
     return sum(all(grade <= 0 for grade in grades.values()) for grades in qrels.values())
 
 
 def check_documents(judged: set[str], unknown: int, what: str, where: str) -> None:
     """Refuse judgements that are about other documents altogether.
 
+    Parameters
+    ----------
+    judged
+        Ids of documents in the judgements.
+    unknown
+        Number of them that do not exist.
+    what, where
+        Which documents these are, and where they should be, for the message.
+
     Raises
     ------
     CorpusError
-        Not one of these documents is there.
+        None of the documents exists.
     """
     if judged and unknown == len(judged):
         raise CorpusError(
-            f"none of the {len(judged):,} {what} documents of the qrels is {where} (such as "
-            f"{min(judged)!r}): do the judgements belong to this corpus, and are its ids as they were?"
+            f"none of the {len(judged):,} {what} documents of the qrels is {where} (such as {min(judged)!r}): do the "
+            "judgements belong to this corpus, and have its ids changed?"
         )
 
 

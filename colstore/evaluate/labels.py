@@ -1,4 +1,4 @@
-"""Where labels go beside the marks of a plot, so that none lies on another or on a mark."""
+"""Places labels beside the marks of a plot so that no label covers another label or a mark."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 ANGLES = 24
 GAPS = (4.0, 12.0, 24.0, 40.0, 60.0, 85.0, 115.0, 150.0, 190.0, 235.0, 280.0)
-"""Distances from the mark's edge that are tried."""
+"""Distances between label and mark that are tried."""
 STARTS, ROUNDS = 10, 8
-"""Orders in which labels choose, and how often each may choose again."""
+"""Number of orders in which labels choose their places, and how often each label may choose again."""
 _CLASH, _CROSSING, _TOUCHING = 5000.0, 400.0, 250.0
 _STEPS = np.linspace(0.0, 1.0, 24)[None, :, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A round mark and the size of its label, all in the same unit (pixels).
+    """A round mark and the size of its label, all in pixels.
 
     Parameters
     ----------
     x, y, radius
-        Of the mark.
+        Centre and radius of the mark.
     width, height
-        Of the label.
+        Size of the label.
     """
 
     x: float
@@ -39,7 +39,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle, its corner with the smaller coordinates first."""
+    """A rectangle: its lower left corner, then its upper right one."""
 
     left: float
     low: float
@@ -47,24 +47,29 @@ class Box:
     high: float
 
     def nearest(self, x: float, y: float) -> tuple[float, float]:
-        """Return the point of the box that is nearest to another point."""
+        """Return the point of the box that is nearest to the point ``(x, y)``."""
         return min(max(x, self.left), self.right), min(max(y, self.low), self.high)
 
 
 def place(marks: Sequence[Mark], frame: Box) -> list[Box]:
-    """Return where each mark's label goes.
+    """Return a place for the label of each mark.
 
-    Tried are places all around each mark. Labels choose in turn, again and again, while that improves anything, from
-    several orders of choosing; the cheapest outcome wins. Costs: far more than any distance for an overlap with a
-    label or a mark, so that it only stays where there is no room; less for a line from label to mark that runs across
-    others; least for the distance. Deterministic.
+    The places around each mark are tried. Labels choose one after the other, repeatedly as long as something improves,
+    and in several orders; the outcome with the lowest cost is returned. An overlap with a label or a mark costs far
+    more than any distance, so that one remains only where there is no room. A line from a label to its mark that
+    crosses others costs less, and distance costs least. The result is deterministic.
 
     Parameters
     ----------
     marks
-        With the sizes of their labels.
+        The marks, with the sizes of their labels.
     frame
-        That no label leaves, if it fits in at all.
+        The area that the labels must stay in, if they fit.
+
+    Returns
+    -------
+    list of Box
+        The place of each label, in the order of the marks.
 
     Examples
     --------
@@ -76,14 +81,14 @@ def place(marks: Sequence[Mark], frame: Box) -> list[Box]:
     around = np.array([(m.x - m.radius, m.y - m.radius, m.x + m.radius, m.y + m.radius) for m in marks])
     choices = [_Choices.of(i, mark, frame, around) for i, mark in enumerate(marks)]
     generator = np.random.default_rng(0)
-    outcomes = [_settled(choices, generator.permutation(len(marks))) for _ in range(STARTS)]
+    outcomes = [_placed(choices, generator.permutation(len(marks))) for _ in range(STARTS)]
     _, picked = min(outcomes, key=lambda outcome: outcome[0])
     return [Box(*map(float, choice.boxes[place])) for choice, place in zip(choices, picked, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Choices:
-    """Places for one label: ``boxes`` (c, 4), what each costs by itself (c,), and points on its line (c, 24, 2)."""
+    """Candidate places of one label: ``boxes`` (c, 4), the cost of each (c,), and points on its line (c, 24, 2)."""
 
     boxes: Floats
     costs: Floats
@@ -91,13 +96,14 @@ class _Choices:
 
     @classmethod
     def of(cls, i: int, mark: Mark, frame: Box, around: Floats) -> _Choices:
+        """Return the places of the label of mark ``i``; ``around`` (marks, 4) holds the bounds of all marks."""
         gaps = np.repeat(GAPS, ANGLES)
         angles = np.tile(np.arange(ANGLES) * 2 * np.pi / ANGLES, len(GAPS))
         cos, sin = np.cos(angles), np.sin(angles)
         left = mark.x + (mark.radius + gaps) * cos - mark.width * (1 - cos) / 2
         low = mark.y + (mark.radius + gaps) * sin - mark.height * (1 - sin) / 2
         boxes = np.stack([left, low, left + mark.width, low + mark.height], axis=1)
-        costs = gaps - 2 * cos  # of two places equally near, the one to the right
+        costs = gaps - 2 * cos  # of two equally near places, prefer the right one
         low_end, high_end = [frame.left, frame.low], [frame.right, frame.high]
         inside = np.all((boxes[:, :2] >= low_end) & (boxes[:, 2:] <= high_end), axis=1)
         inside = inside if np.any(inside) else np.arange(len(boxes)) == 0
@@ -109,8 +115,8 @@ class _Choices:
         return cls(boxes, costs, lines)
 
 
-def _settled(choices: Sequence[_Choices], order: NDArray[np.int64]) -> tuple[float, list[int]]:
-    """Return the cost of an outcome, and which place each label took."""
+def _placed(choices: Sequence[_Choices], order: NDArray[np.int64]) -> tuple[float, list[int]]:
+    """Let the labels choose in this order; return the total cost and the place that each label chose."""
     picked = [int(np.argmin(choice.costs)) for choice in choices]
     for _ in range(ROUNDS):
         before = list(picked)
@@ -122,21 +128,21 @@ def _settled(choices: Sequence[_Choices], order: NDArray[np.int64]) -> tuple[flo
 
 
 def _costs(choices: Sequence[_Choices], picked: Sequence[int], i: int) -> Floats:
-    """Return what each place costs a label, where the others stand now: ``(c,)``."""
-    mine = choices[i]
+    """Return the cost of each place of label ``i``, given the present places of the others: ``(c,)``."""
+    own = choices[i]
     rest = [j for j in range(len(choices)) if j != i]
     if not rest:
-        return mine.costs
+        return own.costs
     boxes = np.stack([choices[j].boxes[picked[j]] for j in rest])
     lines = np.stack([choices[j].lines[picked[j]] for j in rest])
-    shared = _shared(mine.boxes, boxes)
-    crossed = _crossing(mine.lines, boxes).sum(1) + _crossing(lines, mine.boxes).sum(0)
-    met = _meeting(mine.lines[:, [0, -1]], lines[:, [0, -1]]).sum(1)
-    return np.asarray(mine.costs + _CLASH * (shared > 0).sum(1) + shared.sum(1) + _CROSSING * crossed + _TOUCHING * met)
+    shared = _shared(own.boxes, boxes)
+    crossed = _crossing(own.lines, boxes).sum(1) + _crossing(lines, own.boxes).sum(0)
+    met = _meeting(own.lines[:, [0, -1]], lines[:, [0, -1]]).sum(1)
+    return np.asarray(own.costs + _CLASH * (shared > 0).sum(1) + shared.sum(1) + _CROSSING * crossed + _TOUCHING * met)
 
 
 def _meeting(segments: Floats, others: Floats) -> NDArray[np.bool_]:
-    """Return which segments ``(a, 2, 2)`` cross which others ``(b, 2, 2)``: ``(a, b)``."""
+    """Tell which line segments ``(a, 2, 2)`` cross which others ``(b, 2, 2)``: ``(a, b)``."""
 
     def side(origin: Floats, end: Floats, point: Floats) -> Floats:
         along, to = end - origin, point - origin
@@ -149,14 +155,14 @@ def _meeting(segments: Floats, others: Floats) -> NDArray[np.bool_]:
 
 
 def _shared(boxes: Floats, others: Floats) -> Floats:
-    """Return the shared areas of boxes ``(a, 4)`` and ``(b, 4)``: ``(a, b)``."""
+    """Return the areas that boxes ``(a, 4)`` share with boxes ``(b, 4)``: ``(a, b)``."""
     wide = np.minimum(boxes[:, None, 2], others[:, 2]) - np.maximum(boxes[:, None, 0], others[:, 0])
     tall = np.minimum(boxes[:, None, 3], others[:, 3]) - np.maximum(boxes[:, None, 1], others[:, 1])
     return np.asarray(np.maximum(wide, 0) * np.maximum(tall, 0))
 
 
 def _crossing(lines: Floats, boxes: Floats) -> NDArray[np.bool_]:
-    """Return which lines ``(a, steps, 2)`` run through which boxes ``(b, 4)``: ``(a, b)``."""
+    """Tell which lines ``(a, steps, 2)`` cross which boxes ``(b, 4)``: ``(a, b)``."""
     x, y = lines[:, :, None, 0], lines[:, :, None, 1]
     inside = (x > boxes[:, 0]) & (x < boxes[:, 2]) & (y > boxes[:, 1]) & (y < boxes[:, 3])
     return np.asarray(inside.any(axis=1))

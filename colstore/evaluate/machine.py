@@ -1,4 +1,4 @@
-"""Where figures were measured, in words: they mean little without it."""
+"""Latency, and the machine and package versions that it was measured with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("colstore", "numpy", "faiss-cpu", "bm25s", "ir-measures", "torch", 
 
 
 def machine() -> dict[str, Json]:
-    """Return processor, cores, Python and versions of what takes part."""
+    """Return the processor, the number of cores, and the versions of Python and of the packages that take part."""
     versions: dict[str, Json] = {}
     for name in _PACKAGES:
         try:
@@ -35,22 +35,22 @@ def machine() -> dict[str, Json]:
 
 
 def _processor() -> str:
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text(encoding="utf-8", errors="replace").splitlines() if known.is_file() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds a query.
+    """Milliseconds per query.
 
     Parameters
     ----------
     median, p95
-        The whole way from the question to ranked ids.
+        Median and 95th percentile from the query to the ranked ids, including encoding.
     encode
-        Median of turning the question into vectors, which is a part of that; 0 where nothing is encoded.
+        Median of encoding the query; 0 where nothing is encoded.
     """
 
     median: float
@@ -59,35 +59,35 @@ class Latency:
 
 
 def latency(milliseconds: Sequence[float], encode: Sequence[float] = ()) -> Latency:
-    """Return median and 95th percentile of milliseconds a query.
+    """Return the median and 95th percentile of the time per query.
 
     Parameters
     ----------
     milliseconds
-        Of each query, without encoding it.
+        Milliseconds of each query, without encoding it.
     encode
-        Of encoding each query, added query by query; empty where nothing is encoded.
+        Milliseconds of encoding each query, in the same order; empty where nothing is encoded.
 
     Examples
     --------
     >>> latency([1.0, 3.0, 2.0], [10.0, 10.0, 10.0])
     Latency(median=12.0, p95=12.9, encode=10.0)
     """
-    whole = np.asarray(milliseconds, dtype=np.float64)
+    total = np.asarray(milliseconds, dtype=np.float64)
     if len(encode):
-        whole = whole + np.asarray(encode)
-    median, p95 = np.percentile(whole, [50, 95]) if len(whole) else (0.0, 0.0)
+        total = total + np.asarray(encode)
+    median, p95 = np.percentile(total, [50, 95]) if len(total) else (0.0, 0.0)
     return Latency(float(median), float(p95), float(np.median(encode)) if len(encode) else 0.0)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep BLAS, OpenMP and torch to one thread inside, and give back what they had."""
+    """Limit BLAS, OpenMP and torch to one thread, and restore their settings at the end."""
     from threadpoolctl import threadpool_limits
 
     with ExitStack() as stack:
         stack.enter_context(threadpool_limits(1))
-        torch = sys.modules.get("torch")  # never imported for this: what is not loaded has no threads
+        torch = sys.modules.get("torch")  # not imported just for this: without torch there are no threads to limit
         if torch is not None:
             stack.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(1)

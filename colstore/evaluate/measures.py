@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from ir_measures.measures import Measure
 
 Ranking = Sequence[tuple[str, float]]
-"""Documents of one query with their scores, best first."""
+"""Document ids of one query with their scores, best first."""
 Run = Mapping[str, Ranking]
 """Rankings by query id."""
 Qrels = Mapping[str, Mapping[str, int]]
-"""Grades by query id and document id."""
+"""Relevance grades by query id and document id."""
 
 STANDARD = ("nDCG@10", "MRR@10", "MAP", "recall@{k}", "success@5")
-"""What is computed unless asked otherwise; ``{k}`` is the number of hits of a query."""
+"""The measures that are computed by default; ``{k}`` is the number of hits per query."""
 _NAMES = {"mrr": "RR", "map": "AP", "recall": "R", "success": "Success", "ndcg": "nDCG", "precision": "P"}
 INSTALL = "pip install 'colstore[eval]'"
 
 
 def standard_measures(k: int) -> tuple[str, ...]:
-    """Return the names of the usual measures where ``k`` hits a query were asked for.
+    """Return the names of the standard measures for ``k`` hits per query.
 
     Examples
     --------
@@ -39,29 +39,31 @@ def standard_measures(k: int) -> tuple[str, ...]:
 
 
 def per_query(names: Sequence[str], qrels: Qrels, run: Run) -> dict[str, NDArray[np.float64]]:
-    """Return each measure of each query of the qrels, in their order.
+    """Return the value of each measure for each query of the qrels.
 
-    The order of a ranking counts, its scores do not: equal scores are no ties. A query that the run lacks counts 0,
-    and so does one without any relevant document, as in ``trec_eval -c``. Documents without a grade, and those with
-    a grade below 0, are not relevant; gains of nDCG are linear in the grade.
+    Only the order of a ranking counts, not its scores, so equal scores are not ties. A query that the run lacks counts
+    0, and so does a query without relevant documents, as in ``trec_eval -c``. Documents without a grade, or with a
+    grade below 0, are not relevant. The gain of nDCG is linear in the grade.
 
     Parameters
     ----------
     names
-        Such as ``"nDCG@10"``, ``"MRR@10"``, ``"MAP"``, ``"recall@100"``, ``"success@5"``, or as ``ir-measures`` names
-        them, ``"P(rel=2)@5"``.
-    qrels, run
-        Grades, and rankings.
+        Names of measures, such as ``"nDCG@10"``, ``"MRR@10"``, ``"MAP"``, ``"recall@100"`` and ``"success@5"``, or
+        names of ``ir-measures``, such as ``"P(rel=2)@5"``.
+    qrels
+        Grades by query id and document id.
+    run
+        Rankings by query id.
 
     Returns
     -------
     dict
-        By name, ``(queries,)`` float64.
+        By measure, one value per query in the order of the qrels: ``(queries,)`` float64.
 
     Raises
     ------
     ConfigError
-        A measure that is not known.
+        A measure is unknown.
     MissingDependencyError
         ``ir-measures`` is not installed.
 
@@ -74,18 +76,18 @@ def per_query(names: Sequence[str], qrels: Qrels, run: Run) -> dict[str, NDArray
     """
     ir_measures = _library()
     parsed = {name: parse_measure(name) for name in names}
-    places = {query: place for place, query in enumerate(qrels)}
-    values = {measure: np.zeros(len(places)) for measure in parsed.values()}
+    positions = {query: i for i, query in enumerate(qrels)}
+    values = {measure: np.zeros(len(positions)) for measure in parsed.values()}
     graded = {query: {name: max(0, grade) for name, grade in grades.items()} for query, grades in qrels.items()}
-    # by place, not by score: two scores that are equal as float32 would be put in the order of their ids
+    # Ranks replace the scores: scores that are equal as float32 would be ordered by their ids.
     ranked = {query: {name: -float(i) for i, (name, _) in enumerate(run[query])} for query in qrels if run.get(query)}
     for metric in ir_measures.iter_calc(list(values), graded, ranked) if ranked else ():
-        values[metric.measure][places[metric.query_id]] = metric.value
+        values[metric.measure][positions[metric.query_id]] = metric.value
     return {name: values[measure] for name, measure in parsed.items()}
 
 
 def parse_measure(name: str) -> Measure:
-    """Return a measure of ``ir-measures`` by its usual name.
+    """Return the measure of ``ir-measures`` with this name.
 
     Examples
     --------
@@ -95,7 +97,7 @@ def parse_measure(name: str) -> Measure:
     Raises
     ------
     ConfigError
-        There is no such measure.
+        The measure is unknown.
     """
     ir_measures = _library()
     head = re.match(r"[A-Za-z]+", name)
@@ -104,7 +106,7 @@ def parse_measure(name: str) -> Measure:
         measure: Measure = ir_measures.parse_measure(known + name[len(head.group()) if head else 0 :])
     except (NameError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"no measure {name!r}: try nDCG@10, MRR@10, MAP, recall@100, success@5, or a name of ir-measures"
+            f"no measure is called {name!r}: try nDCG@10, MRR@10, MAP, recall@100, success@5, or a name of ir-measures"
         ) from error
     return measure
 
@@ -112,7 +114,7 @@ def parse_measure(name: str) -> Measure:
 def _library() -> Any:  # noqa: ANN401 - a module
     try:
         import ir_measures
-        import pytrec_eval  # noqa: F401 - what computes most of them
+        import pytrec_eval  # noqa: F401 - ir_measures computes most measures with it
     except ImportError as error:
         raise MissingDependencyError(f"measures need the packages of an extra: {INSTALL}") from error
     return ir_measures

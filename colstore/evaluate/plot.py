@@ -1,4 +1,4 @@
-"""Accuracy against latency, the mark's size telling bytes: one picture, at the size of a slide."""
+"""The plot of a comparison: accuracy against latency, with the size of the marks for bytes, in the size of a slide."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INSTALL = "pip install 'colstore[plot]'"
-STYLE: dict[Family, tuple[str, str]] = {  # Okabe and Ito's colours, told apart without any by the shapes
-    "words": ("#000000", "s"),
+STYLE: dict[Family, tuple[str, str]] = {  # colours of Okabe and Ito; the shapes tell families apart without colour
+    "bm25": ("#000000", "s"),
     "one vector": ("#0072B2", "D"),
     "late interaction": ("#D55E00", "o"),
     "pooled": ("#E69F00", "h"),
-    "words, then vectors": ("#009E73", "P"),
+    "bm25, then maxsim": ("#009E73", "P"),
     "cross-encoder": ("#CC79A7", "^"),
 }
-LEGEND: dict[Family, str] = {"late interaction": "late interaction (MaxSim)", "pooled": "late interaction, pooled"}
+LEGEND: dict[Family, str] = {
+    "bm25": "BM25",
+    "late interaction": "late interaction (MaxSim)",
+    "pooled": "late interaction, pooled",
+    "bm25, then maxsim": "BM25, then MaxSim",
+}
 WIDTH, HEIGHT, DPI = 13.333, 7.5, 120
 _TEXT, _SMALL, _TITLE = 14.5, 12.5, 20
 _INK, _FAINT = "#222222", "#888888"
@@ -35,7 +40,14 @@ _LARGEST = 900.0
 
 
 def draw(comparison: Comparison, title: str = "") -> Figure:
-    """Return the picture as a matplotlib figure; pyplot and its state are not touched.
+    """Return the plot as a matplotlib figure, without touching pyplot and its state.
+
+    Parameters
+    ----------
+    comparison
+        The comparison to plot.
+    title
+        Title of the plot; by default it states the numbers of documents and queries.
 
     Raises
     ------
@@ -50,9 +62,9 @@ def draw(comparison: Comparison, title: str = "") -> Figure:
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.075, 0.11, 0.9, 0.735))
-    rows = sorted(comparison.rows, key=lambda row: -row.bytes_per_document)  # large marks behind small ones
+    rows = sorted(comparison.rows, key=lambda row: -row.bytes_per_document)  # small marks are drawn over large ones
     confidence = float(str(comparison.settings["confidence"]))
-    _axes(axes, rows, f"nDCG@10, with its {100 * confidence:g} % interval")
+    _axes(axes, rows, f"nDCG@10 with its {100 * confidence:g} % interval")
     for row in rows:
         _mark(axes, row, rows[0].bytes_per_document)
     figure.text(0.03, 0.945, title or _title(comparison), fontsize=_TITLE, color=_INK, weight="bold")
@@ -62,12 +74,12 @@ def draw(comparison: Comparison, title: str = "") -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure as its suffix says (.png, .svg); the same figure gives the same bytes."""
+    """Write the figure in the format of the suffix, ``.png`` or ``.svg``; the same figure gives the same bytes."""
     path.write_bytes(_rendered(figure, path.suffix[1:]))
 
 
 def svg(figure: Figure) -> str:
-    """Return the figure as an ``<svg>`` element, for a page."""
+    """Return the figure as an ``<svg>`` element for an HTML page."""
     text = _rendered(figure, "svg").decode()
     return text[text.index("<svg") :]
 
@@ -76,7 +88,7 @@ def _rendered(figure: Figure, kind: str) -> bytes:
     import matplotlib
 
     out = io.BytesIO()
-    # letters as outlines: the reader's machine may lack the font
+    # Letters are stored as outlines, because the reader's machine may lack the font.
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "colstore"}):
         metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
@@ -84,7 +96,7 @@ def _rendered(figure: Figure, kind: str) -> bytes:
 
 
 def _title(comparison: Comparison) -> str:
-    return f"Accuracy against time: {comparison.documents:,} documents, {len(comparison.queries):,} queries"
+    return f"Accuracy against latency: {comparison.documents:,} documents, {len(comparison.queries):,} queries"
 
 
 def _axes(axes: Axes, rows: Sequence[Row], measure: str) -> None:
@@ -95,7 +107,7 @@ def _axes(axes: Axes, rows: Sequence[Row], measure: str) -> None:
     high = max(row.intervals[MAIN].high for row in rows)
     room = 0.06 * max(high - low, 0.02)
     axes.set_ylim(max(0.0, low - room), high + room)
-    axes.set_xlabel("milliseconds a query (median, one thread, encoding the question included)", fontsize=_TEXT)
+    axes.set_xlabel("milliseconds per query (median, one thread, including encoding)", fontsize=_TEXT)
     axes.set_ylabel(measure, fontsize=_TEXT)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.tick_params(labelsize=_SMALL, colors=_INK, which="both")
@@ -125,12 +137,12 @@ def _mark(axes: Axes, row: Row, largest: float) -> None:
 
 
 def _area(count: float, largest: float) -> float:
-    """Return a mark's area in square points: it grows with the square root of the bytes, or large ones hide all."""
+    """Return the area of a mark in square points, by the square root of the bytes, so that no mark hides the others."""
     return max(30.0, _LARGEST * math.sqrt(count / largest)) if largest > 0 else 30.0
 
 
 def _key(figure: Figure, rows: Sequence[Row]) -> None:
-    """Draw families and sizes above the axes."""
+    """Draw the legends of families and sizes above the axes."""
     from matplotlib.lines import Line2D
 
     present = [family for family in STYLE if any(row.family == family for row in rows)]
@@ -172,17 +184,30 @@ def _key(figure: Figure, rows: Sequence[Row]) -> None:
         fontsize=_SMALL,
         handletextpad=0.6,
         columnspacing=1.6,
-        title="size of the mark: bytes a document",
+        title="size of the mark: bytes per document",
         title_fontsize=_SMALL,
         alignment="right",
     )
 
 
 def _label(figure: Figure, axes: Axes, rows: Sequence[Row]) -> None:
-    """Write each row's name beside its mark, where there is room, with a line where that is not next to it."""
+    """Write the label of each row where there is room, with a line to its mark where the two are apart.
+
+    Places are computed in pixels and stored in inches: an SVG file has another resolution than the canvas.
+    """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # every Agg canvas has one
     texts = [
-        axes.text(0, 0, _short(row), fontsize=_TEXT, color=_INK, transform=None, va="bottom", ha="left", zorder=5)
+        axes.text(
+            0,
+            0,
+            _short(row),
+            fontsize=_TEXT,
+            color=_INK,
+            transform=figure.dpi_scale_trans,
+            va="bottom",
+            ha="left",
+            zorder=5,
+        )
         for row in rows
     ]
     marks = []
@@ -194,30 +219,31 @@ def _label(figure: Figure, axes: Axes, rows: Sequence[Row]) -> None:
     around = axes.get_window_extent(renderer)
     frame = Box(around.x0 + 4, around.y0 + 4, around.x1, around.y1)
     for text, mark, box in zip(texts, marks, place(marks, frame), strict=True):
-        text.set_position((box.left + 2, box.low + 1))
-        _leader(axes, mark, box)
+        text.set_position(((box.left + 2) / DPI, (box.low + 1) / DPI))
+        _leader(figure, axes, mark, box)
 
 
 def _short(row: Row) -> str:
-    """Return a label without what colour and shape say already."""
-    return row.label.removeprefix("MaxSim ") if row.family in LEGEND else row.label
+    """Return the label of a row without what its colour and shape say already."""
+    return row.label.removeprefix("MaxSim ")
 
 
-def _leader(axes: Axes, mark: Mark, box: Box) -> None:
+def _leader(figure: Figure, axes: Axes, mark: Mark, box: Box) -> None:
+    """Draw a line from a mark to its label, unless the two are next to each other."""
     from matplotlib.lines import Line2D
 
     x, y = box.nearest(mark.x, mark.y)
-    far = ((x - mark.x) ** 2 + (y - mark.y) ** 2) ** 0.5
-    if far - mark.radius < 8:
+    distance = ((x - mark.x) ** 2 + (y - mark.y) ** 2) ** 0.5
+    if distance - mark.radius < 8:
         return
-    share = mark.radius / far
+    share = mark.radius / distance
     line = Line2D(
-        [mark.x + share * (x - mark.x), x],
-        [mark.y + share * (y - mark.y), y],
+        [(mark.x + share * (x - mark.x)) / DPI, x / DPI],
+        [(mark.y + share * (y - mark.y)) / DPI, y / DPI],
         color=_INK,
         linewidth=0.8,
         alpha=0.7,
-        transform=None,
+        transform=figure.dpi_scale_trans,
         zorder=4,
     )
     axes.add_artist(line)

@@ -1,4 +1,4 @@
-"""The report of a comparison: one page that needs nothing but itself."""
+"""The report of a comparison: a self-contained HTML page, and the files beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from colstore.errors import ConfigError, MissingDependencyError
 from colstore.evaluate.advice import ALPHA, TOLERANCE, amount
-from colstore.evaluate.comparison import MAIN, Comparison, Row, dumped
+from colstore.evaluate.comparison import MAIN, Comparison, Row, as_json_text
 from colstore.evaluate.statistics import randomisation_test
 
 _STYLE = """
@@ -30,18 +30,20 @@ small, .small { color: var(--faint); font-size: .88rem; } dt { font-weight: 600;
 
 
 def html_report(comparison: Comparison, picture: str = "") -> str:
-    """Return the report as a page without scripts and without anything from elsewhere.
+    """Return the report as an HTML page without scripts and external resources.
 
     Parameters
     ----------
     comparison
-        What was found.
+        The comparison to report.
     picture
-        An ``<svg>`` element of the plot; without one, the page says how to get it.
+        The plot as an ``<svg>`` element; without one, the page says how to get it.
     """
     settings = comparison.settings
     models = [f"model {settings['model']}"]
     models += [f"{what} {settings[key]}" for key, what in _OTHERS if settings.get(key)]
+    queries = f"{len(comparison.queries):,} judged queries; {escape('; '.join(models))}"
+    label = "Accuracy against latency; the table below has the same figures"
     plot = picture or "<p class=small>No plot: matplotlib is not installed (pip install 'colstore[plot]').</p>"
     return "\n".join(
         [
@@ -50,9 +52,9 @@ def html_report(comparison: Comparison, picture: str = "") -> str:
             f"<title>Which one should I use?</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
             "<h1>Which one should I use?</h1>",
             f'<p class="under">{comparison.documents:,} documents ({comparison.tokens:,} token vectors of '
-            f"{comparison.dim} components), {len(comparison.queries):,} judged queries; {escape('; '.join(models))}</p>",
+            f"{comparison.dim} components), {queries}</p>",
             f'<p class="advice">{escape(" ".join(comparison.advice))}</p>',
-            f'<figure role="img" aria-label="Accuracy against latency; the table below has the figures">{plot}</figure>',
+            f'<figure role="img" aria-label="{label}">{plot}</figure>',
             f'<h2>Side by side</h2>\n<div class="scroll">{_table(comparison.rows)}</div>',
             _notes(comparison),
             f"<h2>How it was measured</h2>\n{_method(comparison)}",
@@ -67,15 +69,15 @@ _OTHERS = (("bi_encoder", "bi-encoder"), ("cross_encoder", "cross-encoder"))
 def _table(rows: Sequence[Row]) -> str:
     best = max(rows, key=lambda row: row.ndcg)
     measures = list(rows[0].intervals)
-    heads = ["way", MAIN, "interval", "p against the best", *measures[1:]]
+    heads = ["system", MAIN, "interval", "p against the best", *measures[1:]]
     heads += [
         "ms, median",
         "ms, p95",
-        "of it encoding",
+        "ms, encoding",
         "build, s",
-        "bytes a document",
-        "pairs read",
-        "same 10 as exact",
+        "per document",
+        "pairs per query",
+        "agreement with exact",
     ]
     lines = [
         "<table>",
@@ -107,36 +109,42 @@ def _notes(comparison: Comparison) -> str:
     notes = [*comparison.coverage.notes(), *comparison.notes]
     if not notes:
         return ""
-    return "<h2>To know</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+    return "<h2>Notes</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
 
 
 def _method(comparison: Comparison) -> str:
     settings = comparison.settings
     machine = settings["machine"]
-    assert isinstance(machine, dict)  # as compare writes it
+    assert isinstance(machine, dict)  # compare writes it
     versions = machine["versions"]
     assert isinstance(versions, dict)
-    said = [
+    entries = [
         (
             "Accuracy",
-            f"Means over the judged queries, of {settings['k']} hits each, by ir-measures. Intervals: "
-            f"percentile bootstrap over queries ({settings['samples']:,} draws, confidence {settings['confidence']}). "
-            f"P-values: paired two-sided randomisation test on {MAIN}, one pair at a time, without correction for their "
-            "number.",
+            f"Means over the judged queries with {settings['k']} hits each, computed by ir-measures. The intervals are "
+            f"percentile bootstrap intervals over queries ({settings['samples']:,} samples, confidence "
+            f"{settings['confidence']}). The p-values are from paired two-sided randomisation tests on {MAIN}, without "
+            "correction for the number of tests.",
         ),
         (
             "Time",
-            "Each query by itself, on one thread, from the question to the ranked ids, after one that is not "
-            "counted; median and 95th percentile over the queries. Encoding the question is part of it where the way "
-            "needs vectors and the questions were texts.",
+            "Each query is timed on its own, on one thread, from the query to the ranked ids, after a first search "
+            "that is not timed. The table shows the median and the 95th percentile over queries. Encoding the query is "
+            "included where a system needs vectors and the queries are texts.",
         ),
         (
             "Build",
-            "Encoding the documents (measured once, counted for each way that needs it; nothing where vectors "
-            "came with the documents), and building what is searched.",
+            "The time of encoding the documents and of building the index. Encoding is measured once and counted for "
+            "each system that needs it; it is 0 where the documents brought vectors.",
         ),
-        ("Bytes", "Of what is searched: vectors, codes and lookup. Not the texts, their metadata, or models."),
-        ("MaxSim float32", "Exact late interaction over uncompressed vectors, block by block; a yardstick."),
+        (
+            "Bytes",
+            "Everything that is searched: vectors, codes and search structures; not texts, metadata and models.",
+        ),
+        (
+            "MaxSim float32",
+            "Exact late interaction over uncompressed vectors, block by block: a reference, too slow to use.",
+        ),
         (
             "One vector",
             "Cosine in a flat FAISS index: "
@@ -146,20 +154,23 @@ def _method(comparison: Comparison) -> str:
                 else "means of the same model's token vectors."
             ),
         ),
-        ("Pooled", f"Token pooling (Ward) before {settings['main_bits']}-bit codes: about one vector in 2, in 3."),
+        (
+            "Pooled",
+            f"Token pooling (Ward) keeps about one vector in 2 or 3, stored in {settings['main_bits']}-bit codes.",
+        ),
         (
             "BM25, then MaxSim",
-            f"BM25's first {settings['candidates']}, put in order by MaxSim on {settings['main_bits']}-bit codes.",
+            f"MaxSim on {settings['main_bits']}-bit codes ranks the first {settings['candidates']} documents of BM25.",
         ),
         (
             "Cross-encoder",
-            f"Over MaxSim's first {settings['read']}: always, or only where MaxSim is uncertain, by a "
-            "threshold found on the other half of the queries.",
+            f"Reranks the first {settings['read']} documents of MaxSim, always or only where MaxSim is uncertain. The "
+            "threshold for this is calibrated on the other half of the queries.",
         ),
         (
             "Advice",
-            f"By rules: 'as good as' is at most {TOLERANCE} nDCG@10 below, 'worse' is more than that with p "
-            f"below {ALPHA}. See the documentation of colstore.evaluate.advice.",
+            f"Follows fixed rules. 'As good as' means at most {TOLERANCE} nDCG@10 below; 'worse' means more than "
+            f"that, with p below {ALPHA}. See the documentation of colstore.evaluate.advice.",
         ),
         (
             "Machine",
@@ -168,7 +179,7 @@ def _method(comparison: Comparison) -> str:
             + f"; seed {settings['seed']}",
         ),
     ]
-    return "<dl>" + "".join(f"<dt>{escape(head)}</dt><dd>{escape(str(text))}</dd>" for head, text in said) + "</dl>"
+    return "<dl>" + "".join(f"<dt>{escape(head)}</dt><dd>{escape(str(text))}</dd>" for head, text in entries) + "</dl>"
 
 
 NAMES = ("table.csv", "comparison.json", "plot.png", "plot.svg", "report.html")
@@ -176,12 +187,19 @@ RUNS = "runs"
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that holds what would be written: before a long comparison, not after it.
+    """Refuse a folder that already holds a report; call it before a long comparison.
+
+    Parameters
+    ----------
+    folder
+        The folder; it need not exist.
+    overwrite
+        Whether an existing report may be replaced.
 
     Raises
     ------
     ConfigError
-        The path is a file, or such files are there.
+        The path is a file, or the folder holds a report and ``overwrite`` is false.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: is a file: name a folder for the report")
@@ -197,17 +215,24 @@ def save_comparison(
 
     Parameters
     ----------
+    comparison
+        The comparison to write.
     folder
-        Made where it is not there.
+        The folder; it is created if necessary.
     runs
-        Write the rankings, too, as ``runs/<row>.trec``.
+        Whether to write the rankings, too, as ``runs/<row key>.trec``.
     overwrite
-        Replace files of these names.
+        Whether to replace existing files of these names.
 
     Returns
     -------
     list of str
-        What could not be written, and why: without matplotlib there is no plot.
+        Notes on what could not be written: without matplotlib there is no plot.
+
+    Raises
+    ------
+    ConfigError
+        The path is a file, or the folder holds a report and ``overwrite`` is false.
     """
     folder, notes, picture = Path(folder), list[str](), ""
     check_folder(folder, overwrite=overwrite)
@@ -220,9 +245,9 @@ def save_comparison(
         save(figure, folder / "plot.png")
         save(figure, folder / "plot.svg")
     except MissingDependencyError as error:
-        notes.append(f"there is no plot: {error}")
+        notes.append(f"no plot was drawn: {error}")
     (folder / "table.csv").write_text(comparison.to_csv(), encoding="utf-8", newline="")
-    (folder / "comparison.json").write_text(dumped(comparison), encoding="utf-8")
+    (folder / "comparison.json").write_text(as_json_text(comparison), encoding="utf-8")
     (folder / "report.html").write_text(html_report(comparison, picture), encoding="utf-8")
     if runs:
         comparison.save_runs(folder / RUNS)

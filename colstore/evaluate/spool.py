@@ -1,4 +1,4 @@
-"""Token vectors and passages of a corpus on disk: encoded once, read by everything that is compared."""
+"""Token vectors and passages of a corpus on disk, encoded once and read by every way to search that is compared."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from colstore.types import Document, Encoder, FloatMatrix, Json
 
 VECTORS, PASSAGES, TABLE = "vectors.f32", "passages.jsonl", "spool.json"
 BLOCK_TOKENS = 32_768
-"""Token vectors that are in memory at a time."""
+"""Number of token vectors that are in memory at a time."""
 
 
 class Spool:
-    """A corpus's token vectors, float32, one document after the other, beside its passages.
+    """The token vectors of a corpus in float32, one document after the other, and its passages.
 
     Parameters
     ----------
     folder
-        Where its three files are.
+        The folder of its three files.
     table
-        ``ids``, ``lengths`` (tokens), ``dim``, ``seconds`` (of encoding, 0 where vectors came with the documents),
-        ``truncated``, ``has_texts``, and the ``key`` it was made under.
+        The contents of ``spool.json``: ``ids``, ``lengths`` (tokens of each document), ``dim``, ``seconds`` (of
+        encoding; 0 where the documents brought vectors), ``truncated``, ``has_texts``, and the ``key`` that identifies
+        corpus and model.
     """
 
     def __init__(self, folder: Path, table: dict[str, Any]) -> None:
@@ -46,17 +47,17 @@ class Spool:
 
     @property
     def tokens(self) -> int:
-        """Vectors in all."""
+        """Number of token vectors."""
         return int(self.offsets[-1])
 
     @property
     def bytes(self) -> int:
-        """Of all vectors."""
+        """Bytes of all token vectors."""
         return self.tokens * self.dim * 4
 
     @property
-    def seconds(self) -> float:
-        """That encoding took."""
+    def encode_seconds(self) -> float:
+        """Seconds that encoding the documents took; 0 where they brought vectors."""
         return float(self.table["seconds"])
 
     @property
@@ -65,7 +66,14 @@ class Spool:
         return bool(self.table["has_texts"])
 
     def blocks(self, tokens: int = BLOCK_TOKENS) -> Iterator[tuple[int, FloatMatrix, NDArray[np.int64]]]:
-        """Yield runs of documents: the first one's number, their vectors ``(tokens, dim)``, and where each starts."""
+        """Yield consecutive documents, about ``tokens`` token vectors at a time.
+
+        Yields
+        ------
+        tuple of int, FloatMatrix and NDArray
+            The number of the first document, the vectors ``(tokens, dim)``, and the first row of each document,
+            ``(documents,)``.
+        """
         first = 0
         while first < len(self):
             fits = int(np.searchsorted(self.offsets, self.offsets[first] + tokens, side="right")) - 1
@@ -89,7 +97,7 @@ class Spool:
         count = (end - begin) * self.dim
         rows = np.fromfile(self.folder / VECTORS, np.float32, count, offset=begin * self.dim * 4)
         if len(rows) != count:
-            raise StorageError(f"{self.folder / VECTORS}: is shorter than it was written: remove it and start again")
+            raise StorageError(f"{self.folder / VECTORS}: is shorter than it should be: remove it and start again")
         return rows.reshape(-1, self.dim)
 
 
@@ -101,27 +109,29 @@ def write_spool(
     progress: Listener | None = None,
     size: CorpusSize | None = None,
 ) -> Spool:
-    """Encode documents into a folder (which must be empty or hold an unfinished spool), and return what was made.
+    """Encode documents into a folder and return the spool.
 
     Parameters
     ----------
     folder
-        Made where it is not there.
+        An empty folder, or one with an unfinished spool; it is created if necessary.
     documents
-        Read as a stream; those with vectors of their own are not encoded.
+        The documents, read as a stream. Those that bring vectors are not encoded.
     encoder
-        ``None`` where all of them bring vectors.
+        Encodes documents without vectors; ``None`` where all documents bring vectors.
     key
-        What tells this spool from another: kept in it, see :func:`open_spool`.
-    progress, size
-        Called with documents and tokens; what it is told of the whole.
+        Identifies corpus and model; it is stored in the spool, see :func:`open_spool`.
+    progress
+        Called from time to time with the number of documents and tokens.
+    size
+        Size of the corpus for the progress; ``None`` where it is unknown.
 
     Raises
     ------
     CorpusError
-        No documents, or whatever reading raises.
+        There are no documents, or one cannot be read.
     VectorError
-        Vectors of different dimensions.
+        Documents have vectors of different dimensions.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TABLE).unlink(missing_ok=True)
@@ -137,44 +147,54 @@ def write_spool(
             for document, text in zip(window, encoded, strict=True):
                 np.ascontiguousarray(text.vectors, np.float32).tofile(rows)
                 passages.write(json.dumps(document.passage) + "\n")
-                _note(table, document, text.vectors)
+                _register(table, document, text.vectors)
                 table["truncated"] += text.truncated
             meter.add(documents=len(window))
     if not table["ids"]:
-        raise CorpusError("there are no documents to compare anything on")
+        raise CorpusError("the corpus contains no documents")
     table |= {"key": key, "seconds": perf_counter() - start if table["encoded"] else 0.0}
     (folder / TABLE).write_text(json.dumps(table), encoding="utf-8")
     return Spool(folder, table)
 
 
 def open_spool(folder: Path, key: dict[str, Json]) -> Spool | None:
-    """Return the finished spool of that key in a folder; ``None`` where there is nothing, or an unfinished one.
+    """Return the spool in a folder; ``None`` where the folder is empty or the spool is unfinished.
+
+    Parameters
+    ----------
+    folder
+        The folder; it need not exist.
+    key
+        The key that the spool must have been written with.
 
     Raises
     ------
     ConfigError
-        The folder holds something else, or the vectors of another corpus or model.
+        The folder holds other files, or the vectors of another corpus or model.
     """
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not found <= {VECTORS, PASSAGES, TABLE}:
-        raise ConfigError(f"{folder}: holds other files ({min(found - {VECTORS, PASSAGES})}): name an empty folder")
-    if TABLE not in found:
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    other = present - {VECTORS, PASSAGES, TABLE}
+    if other:
+        raise ConfigError(f"{folder}: holds other files ({min(other)}): name an empty folder")
+    if TABLE not in present:
         return None
     try:
         table = json.loads((folder / TABLE).read_text(encoding="utf-8"))
-        other = table["key"] != key
+        is_same = table["key"] == key
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{folder / TABLE}: is no table of kept vectors ({error}): remove it") from error
-    if other:
-        raise ConfigError(f"{folder}: keeps vectors of another corpus or model: name another folder, or remove it")
+        raise ConfigError(f"{folder / TABLE}: does not describe vectors ({error}): remove it") from error
+    if not is_same:
+        raise ConfigError(f"{folder}: holds vectors of another corpus or model: name another folder, or remove it")
     return Spool(folder, table)
 
 
-def _note(table: dict[str, Any], document: Document, vectors: NDArray[Any]) -> None:
+def _register(table: dict[str, Any], document: Document, vectors: NDArray[Any]) -> None:
+    """Add a document to the table."""
     table["dim"] = table["dim"] or vectors.shape[1]
     if vectors.shape[1] != table["dim"]:
         raise VectorError(
-            f"document {document.id!r} has vectors of {vectors.shape[1]} components, those before have {table['dim']}"
+            f"document {document.id!r} has vectors of {vectors.shape[1]} components, but earlier documents have "
+            f"{table['dim']}"
         )
     table["ids"].append(document.id)
     table["lengths"].append(len(vectors))

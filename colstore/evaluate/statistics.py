@@ -1,7 +1,7 @@
-"""How sure the figures are: intervals by bootstrap, and a paired randomisation test between two systems.
+"""Confidence intervals by bootstrap, and a paired randomisation test between two systems.
 
-Both look at one value a query. They say what another draw of *queries* might have given; they know nothing of
-missing judgements or of other corpora. Everything is seeded: the same values give the same answers.
+Both work on one value per query. They estimate how the result would vary with other *queries*, and say nothing about
+missing judgements or other corpora. Random numbers are seeded, so that the same values give the same result.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ CONFIDENCE = 0.95
 BOOTSTRAP_SAMPLES = 10_000
 FLIPS = 100_000
 EXACT_QUERIES = 16
-"""With no more queries that differ, all flips of signs are tried instead of a sample."""
-_CELLS = 4_000_000  # of a block of random numbers
+"""Up to this number of differing queries, all flips of signs are tried instead of random ones."""
+_CELLS = 4_000_000  # random numbers that are in memory at a time
 _ROUNDING = 1e-12
 
 Values = NDArray[np.float64]
@@ -26,14 +26,14 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and where it would lie for most other draws of queries.
+    """A mean over queries with its confidence interval.
 
     Parameters
     ----------
     mean
-        Over queries.
+        The mean over queries.
     low, high
-        Percentile bootstrap.
+        The bounds of the interval by percentile bootstrap.
     """
 
     mean: float
@@ -43,14 +43,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One system minus another on the same queries.
+    """The difference between two systems on the same queries.
 
     Parameters
     ----------
     mean, low, high
-        Of the differences, as :class:`Interval`.
+        Mean and bounds of the differences, as in :class:`Interval`.
     p
-        Of the paired randomisation test, two-sided.
+        The two-sided p-value of the paired randomisation test.
     """
 
     mean: float
@@ -62,72 +62,72 @@ class Difference:
 def bootstrap_interval(
     values: NDArray[np.floating], *, confidence: float = CONFIDENCE, samples: int = BOOTSTRAP_SAMPLES, seed: int = 0
 ) -> Interval:
-    """Return the mean of some values and its percentile-bootstrap interval.
+    """Return the mean of values and its percentile-bootstrap interval.
 
     Parameters
     ----------
     values
-        Shape ``(queries,)``: one value a query.
+        One value per query, ``(queries,)``.
     confidence
-        Part of the resampled means that the interval holds, between 0 and 1.
+        Share of the resampled means that lies in the interval, between 0 and 1.
     samples
-        How many times as many queries are drawn, with replacement.
+        Number of bootstrap samples; each draws as many queries as there are, with replacement.
     seed
-        Of the draws.
+        Seed of the draws.
 
     Raises
     ------
     ConfigError
-        No values, or a setting that cannot be.
+        There are no values, or a setting is invalid.
 
     Examples
     --------
     >>> bootstrap_interval(np.array([0.5, 0.5, 0.5]))
     Interval(mean=0.5, low=0.5, high=0.5)
     """
-    given = _checked(values)
+    checked = _checked(values)
     if not 0 < confidence < 1:
         raise ConfigError(f"confidence must lie between 0 and 1, got {confidence}")
     if samples < 1:
         raise ConfigError(f"samples must be at least 1, got {samples}")
     generator = np.random.default_rng(seed)
     means = np.empty(samples)
-    block = max(1, _CELLS // len(given))
+    block = max(1, _CELLS // len(checked))
     for start in range(0, samples, block):
         stop = min(samples, start + block)
-        drawn = generator.integers(len(given), size=(stop - start, len(given)))
-        means[start:stop] = given[drawn].mean(axis=1)
+        drawn = generator.integers(len(checked), size=(stop - start, len(checked)))
+        means[start:stop] = checked[drawn].mean(axis=1)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(given.mean()), float(low), float(high))
+    return Interval(float(checked.mean()), float(low), float(high))
 
 
 def randomisation_test(
     ours: NDArray[np.floating], theirs: NDArray[np.floating], *, samples: int = FLIPS, seed: int = 0
 ) -> float:
-    """Return the p-value of a paired randomisation (permutation) test of two means, two-sided.
+    """Return the two-sided p-value of a paired randomisation (permutation) test of two means.
 
-    If it made no difference which system answered, the sign of each query's difference would be a coin's throw. The
-    p-value is the share of throws in which the mean difference is at least as large as the observed one: of all
-    throws where at most 16 queries differ, else of ``samples`` random ones, the observed one counted among them (so
-    never 0). See Smucker, Allan and Carterette, CIKM 2007.
+    If the two systems were equivalent, the sign of each query's difference would be random. The p-value is the share
+    of sign assignments for which the mean difference is at least as large as the observed one. All assignments are
+    tried where at most 16 queries differ; otherwise ``samples`` random ones are, and the observed one counts among
+    them, so that the p-value is never 0. See Smucker, Allan and Carterette, CIKM 2007.
 
     Parameters
     ----------
     ours, theirs
-        Shape ``(queries,)`` each: values of the same queries in the same order.
+        Values of the same queries in the same order, ``(queries,)`` each.
     samples
-        Random throws.
+        Number of random sign assignments.
     seed
-        Of the throws.
+        Seed of the random assignments.
 
     Raises
     ------
     ConfigError
-        Other shapes, or no values.
+        The shapes differ, or there are no values.
 
     Examples
     --------
-    >>> randomisation_test(np.array([1.0, 1.0, 1.0, 1.0]), np.zeros(4))  # two throws of sixteen
+    >>> randomisation_test(np.array([1.0, 1.0, 1.0, 1.0]), np.zeros(4))  # two assignments of sixteen
     0.125
     """
     first, second = _checked(ours), _checked(theirs)
@@ -151,14 +151,22 @@ def randomisation_test(
 
 
 def difference(ours: NDArray[np.floating], theirs: NDArray[np.floating], *, seed: int = 0) -> Difference:
-    """Return the mean difference of two systems on the same queries, its interval and its p-value."""
+    """Return the mean difference of two systems on the same queries, with its interval and p-value.
+
+    Parameters
+    ----------
+    ours, theirs
+        Values of the same queries in the same order, ``(queries,)`` each.
+    seed
+        Seed of the bootstrap and of the randomisation test.
+    """
     p = randomisation_test(ours, theirs, seed=seed)
     interval = bootstrap_interval(np.asarray(ours) - np.asarray(theirs), seed=seed)
     return Difference(interval.mean, interval.low, interval.high, p)
 
 
 def _checked(values: NDArray[np.floating]) -> Values:
-    given = np.asarray(values, dtype=np.float64)
-    if given.ndim != 1 or not len(given):
-        raise ConfigError(f"statistics need one value a query, got an array of shape {given.shape}")
-    return given
+    checked = np.asarray(values, dtype=np.float64)
+    if checked.ndim != 1 or not len(checked):
+        raise ConfigError(f"statistics need one value per query, got an array of shape {checked.shape}")
+    return checked

@@ -1,4 +1,4 @@
-"""Rows of a comparison with figures of our choosing."""
+"""Rows of a comparison with made-up results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_row(
     spread: float = 0.02,
     **rest: Any,
 ) -> Row:
-    """Return a row whose nDCG@10 has this mean, and differs from that of other rows by noise of its own."""
+    """Return a row with this mean nDCG@10, whose values differ from those of other rows by random noise."""
     noise = np.random.default_rng(hash_of(key)).normal(0, spread, queries)
     values = np.random.default_rng(1).uniform(-0.2, 0.2, queries) + noise
     values += ndcg - values.mean()
@@ -50,9 +50,9 @@ def hash_of(key: str) -> int:
 
 
 def full() -> list[Row]:
-    """Return one row of every kind, as they came out on a real collection."""
+    """Return one row of every kind, with results like those on a real collection."""
     return [
-        make_row("bm25", 0.60, 0.3, 1_900, "words", label="BM25"),
+        make_row("bm25", 0.60, 0.3, 1_900, "bm25", label="BM25"),
         make_row("mean", 0.62, 6.5, 1_536, "one vector", label="one vector"),
         make_row("exact", 0.705, 300, 368_000, label="MaxSim float32", yardstick=True),
         make_row("16-bit", 0.705, 60, 190_000, label="MaxSim 16 bits"),
@@ -62,7 +62,7 @@ def full() -> list[Row]:
         make_row("1-bit", 0.67, 8.3, 17_000, label="MaxSim 1 bit"),
         make_row("pool-2", 0.703, 8.0, 26_500, "pooled", label="MaxSim 4 bits, pooled 2"),
         make_row("pool-3", 0.69, 7.8, 18_500, "pooled", label="MaxSim 4 bits, pooled 3"),
-        make_row("bm25-maxsim", 0.695, 7.2, 53_000, "words, then vectors", label="BM25, then MaxSim"),
+        make_row("bm25-maxsim", 0.695, 7.2, 53_000, "bm25, then maxsim", label="BM25, then MaxSim"),
         make_row(
             "cross-always", 0.76, 400, 51_000, "cross-encoder", label="cross-encoder, always", pairs=20.0, base="4-bit"
         ),

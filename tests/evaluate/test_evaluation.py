@@ -1,4 +1,4 @@
-"""Figures of indexes and runs, and what does not match."""
+"""Evaluation of indexes and runs, and notes on what does not match."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_an_index_is_asked_every_judged_question(index: Path) -> None:
+def test_an_index_is_searched_for_every_judged_query(index: Path) -> None:
     seen: list[Progress] = []
     found = evaluate_index(index, QUERIES, QRELS, k=3, progress=seen.append)
     assert found.queries == ("q1", "q2", "q3")
@@ -97,7 +97,7 @@ def test_only_so_many_hits_count() -> None:
     assert evaluate_run(run, {"q1": {"d1": 1}}, k=2)["recall@2"] == 1
 
 
-def test_what_a_run_leaves_out_counts_nothing_and_is_told() -> None:
+def test_queries_that_a_run_lacks_count_zero_and_are_noted() -> None:
     run = {"q1": [("d1", 1.0)], "q9": [("d1", 1.0)]}
     found = evaluate_run(run, {**QRELS, "q5": {"d1": 0}})
     assert found.coverage.to_json() == {
@@ -138,19 +138,19 @@ def test_judgements_of_something_else(index: Path) -> None:
         evaluate_run({"q1": [("d1", 1.0)]}, QRELS, baseline={"x": [("d1", 1.0)]})
 
 
-def test_an_unknown_measure_is_told_before_anything_is_asked(index: Path) -> None:
+def test_an_unknown_measure_fails_before_the_first_search(index: Path) -> None:
     seen: list[Progress] = []
-    with pytest.raises(ConfigError, match="no measure 'shine@10'"):
+    with pytest.raises(ConfigError, match="no measure is called 'shine@10'"):
         evaluate_index(index, QUERIES, QRELS, measures=["shine@10"], progress=seen.append)
     assert not seen
 
 
 def test_files_without_content(tmp_path: Path) -> None:
     (tmp_path / "empty.trec").write_text("")
-    with pytest.raises(CorpusError, match="no ranked document"):
+    with pytest.raises(CorpusError, match="no ranked documents"):
         load_run(tmp_path / "empty.trec")
     (tmp_path / "empty.tsv").write_text("query-id\tcorpus-id\tscore\n")
-    with pytest.raises(CorpusError, match="no judgement"):
+    with pytest.raises(CorpusError, match="no judgements"):
         load_qrels(tmp_path / "empty.tsv")
     with pytest.raises(CorpusError, match=r"no qrels/dev\.tsv in this folder"):
         load_qrels(tmp_path, split="dev")
@@ -172,13 +172,13 @@ def test_scores_go_before_ranks_and_ranks_decide_between_equals(tmp_path: Path) 
     assert [name for name, _ in load_run(path)["q1"]] == ["first", "second", "low"]
 
 
-def test_only_what_is_wanted_of_a_run_is_kept(tmp_path: Path) -> None:
+def test_only_the_needed_part_of_a_run_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "long.trec"
     path.write_text("".join(f"q{i} Q0 d{j} {j} {10 - j} x\n" for i in range(3) for j in range(5)))
     assert load_run(path, {"q1"}, 2) == {"q0": [], "q1": [("d0", 10.0), ("d1", 9.0)], "q2": []}
 
 
-def test_threads_are_given_back() -> None:
+def test_thread_settings_are_restored() -> None:
     import torch
 
     from colstore.evaluate.machine import one_thread

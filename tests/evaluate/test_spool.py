@@ -1,4 +1,4 @@
-"""Vectors on disk, and the plain arithmetic on them."""
+"""Vectors on disk, and the exact arithmetic on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, CorpusError, StorageError, VectorError
-from colstore.evaluate.exact import FlatIndex, averaged, exact_run, maxsim
+from colstore.evaluate.baselines import FlatIndex, averaged, exact_rankings, maxsim
 from colstore.evaluate.spool import Spool, open_spool, write_spool
 from colstore.types import Document
 
@@ -36,7 +36,7 @@ def test_what_went_in_comes_out(spool: Spool) -> None:
         np.testing.assert_array_equal(found, expected)
     assert spool.bytes == spool.tokens * 16 * 4
     assert spool.has_texts
-    assert spool.seconds > 0
+    assert spool.encode_seconds > 0
 
 
 @pytest.mark.parametrize("tokens", [1, 7, 64, 10_000])
@@ -72,7 +72,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         open_spool(tmp_path, {})
     (tmp_path / "thesis.txt").unlink()
     (tmp_path / "spool.json").write_text("[]")
-    with pytest.raises(ConfigError, match="no table"):
+    with pytest.raises(ConfigError, match="does not describe vectors"):
         open_spool(tmp_path, {})
 
 
@@ -95,7 +95,7 @@ def test_documents_that_cannot_be(tmp_path: Path) -> None:
 
 def test_vectors_of_the_callers_own_cost_no_encoding(tmp_path: Path) -> None:
     spool = write_spool(tmp_path, iter([Document("a", vectors=np.eye(2))]), None, {})
-    assert spool.seconds == 0
+    assert spool.encode_seconds == 0
     assert not spool.has_texts
 
 
@@ -109,7 +109,7 @@ def test_maxsim_agrees_with_its_definition(seed: int) -> None:
     np.testing.assert_allclose(maxsim(query, np.concatenate(texts), starts), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_the_exact_run_ranks_by_maxsim_over_block_borders(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exact_rankings_ranks_by_maxsim_over_block_borders(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = FakeEncoder(16)
     query = encoder.encode_queries(["word3 word5 title"])[0]
     texts = list(spool.vectors())
@@ -117,7 +117,7 @@ def test_the_exact_run_ranks_by_maxsim_over_block_borders(spool: Spool, monkeypa
     wanted = sorted(scores, key=lambda name: (-round(scores[name], 4), name))[:12]
     blocks = Spool.blocks
     monkeypatch.setattr(Spool, "blocks", lambda self: blocks(self, 9))
-    run, spent = exact_run(spool, {"q": query}, 12)
+    run, spent = exact_rankings(spool, {"q": query}, 12)
     assert {name for name, _ in run["q"]} == set(wanted)
     found = [score for _, score in run["q"]]
     assert found == sorted(found, reverse=True)

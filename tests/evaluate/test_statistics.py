@@ -100,12 +100,12 @@ def test_the_order_of_the_two_changes_only_the_sign() -> None:
 
 
 @pytest.mark.parametrize("values", [np.zeros(0), np.zeros((2, 2))])
-def test_values_that_cannot_be(values: NDArray[np.float64]) -> None:
-    with pytest.raises(ConfigError, match="one value a query"):
+def test_invalid_values_are_refused(values: NDArray[np.float64]) -> None:
+    with pytest.raises(ConfigError, match="one value per query"):
         bootstrap_interval(values)
 
 
-def test_settings_that_cannot_be() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="confidence"):
         bootstrap_interval(np.ones(3), confidence=1.0)
     with pytest.raises(ConfigError, match="samples"):

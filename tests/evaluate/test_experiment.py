@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 
 from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, CorpusError, EncoderError, MissingDependencyError, VectorError
-from colstore.evaluate import CompareConfig, Comparison, compare
+from colstore.evaluate import CompareConfig, Comparison, compare, experiment
 from colstore.reports import Progress
 from colstore.rerank.rerankers import CallableReranker
 from colstore.types import Document
-
-module = import_module("colstore.evaluate.compare")  # the package has the function under this name
 
 Corpus = list[dict[str, str]]
 Queries = dict[str, str]
@@ -62,7 +59,7 @@ def found(corpus: Corpus, queries: Queries, qrels: Qrels) -> Comparison:
         qrels,
         model=encoder,
         cross_encoder=CallableReranker(knows_second, "knows"),
-        plan=CompareConfig(bits=(16, 4, 1), pool_factors=(2,), k=10, read=6),
+        config=CompareConfig(bits=(16, 4, 1), pool_factors=(2,), k=10, rerank_depth=6),
     )
     assert encoder.documents == len(corpus)  # once, for all rows
     return made
@@ -116,15 +113,15 @@ def test_the_cross_encoder_reads_what_its_policy_says(found: Comparison) -> None
 
 
 def test_the_same_seed_gives_the_same_rankings(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
-    plan = CompareConfig(bits=(4,), pool_factors=(), k=5, skip=("bm25",))
-    one, other = (compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan) for _ in range(2))
+    config = CompareConfig(bits=(4,), pool_factors=(), k=5, skip=("bm25",))
+    one, other = (compare(corpus, queries, qrels, model=FakeEncoder(), config=config) for _ in range(2))
     assert one.runs == other.runs
     assert [row.intervals for row in one.rows] == [row.intervals for row in other.rows]
 
 
 def test_a_bi_encoder_takes_the_row_of_one_vector(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
-    plan = CompareConfig(bits=(4,), pool_factors=(), skip=("exact", "4-bit", "bm25-maxsim"))
-    made = compare(corpus, queries, qrels, model=FakeEncoder(), bi_encoder=FakeBiEncoder(), plan=plan)
+    config = CompareConfig(bits=(4,), pool_factors=(), skip=("exact", "4-bit", "bm25-maxsim"))
+    made = compare(corpus, queries, qrels, model=FakeEncoder(), bi_encoder=FakeBiEncoder(), config=config)
     assert [row.key for row in made.rows] == ["bm25", "mean"]
     assert made.settings["bi_encoder"] == "bi"
     scores = [score for _, score in made.runs["mean"]["q0"]]
@@ -137,7 +134,7 @@ def test_vectors_alone_leave_out_what_needs_texts(queries: Queries, qrels: Qrels
     texts = encoder.encode_documents([document["text"] for document in corpus])
     given = [Document(document["id"], vectors=text.vectors) for document, text in zip(corpus, texts, strict=True)]
     asked = dict(zip(queries, encoder.encode_queries(list(queries.values())), strict=True))
-    made = compare(given, asked, qrels, model=None, plan=CompareConfig(bits=(4,), pool_factors=()))
+    made = compare(given, asked, qrels, model=None, config=CompareConfig(bits=(4,), pool_factors=()))
     assert [row.key for row in made.rows] == ["mean", "exact", "4-bit"]
     assert len(made.notes) == 2
     assert made.notes[0] == "BM25 was left out: it needs the texts of documents and queries"
@@ -150,13 +147,13 @@ def test_a_missing_package_leaves_one_way_out(
     def missing(_: object) -> None:
         raise MissingDependencyError("pip install this")
 
-    monkeypatch.setattr(module, "words", missing)
+    monkeypatch.setattr(experiment, "run_bm25", missing)
     made = compare(
         corpus,
         queries,
         qrels,
         model=FakeEncoder(),
-        plan=CompareConfig(bits=(4,), pool_factors=(), skip=("bm25-maxsim",)),
+        config=CompareConfig(bits=(4,), pool_factors=(), skip=("bm25-maxsim",)),
     )
     assert "bm25" not in {row.key for row in made.rows}
     assert made.notes == ["BM25 was left out: pip install this"]
@@ -165,37 +162,37 @@ def test_a_missing_package_leaves_one_way_out(
 def test_kept_vectors_are_not_encoded_again(tmp_path: Path, corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     file = tmp_path / "corpus.jsonl"
     file.write_text("".join(json.dumps(document) + "\n" for document in corpus))
-    plan = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
+    config = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
     first, second = Counting(), Counting()
     kept = tmp_path / "kept"
-    one = compare(file, queries, qrels, model=first, plan=plan, keep_vectors=kept)
-    other = compare(file, queries, qrels, model=second, plan=plan, keep_vectors=kept)
+    one = compare(file, queries, qrels, model=first, config=config, keep_vectors=kept)
+    other = compare(file, queries, qrels, model=second, config=config, keep_vectors=kept)
     assert (first.documents, second.documents) == (24, 0)
     assert one.runs == other.runs
     assert other.rows[0].encode_seconds == one.rows[0].encode_seconds > 0
     with pytest.raises(ConfigError, match="another corpus or model"):
-        compare(file, queries, qrels, model=FakeEncoder(seed=1), plan=plan, keep_vectors=kept)
-    with pytest.raises(ConfigError, match="corpus on disk only"):
-        compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan, keep_vectors=kept)
+        compare(file, queries, qrels, model=FakeEncoder(seed=1), config=config, keep_vectors=kept)
+    with pytest.raises(ConfigError, match="because the corpus is read twice"):
+        compare(corpus, queries, qrels, model=FakeEncoder(), config=config, keep_vectors=kept)
 
 
 def test_at_most_so_many_queries_are_drawn(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
-    plan = CompareConfig(bits=(4,), pool_factors=(), limit=3, skip=("bm25", "bm25-maxsim", "4-bit"))
-    one = compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan)
-    other = compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan)
+    config = CompareConfig(bits=(4,), pool_factors=(), max_queries=3, skip=("bm25", "bm25-maxsim", "4-bit"))
+    one = compare(corpus, queries, qrels, model=FakeEncoder(), config=config)
+    other = compare(corpus, queries, qrels, model=FakeEncoder(), config=config)
     assert len(one.queries) == 3
     assert one.queries == other.queries
     assert one.coverage.unjudged_queries == 0
 
 
-def test_progress_is_told_stage_by_stage(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
+def test_progress_is_reported_stage_by_stage(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     seen: list[Progress] = []
     compare(
         corpus,
         queries,
         qrels,
         model=FakeEncoder(),
-        plan=CompareConfig(bits=(4,), pool_factors=()),
+        config=CompareConfig(bits=(4,), pool_factors=()),
         progress=seen.append,
     )
     stages = list(dict.fromkeys(progress.stage for progress in seen))
@@ -205,7 +202,7 @@ def test_progress_is_told_stage_by_stage(corpus: Corpus, queries: Queries, qrels
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, CorpusError("broken")])
-def test_temporary_files_go_whatever_happens(
+def test_temporary_files_are_removed_after_any_error(
     tmp_path: Path, corpus: Corpus, queries: Queries, qrels: Qrels, error: Any
 ) -> None:
     def interrupted(_: object) -> Any:
@@ -213,13 +210,13 @@ def test_temporary_files_go_whatever_happens(
         raise error
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "exact", interrupted)
+        patch.setattr(experiment, "run_exact", interrupted)
         with pytest.raises((KeyboardInterrupt, CorpusError)):
-            compare(corpus, queries, qrels, model=FakeEncoder(), plan=CompareConfig(bits=(4,)), work_folder=tmp_path)
+            compare(corpus, queries, qrels, model=FakeEncoder(), config=CompareConfig(bits=(4,)), work_folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_does_not_belong_together(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
+def test_inputs_that_do_not_belong_together_are_refused(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     mixed: dict[str, str | NDArray[np.float64]] = {"q0": "bees", "q1": np.eye(2)}
     with pytest.raises(CorpusError, match="none of the 1 relevant documents of the qrels is in the corpus"):
         compare(corpus, queries, {"q0": {"elsewhere": 1}}, model=FakeEncoder())
@@ -233,18 +230,18 @@ def test_what_does_not_belong_together(corpus: Corpus, queries: Queries, qrels: 
         compare(corpus, mixed, qrels, model=FakeEncoder())
 
 
-def test_documents_that_are_skipped_are_told(queries: Queries, qrels: Qrels, corpus: Corpus) -> None:
+def test_skipped_documents_are_noted(queries: Queries, qrels: Qrels, corpus: Corpus) -> None:
     broken = [*corpus, {"id": "bees-1", "text": "twice"}, {"id": "empty", "text": ""}, {"text": "no id"}]
-    plan = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
+    config = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
     made = compare(
-        broken, queries, qrels, model=FakeEncoder(max_tokens=6), plan=plan, on_error="skip", on_duplicate="skip"
+        broken, queries, qrels, model=FakeEncoder(max_tokens=6), config=config, on_error="skip", on_duplicate="skip"
     )
     assert made.documents == 24
-    told = " / ".join(made.notes)
-    assert "a second time" in told
-    assert "empty" in told
-    assert "could not be read" in told
-    assert "longer than the model reads" in told
+    notes = " / ".join(made.notes)
+    assert "their id came before: 1" in notes
+    assert "empty documents skipped: 1" in notes
+    assert "could not be read: 1" in notes
+    assert "longer than the model reads" in notes
 
 
 @pytest.mark.parametrize(
@@ -257,11 +254,11 @@ def test_documents_that_are_skipped_are_told(queries: Queries, qrels: Qrels, cor
         ({"skip": ("everything",)}, "no row is called 'everything'"),
     ],
 )
-def test_plans_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CompareConfig(**settings)
 
 
 def test_the_main_codec_is_the_default_of_a_build_where_it_is_tried() -> None:
-    assert CompareConfig().main == 4
-    assert CompareConfig(bits=(8, 2)).main == 8
+    assert CompareConfig().main_bits == 4
+    assert CompareConfig(bits=(8, 2)).main_bits == 8

@@ -93,6 +93,23 @@ def test_files_are_what_they_say_and_always_the_same(figure: Any, tmp_path: Path
     assert svg(figure).startswith("<svg")
 
 
+def test_labels_and_lines_keep_their_places_at_other_resolutions() -> None:
+    """An SVG file is drawn at 72 dots per inch, whatever the resolution at which the labels were placed."""
+    figure = draw(comparison())
+    (axes,) = figure.axes
+
+    def in_inches(dpi: float) -> tuple[Any, Any]:
+        figure.dpi = dpi
+        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # every Agg canvas has one
+        labels = np.array([text.get_window_extent(renderer).p0 for text in axes.texts]) / dpi
+        lines = np.array([line.get_transform().transform(line.get_xydata()) for line in axes.lines]) / dpi
+        return labels, lines
+
+    for at_canvas, at_svg in zip(in_inches(DPI), in_inches(72), strict=True):
+        assert len(at_canvas) > 0
+        np.testing.assert_allclose(at_svg, at_canvas, atol=0.05)
+
+
 def test_families_differ_in_colour_and_in_shape() -> None:
     assert len({colour for colour, _ in STYLE.values()}) == len(STYLE)
     assert len({shape for _, shape in STYLE.values()}) == len(STYLE)

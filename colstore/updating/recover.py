@@ -20,9 +20,9 @@ from colstore.store import (
     check_folder,
     commit,
     generations,
-    gone,
     highest,
     load,
+    missing_manifest_error,
     verify_manifest,
 )
 from colstore.store.manifest import timestamp, writer_name
@@ -91,7 +91,7 @@ def history(path: Path, level: Level = "full") -> list[Generation]:
         There is no index.
     """
     check_folder(path)
-    found = [Generation(known, problems=(str(gone(path, known)),))] if (known := _lost(path)) else []
+    found = [Generation(known, problems=(str(missing_manifest_error(path, known)),))] if (known := _lost(path)) else []
     newest: _Opened | None = None
     with ExitStack() as until_the_end:
         for number in reversed(generations(path)):
@@ -241,7 +241,7 @@ def _same(one: Place, other: Place, arrays: tuple[str, ...]) -> bool:
     here, there = _rows(one), _rows(other)
     if here[1] - here[0] != there[1] - there[0]:
         return False
-    if first.record(i) != second.record(j) or first.metadata(i) != second.metadata(j):
+    if first.title_and_text(i) != second.title_and_text(j) or first.metadata(i) != second.metadata(j):
         return False
     return all(np.array_equal(first.rows(name, *here), second.rows(name, *there)) for name in arrays)
 

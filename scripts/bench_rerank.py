@@ -47,7 +47,7 @@ from colstore.rerank.calibrate import calibrated, calibration_query
 from colstore.rerank.order import passage
 from colstore.rerank.rerankers import CallableReranker
 from colstore.rerank.stage import RerankStage
-from colstore.store import read_ahead
+from colstore.store import prefetch
 
 CANDIDATES, TOKENS, QUERY_TOKENS, SEED = 1000, 76, 32, 0
 COLLECTIONS = ("scifact", "nfcorpus")
@@ -131,7 +131,7 @@ def speed(path: Path, documents: int, collection: Collection) -> list[dict[str, 
 def dropped(index: colstore.Index) -> None:
     """Drop an index's pages from memory: its own mappings, then the system's cache."""
     for view in index._live().views:
-        mapping = read_ahead._mapping_of(view.segment._data)
+        mapping = prefetch._mapping_of(view.segment._data)
         assert mapping is not None
         mapping.madvise(mmap.MADV_DONTNEED)
     for file in sorted((index.path / "segments").iterdir()):
@@ -149,20 +149,20 @@ def cold(path: Path, documents: int, collection: Collection) -> list[dict[str, A
     """Cold cache, with and without reading ahead; blocks already compared with their checksums, and not."""
     queries, lists = questions(collection, 12), chosen(documents, 12)
     rows: list[dict[str, Any]] = []
-    ahead = read_ahead._in_memory
+    ahead = prefetch._in_memory
     with colstore.open(path) as index:
         for i in range(12):
             index.rerank(queries[i], lists[i], k=100)
         warm = median(rerank_ms(index, queries, lists, 100))
         rows.append({"state": "warm", "ms": warm, "times warm": 1.0})
         for label, found in (("cold, read ahead", ahead), ("cold, page by page", _always)):
-            setattr(read_ahead, "_in_memory", found)  # noqa: B010 - switched off for comparison
+            setattr(prefetch, "_in_memory", found)  # noqa: B010 - switched off for comparison
             milliseconds = []
             for i in range(6):
                 dropped(index)
                 milliseconds += rerank_ms(index, queries[i : i + 1], lists[i : i + 1], 100)
             rows.append({"state": label, "ms": median(milliseconds), "times warm": median(milliseconds) / warm})
-    read_ahead._in_memory = ahead
+    prefetch._in_memory = ahead
     milliseconds = []
     for i in range(3):
         with colstore.open(path) as index:

@@ -1,32 +1,27 @@
-"""Text to token vectors: checkpoints, projection, token pooling.
+"""Encoding texts as token vectors: checkpoints, backends, projection and token pooling.
 
 ====================  ==========================================================================
 module                what it does
 ====================  ==========================================================================
-``load``              a model's name or folder -> an :class:`~colstore.types.Encoder`
-``restore``           the settings that an index keeps -> the same encoder, or an error
-``checkpoint``        what lies in a model folder: its layout, its weights, what is missing
-``hub``               a hub name -> a model folder
-``embedded``          the model that a package carries
-``fingerprint``       what identifies a model's files
-``pipeline``          a checkpoint -> a sentence-transformers pipeline, without random weights
-``limits``            how many tokens a query or a document may have
-``describe``          a pipeline -> the settings that an index keeps
+``load``              loads an :class:`~colstore.types.Encoder` by a model's name or folder, or by the settings of an
+                      index
+``checkpoint``        examines a model folder: layout, weights, tokenizer
+``hub``               finds the folder of a model on the hub, or of the embedded model
+``pipeline``          makes a sentence-transformers pipeline of a checkpoint, and sets its token limits
+``describe``          describes a pipeline by settings that an index stores, and fingerprints a model's files
 ``transformer``       the encoder over such a pipeline
-``tokens``            texts -> rows of token ids, and rows -> a padded batch
-``batches``           lengths -> batches of about as many padded tokens each
-``masks``             which tokens' vectors count
-``runtimes``          what runs the modules over documents: torch, onnxruntime, OpenVINO
-``backends``          which of them: as asked for, or the fastest here
-``graph``             the modules -> an ONNX graph
-``shrink``            such a graph -> with a projection, with smaller weights
-``export``            an encoder -> the frozen query encoder that an index carries
-``projection``        fewer dimensions, along the principal axes of a sample
-``pooling``           fewer vectors a document
+``tokens``            tokenises texts, and arranges them in padded batches
+``masks``             decides which tokens keep their vectors
+``runtimes``          runtimes for documents: torch, onnxruntime, OpenVINO
+``backends``          chooses among the runtimes: the requested one, or the fastest on this machine
+``graph``             exports the modules as an ONNX graph, adds a projection, and shrinks its weights
+``export``            exports the frozen query encoder that an index contains
+``projection``        reduces the dimension, by the principal axes of a sample
+``pooling``           reduces the number of vectors of a document
 ``fake``              a deterministic encoder without a model, for tests
 ====================  ==========================================================================
 
-Nothing here imports torch until a model is loaded.
+No module imports torch until a model is loaded.
 """
 
 from colstore.encode.backends import with_backend

@@ -1,4 +1,4 @@
-"""What lies in a model folder: its layout, its weights and tokenizer, and whose code it wants."""
+"""Examination of a model folder: its layout, weights and tokenizer, and the code that it requires."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from colstore.encode.hub import EMBEDDED, commit_of, embedded_model_path, hub_fo
 from colstore.errors import ConfigError, EncoderError
 
 Layout = Literal["stanford", "pylate", "native", "plain"]
-"""Who wrote it: ColBERT (``HF_ColBERT``), PyLate, sentence-transformers, or nobody for late interaction."""
+"""Library that saved the model: Stanford ColBERT (``HF_ColBERT``), PyLate, or sentence-transformers as a native
+``MultiVectorEncoder``; ``"plain"`` is an ordinary encoder that was not trained for late interaction."""
 
 _PYLATE_KEYS = ("query_prefix", "document_prefix", "do_query_expansion", "attend_to_expansion_tokens")
 _TOKENIZERS = (
@@ -27,24 +28,24 @@ _LIBRARY = ("sentence_transformers.", "pylate.")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model folder that has been looked through.
+    """A model folder that has been examined.
 
     Parameters
     ----------
     name
-        As the caller gave it.
+        Name or path of the model, as the caller passed it.
     folder
-        Where the files are.
+        Folder with the model's files.
     layout
-        Who wrote it.
+        Layout of the folder.
     revision
-        The commit, for a model of the hub.
+        Commit of a model from the hub; ``None`` for other models.
     body
         Folder of the transformer, relative to ``folder``; ``""`` is the folder itself.
     dense
-        Folders of the projections, likewise.
+        Folders of the projections, relative to ``folder``.
     pickled
-        Whether some weights are pickled.
+        Whether some of the weights are pickled.
     """
 
     name: str
@@ -59,14 +60,25 @@ class Checkpoint:
 def find_checkpoint(
     model: str | Path, *, revision: str | None, trust_remote_code: bool, allow_pickle: bool
 ) -> Checkpoint:
-    """Return what lies behind a path, a hub name, or ``"embedded"``.
+    """Find and examine the model folder of a path, a hub name, or ``"embedded"``.
+
+    Parameters
+    ----------
+    model
+        Folder of the model, its name on the hub, or ``"embedded"``.
+    revision
+        Branch, tag or commit of a model on the hub.
+    trust_remote_code
+        Whether the model may run Python code of its own.
+    allow_pickle
+        Whether pickled weights are allowed.
 
     Raises
     ------
     EncoderError
-        If nothing is there, or it cannot be an encoder of text; the message says what to do.
+        The model does not exist or is not a text encoder. The message says what to do.
     ConfigError
-        If a revision is asked of something that is not on the hub.
+        A revision was requested of a model that is not on the hub.
     """
     on_hub = _is_on_hub(model)
     if on_hub:
@@ -77,26 +89,26 @@ def find_checkpoint(
     body = _body(folder, modules)
     layout = _layout(folder, body, modules)
     dense = tuple(path for kind, path in modules if kind.endswith(".Dense")) if layout != "plain" else ()
-    for place in dense:
-        _check_activation(folder / place, trust_remote_code=trust_remote_code)
+    for subfolder in dense:
+        _check_activation(folder / subfolder, trust_remote_code=trust_remote_code)
     _check_tokenizer(folder / body)
-    pickled = {_is_pickled(folder / place, allow_pickle=allow_pickle) for place in (body, *dense)}
+    pickled = {_is_pickled(folder / subfolder, allow_pickle=allow_pickle) for subfolder in (body, *dense)}
     return Checkpoint(str(model), folder, layout, commit_of(folder) if on_hub else None, body, dense, True in pickled)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; an empty one if there is no such file.
+    """Return the object in a JSON file, or an empty object if the file does not exist.
 
     Raises
     ------
     EncoderError
-        If it is not JSON, or not an object.
+        The content is not JSON, or is not an object.
     """
     if not path.is_file():
         return {}
     value = _parse(path)
     if not isinstance(value, dict):
-        raise EncoderError(f"{path} holds no JSON object; the model folder is damaged, fetch it again")
+        raise EncoderError(f"{path} does not contain a JSON object; the model folder is damaged, fetch it again")
     return value
 
 
@@ -106,11 +118,11 @@ def _is_on_hub(model: str | Path) -> bool:
 
 def _local_folder(model: str | Path, revision: str | None) -> Path:
     if revision is not None:
-        raise ConfigError(f"a revision applies to models of the hub; {str(model)!r} is a folder")
+        raise ConfigError(f"a revision applies only to models on the hub, but {str(model)!r} is a folder")
     folder = embedded_model_path() if model == EMBEDDED else Path(model).expanduser()
     if not folder.is_dir():
-        what = "is a file; give the folder it lies in" if folder.exists() else "does not exist"
-        raise EncoderError(f"model folder {str(model)!r} {what}")
+        problem = "is a file; give the folder that contains it" if folder.exists() else "does not exist"
+        raise EncoderError(f"model folder {str(model)!r} {problem}")
     return folder
 
 
@@ -122,7 +134,7 @@ def _parse(path: Path) -> Any:  # noqa: ANN401 - JSON
 
 
 def _modules(folder: Path) -> list[tuple[str, str]]:
-    """Return type and folder of each module that ``modules.json`` lists; nothing if there is no such file."""
+    """Return the type and folder of each module in ``modules.json``; an empty list if there is no such file."""
     path = folder / "modules.json"
     if not path.is_file():
         return []
@@ -136,13 +148,13 @@ def _body(folder: Path, modules: list[tuple[str, str]]) -> str:
     """Return the transformer's folder."""
     if modules and not modules[0][0].endswith("Transformer"):
         raise EncoderError(
-            f"model {str(folder)!r} starts with {modules[0][0]}, not with a transformer, so there are no "
-            "vectors of tokens in their context; choose a transformer encoder"
+            f"model {str(folder)!r} starts with {modules[0][0]}, not with a transformer, so it has no contextual "
+            "token vectors; choose a transformer encoder"
         )
     body = modules[0][1] if modules else ""
     if not (folder / body / "config.json").is_file():
         raise EncoderError(
-            f"no config.json in {str(folder / body)!r}: not a model folder; give the folder that holds "
+            f"no config.json in {str(folder / body)!r}: this is not a model folder; give the folder that contains "
             "config.json, the weights and the tokenizer (merge an adapter into its base model first)"
         )
     return body
@@ -159,7 +171,7 @@ def _layout(folder: Path, body: str, modules: list[tuple[str, str]]) -> Layout:
     if kind == "MultiVectorEncoder" or "HF_ColBERT" in architectures:
         return "native"
     if kind != "SentenceTransformer":
-        raise EncoderError(f"model {str(folder)!r} is a {kind}, which gives no vectors of tokens; choose an encoder")
+        raise EncoderError(f"model {str(folder)!r} is a {kind}, which has no token vectors; choose a text encoder")
     return "plain"
 
 
@@ -168,11 +180,11 @@ def _bare_layout(folder: Path, architectures: list[str]) -> Layout:
         return "stanford"
     for name in architectures:
         if name.endswith("ForRetrieval"):
-            raise EncoderError(f"model {str(folder)!r} ({name}) encodes images of pages; choose a text encoder")
+            raise EncoderError(f"model {str(folder)!r} ({name}) encodes page images; choose a text encoder")
         if name.endswith("ForSequenceClassification"):
             raise EncoderError(
-                f"model {str(folder)!r} ({name}) is a cross-encoder or classifier: it gives scores, not "
-                "vectors; use it for reranking, and an encoder here"
+                f"model {str(folder)!r} ({name}) is a cross-encoder or classifier, which returns scores instead of "
+                "vectors; use it for reranking, and choose a text encoder here"
             )
     return "plain"
 
@@ -182,7 +194,7 @@ def _from_pylate(modules: list[tuple[str, str]]) -> bool:
 
 
 def _check_activation(folder: Path, *, trust_remote_code: bool) -> None:
-    """Refuse what the library would silently replace by another function (Tanh)."""
+    """Refuse an activation function that the library would silently replace by another one (Tanh)."""
     activation = str(read_json(folder / "config.json").get("activation_function", "torch."))
     if not activation.startswith("torch.") and not trust_remote_code:
         raise EncoderError(
@@ -199,14 +211,20 @@ def _check_tokenizer(folder: Path) -> None:
 
 
 def _is_pickled(folder: Path, *, allow_pickle: bool) -> bool:
-    """Tell whether a folder's weights are pickled; refuse that unless allowed, and a folder without any."""
+    """Return whether a folder's weights are pickled.
+
+    Raises
+    ------
+    EncoderError
+        The weights are pickled and that is not allowed, or there are no weights.
+    """
     if any(folder.glob("model*.safetensors")):
         return False
     if not any(folder.glob("pytorch_model*.bin")):
         raise EncoderError(f"no weights in {str(folder)!r} (looked for model*.safetensors); fetch the model again")
     if not allow_pickle:
         raise EncoderError(
-            f"the weights in {str(folder)!r} are pickled (pytorch_model.bin), a format that can carry code; "
-            "convert them to safetensors, or allow them with allow_pickle=True (loaded with weights_only)"
+            f"the weights in {str(folder)!r} are pickled (pytorch_model.bin), a format that can contain code; "
+            "convert them to safetensors, or allow them with allow_pickle=True (they are loaded with weights_only)"
         )
     return True

@@ -1,4 +1,4 @@
-"""The settings of an encoder: what an index keeps, ``info`` shows, and a later encoder must equal."""
+"""Settings of an encoder, which an index stores and ``info`` shows, and with which a later encoder must agree."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ DECISIVE = (
     "normalized",
     "similarity",
 )
-"""Settings that decide the vectors; the others tell where they came from."""
+"""Settings that affect the vectors; the other settings record where the vectors came from."""
 
 
 def describe(checkpoint: Checkpoint, model: MultiVectorEncoder) -> dict[str, Json]:
-    """Return what the pipeline tells of itself; the loader adds what was asked of it."""
+    """Return the settings that follow from the pipeline; the loader adds the caller's options."""
     transformer = transformer_of(model)
     expansion = transformer.query_expansion
     return {
@@ -56,38 +56,45 @@ def describe(checkpoint: Checkpoint, model: MultiVectorEncoder) -> dict[str, Jso
     }
 
 
-def check_same(found: Mapping[str, Json], expected: Mapping[str, Json], *, only: tuple[str, ...] = DECISIVE) -> None:
+def check_same(actual: Mapping[str, Json], expected: Mapping[str, Json], *, only: tuple[str, ...] = DECISIVE) -> None:
     """Refuse an encoder whose vectors would differ from those of the expected settings.
 
-    Settings that the expected ones lack are not compared.
+    Parameters
+    ----------
+    actual
+        Settings of the encoder.
+    expected
+        Settings that the vectors were encoded with. A setting that is missing here is not compared.
+    only
+        Names of the settings to compare.
 
     Raises
     ------
     EncoderError
-        Naming the first difference.
+        A setting differs. The message names the first one.
     """
     for name in only:
-        if name in expected and found.get(name) != expected[name]:
+        if name in expected and actual.get(name) != expected[name]:
             hint = (
-                "these are other weights or settings; use the same files, or build the index anew"
+                "these are other weights or settings; use the same files, or build the index again"
                 if name == "fingerprint"
-                else "build the index anew, or use the model as it was"
+                else "build the index again, or use the model with its former settings"
             )
             raise EncoderError(
-                f"model {found.get('model')!r} does not encode as {expected.get('model')!r} did: {name} is "
-                f"{found.get(name)!r}, was {expected[name]!r}; {hint}"
+                f"model {actual.get('model')!r} does not encode like {expected.get('model')!r}: {name} is "
+                f"{actual.get(name)!r}, was {expected[name]!r}; {hint}"
             )
 
 
 def is_normalized(model: MultiVectorEncoder) -> bool:
-    """Tell whether the pipeline brings every token vector to length 1."""
+    """Return whether the pipeline normalises every token vector to length 1."""
     from sentence_transformers.base.modules import Normalize
 
     return any(isinstance(module, Normalize) and module.module_input_name == "token_embeddings" for module in model)
 
 
 def _expansion(model: MultiVectorEncoder, expansion: QueryExpansionConfig) -> dict[str, Json]:
-    """Return how short queries are filled up, the token spelled out (``[MASK]``, or the end of text)."""
+    """Return how short queries are expanded, with the token as text (``[MASK]``, or the end-of-text token)."""
     tokenizer = tokenizer_of(model)
     token = expansion.get("token") or tokenizer.mask_token or tokenizer.eos_token
     return {
@@ -99,7 +106,7 @@ def _expansion(model: MultiVectorEncoder, expansion: QueryExpansionConfig) -> di
 
 
 def _skiplist(model: MultiVectorEncoder) -> list[Json]:
-    """Return the tokens that documents drop; words that the vocabulary lacks drop nothing."""
+    """Return the tokens whose vectors are dropped from documents; words outside the vocabulary are left out."""
     from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
     masks = [module for module in model if isinstance(module, MultiVectorMask)]
@@ -133,19 +140,19 @@ _BLOCK = 1 << 20
 
 
 def model_fingerprint(folder: Path, subfolders: tuple[str, ...], pickled: bool) -> str:
-    """Return the xxh3 hash (128 bits, hexadecimal) of the files that decide what the model computes.
+    """Return the xxh3_128 (32 hexadecimal digits) of the files that determine what the model computes.
 
-    All bytes count: two fine-tunings of one model have files of the same names and sizes. Reading costs
-    little, since loading reads the same files.
+    All bytes are hashed, because two fine-tunings of one model have files with the same names and sizes. This costs
+    little, because loading the model reads the same files.
 
     Parameters
     ----------
     folder
-        The model's folder; its path does not enter the hash.
+        Folder of the model. Its path does not affect the hash.
     subfolders
-        Folders of the model's modules, relative to it; ``""`` is the folder itself.
+        Folders of the model's modules, relative to ``folder``; ``""`` is the folder itself.
     pickled
-        Whether weights are pickled (else such files, if any, are not read by loading).
+        Whether the weights are pickled. If not, pickled files are ignored, because they are not loaded.
     """
     import xxhash
 
@@ -161,12 +168,12 @@ def model_fingerprint(folder: Path, subfolders: tuple[str, ...], pickled: bool) 
 
 
 def _files(folder: Path, subfolders: tuple[str, ...], patterns: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the matching files of the folder and its module folders, in the same order everywhere."""
-    found = {
+    """Yield the matching files of the folder and its module folders, in an order that is the same on every system."""
+    files = {
         path
-        for place in {folder, *(folder / name for name in subfolders)}
-        if place.is_dir()
-        for path in place.iterdir()
+        for parent in {folder, *(folder / name for name in subfolders)}
+        if parent.is_dir()
+        for path in parent.iterdir()
         if path.is_file() and any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns)
     }
-    yield from sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    yield from sorted(files, key=lambda path: path.relative_to(folder).as_posix())

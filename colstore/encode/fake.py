@@ -1,4 +1,4 @@
-"""A deterministic encoder without a model: for tests of colstore and of what people build on it."""
+"""A deterministic encoder without a model, for tests of colstore and of software built on it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ _WORD = re.compile(r"\w+")
 
 
 class FakeEncoder:
-    """One unit vector a word, drawn from the word's hash: texts that share words score high, others do not.
+    """An encoder with one unit vector for each word, derived from the word's hash.
 
-    The same vectors on every machine and in every version of numpy, in any batch. A text without words
-    has one vector, that of the empty word.
+    Texts that share words have high scores, and other texts have low scores. The vectors are the same on every machine,
+    in every version of numpy and in every batch. A text without words has one vector, that of the empty word.
 
     Parameters
     ----------
     dim
-        Components of a vector.
+        Number of components of a vector, 1 to 65,536.
     seed
-        Another seed, other vectors.
+        Seed of the hash; another seed gives other vectors.
     max_tokens
-        Longer documents are cut to so many words and reported as truncated; ``None`` cuts nothing.
+        Longer documents are cut to this number of words and reported as truncated; ``None`` means no limit.
+
+    Raises
+    ------
+    ConfigError
+        ``dim`` or ``max_tokens`` is out of range.
 
     Examples
     --------
@@ -44,7 +49,7 @@ class FakeEncoder:
     """
 
     def __init__(self, dim: int = 32, seed: int = 0, *, max_tokens: int | None = None) -> None:
-        if not 1 <= dim <= MAX_DIM:  # settings in an index may say anything
+        if not 1 <= dim <= MAX_DIM:  # the settings in an untrusted index may contain any number
             raise ConfigError(f"dim must lie in 1..{MAX_DIM}, got {dim}")
         if max_tokens is not None and max_tokens < 1:
             raise ConfigError(f"max_tokens must be at least 1, got {max_tokens}")
@@ -54,12 +59,12 @@ class FakeEncoder:
 
     @property
     def dim(self) -> int:
-        """Components of a token vector."""
+        """Number of components of a token vector."""
         return self._dim
 
     @property
     def settings(self) -> Mapping[str, Json]:
-        """Arguments that make the same encoder again."""
+        """Settings that create the same encoder again."""
         return {
             "kind": "fake",
             "model": "fake",
@@ -69,11 +74,11 @@ class FakeEncoder:
         }
 
     def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
-        """Return one ``(words, dim)`` float32 matrix of unit rows for each query."""
+        """Return a ``(words, dim)`` float32 matrix of unit rows for each query."""
         return [self._vectors(self._words(text)) for text in check_texts(texts)]
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
-        """Return the vectors of each document, and whether words beyond ``max_tokens`` were left out."""
+        """Return the vectors of each document, and whether it was truncated to ``max_tokens`` words."""
         return [self._document(text) for text in check_texts(texts)]
 
     def _document(self, text: str) -> EncodedText:
@@ -92,10 +97,10 @@ class FakeEncoder:
 @lru_cache(maxsize=65_536)
 def _word_vector(word: str, dim: int, seed: int) -> FloatMatrix:
     """Return the ``(dim,)`` unit vector of a word."""
-    # From a hash, because numpy's generators may change between versions.
+    # derived from a hash, because numpy's random generators may change between versions
     digest = hashlib.shake_256(f"{seed}:{word}".encode("utf-8", "surrogatepass")).digest(4 * dim)
     uniform = np.frombuffer(digest, dtype="<u4").astype(np.float64) + 0.5
-    centred = uniform / 2**31 - 1.0  # never exactly zero, thanks to the half
+    centred = uniform / 2**31 - 1.0  # never exactly zero, because of the added half
     vector = (centred / np.linalg.norm(centred)).astype(np.float32)
     vector.setflags(write=False)
     return vector

@@ -1,4 +1,4 @@
-"""A checkpoint to a sentence-transformers pipeline: weights from its files only, never random ones."""
+"""Making a sentence-transformers pipeline of a checkpoint, with weights only from its files and never random ones."""
 
 from __future__ import annotations
 
@@ -23,18 +23,29 @@ _LIBRARIES = ("sentence_transformers", "transformers")
 def load_pipeline(
     checkpoint: Checkpoint, *, device: str | None, dtype: str, trust_remote_code: bool
 ) -> MultiVectorEncoder:
-    """Return the checkpoint's modules in evaluation mode, on the device, in the number type.
+    """Return the checkpoint's modules in evaluation mode, on the device and in the number type.
 
-    A late-interaction checkpoint goes through ``MultiVectorEncoder``, which knows the three layouts. An
-    ordinary encoder is put together here (transformer, then normalisation of every token), because
-    ``MultiVectorEncoder`` would add a random projection to it.
+    A late-interaction checkpoint is loaded by ``MultiVectorEncoder``, which knows its three layouts. For an ordinary
+    encoder, the pipeline (transformer, then normalisation of every token) is assembled here, because
+    ``MultiVectorEncoder`` would add a random projection.
 
-    The caller's random state is left as it was.
+    The caller's random state is not changed.
+
+    Parameters
+    ----------
+    checkpoint
+        The examined model folder.
+    device
+        Device of torch; ``None`` lets the library choose.
+    dtype
+        Name of a torch dtype, such as ``"float32"``.
+    trust_remote_code
+        Whether the model may run Python code of its own.
 
     Raises
     ------
     EncoderError
-        If the library refuses the checkpoint, or some of its weights are in no file.
+        The library refuses the checkpoint, or its files lack some of the weights.
     """
     import torch
 
@@ -43,15 +54,15 @@ def load_pipeline(
             model = _build(checkpoint, device, getattr(torch, dtype), trust_remote_code=trust_remote_code)
         except ColstoreError:
             raise
-        except Exception as error:  # the one boundary to what loading may raise
+        except Exception as error:  # the boundary at which the libraries' exceptions are mapped
             raise _mapped(checkpoint, error) from error
         missing = _missing_weights(checkpoint, model, trust_remote_code=trust_remote_code)
     if missing:
         raise EncoderError(
-            f"model {checkpoint.name!r}: its files hold no weights for {', '.join(missing[:3])}"
-            f"{', ...' if len(missing) > 3 else ''}; vectors would be random; fetch or save the model again"
+            f"model {checkpoint.name!r}: its files have no weights for {', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}, so the vectors would be random; fetch or save the model again"
         )
-    model.to(getattr(torch, dtype))  # the projection comes in the number type of its own file
+    model.to(getattr(torch, dtype))  # the projection is loaded with the number type of its file
     return model.eval().requires_grad_(False)
 
 
@@ -61,7 +72,7 @@ def transformer_of(model: MultiVectorEncoder) -> Transformer:
     Raises
     ------
     EncoderError
-        If that is no transformer.
+        The first module is not a transformer.
     """
     from sentence_transformers.base import modules
 
@@ -78,7 +89,7 @@ def tokenizer_of(model: MultiVectorEncoder) -> PreTrainedTokenizerBase:
     Raises
     ------
     EncoderError
-        If it has no fast one, which alone tells whether it cut something off.
+        The model has no fast tokenizer. Other tokenizers do not report whether they truncated a text.
     """
     tokenizer = transformer_of(model).tokenizer
     if tokenizer is None or not tokenizer.is_fast:
@@ -93,7 +104,7 @@ def _build(
 
     arguments: dict[str, Any] = {
         "trust_remote_code": trust_remote_code,
-        # The files are here; only code of another repository, once allowed, may still have to come.
+        # All files are local, except that code of another repository, if allowed, may have to be downloaded.
         "local_files_only": not trust_remote_code,
         "model_kwargs": {
             "dtype": dtype,
@@ -119,22 +130,23 @@ def _plain(checkpoint: Checkpoint, device: str | None, arguments: dict[str, Any]
 def _check_modules(checkpoint: Checkpoint, model: MultiVectorEncoder) -> None:
     from sentence_transformers.base.modules import Dense
 
-    found = sum(isinstance(module, Dense) for module in model)
+    loaded = sum(isinstance(module, Dense) for module in model)
     expected = 1 if checkpoint.layout == "stanford" else len(checkpoint.dense)
-    if found != expected:
+    if loaded != expected:
         raise EncoderError(
-            f"model {checkpoint.name!r} ({checkpoint.layout}) has {expected} projections in its files, and "
-            f"the library made {found}, the difference with random weights; save the model with it"
+            f"model {checkpoint.name!r} ({checkpoint.layout}) has {expected} projections in its files, but the library "
+            f"created {loaded}, those without a file with random weights; save the model with its projection"
         )
 
 
 def _missing_weights(checkpoint: Checkpoint, model: MultiVectorEncoder, *, trust_remote_code: bool) -> list[str]:
-    """Return the transformer's parameters that no file holds, except a pooler's, whose output is not used."""
+    """Return the transformer's parameters that are in no file, except those of a pooler, whose output is not used."""
     body = transformer_of(model).model
     names = {name for name, _ in body.named_parameters() if "pooler" not in name}
     if not checkpoint.pickled and not _unmatched(names, checkpoint):
         return []
-    # Names differ from the file's in some architectures: ask the loader, at the price of loading twice.
+    # In some architectures the names differ from those in the file. Then the loader reports what is missing, at the
+    # cost of loading the weights twice.
     loader: Any = type(body)
     _, report = loader.from_pretrained(
         str(checkpoint.folder / checkpoint.body),
@@ -148,7 +160,7 @@ def _missing_weights(checkpoint: Checkpoint, model: MultiVectorEncoder, *, trust
 
 
 def _unmatched(names: set[str], checkpoint: Checkpoint) -> set[str]:
-    """Return the names that end no key of the weight files (keys may have prefixes such as ``bert.``)."""
+    """Return the names with which no key of the weight files ends (keys may have prefixes such as ``bert.``)."""
     from safetensors import safe_open
 
     keys: set[str] = set()
@@ -178,7 +190,7 @@ def _mapped(checkpoint: Checkpoint, error: Exception) -> EncoderError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the libraries' progress bars and notices off the terminal while loading."""
+    """Silence the libraries' progress bars and log messages while loading."""
     from transformers.utils import logging as notices
 
     bars = notices.is_progress_bar_enabled()
@@ -196,19 +208,26 @@ def _quiet() -> Iterator[None]:
 
 
 _UNLIMITED = 512
-"""Limit for models that state none and have no table of positions."""
+"""Limit in tokens for models that state none and have no position embeddings."""
 
 
 def set_limits(model: MultiVectorEncoder, *, query_length: int | None, document_length: int | None) -> dict[str, Json]:
-    """Set both limits in the pipeline and return them; ``None`` takes what the model says.
+    """Set the token limits of queries and documents in the pipeline, and return them as settings.
 
-    A limit counts special tokens and marker. With a fixed expansion every query has exactly as many tokens
-    as its limit.
+    A limit includes the special tokens and the marker token. With a fixed expansion, every query has exactly as many
+    tokens as its limit.
+
+    Parameters
+    ----------
+    model
+        The pipeline.
+    query_length, document_length
+        Limits in tokens; ``None`` uses the model's own.
 
     Raises
     ------
     ConfigError
-        If the model cannot take so many tokens, or if no token of the text would be left.
+        The limit is larger than the model supports, or leaves no token for the text.
     """
     transformer = transformer_of(model)
     if query_length is not None:
@@ -222,29 +241,29 @@ def set_limits(model: MultiVectorEncoder, *, query_length: int | None, document_
 
 
 def position_limit(transformer: Transformer) -> int:
-    """Return the longest sequence that the model has positions for."""
+    """Return the number of tokens in the longest sequence that the model has positions for."""
     positions = getattr(transformer.config.get_text_config(), "max_position_embeddings", None)
-    if not isinstance(positions, int) or positions < 1:  # XLNet says -1, T5 nothing
+    if not isinstance(positions, int) or positions < 1:  # XLNet has -1 here, and T5 has nothing
         return 1 << 20
     return positions - _first_position(transformer)
 
 
-def _set_query_length(transformer: Transformer, asked: int | None, stated: int) -> None:
+def _set_query_length(transformer: Transformer, requested: int | None, stated: int) -> None:
     expansion = transformer.query_expansion
     if expansion is None:
-        transformer.query_length = asked or min(transformer.query_length or stated, stated)
+        transformer.query_length = requested or min(transformer.query_length or stated, stated)
         return
-    filled = expansion["length"]
+    length = expansion["length"]
     if expansion["strategy"] == "fixed":
-        filled = transformer.query_length = asked or min(filled, stated)
+        length = transformer.query_length = requested or min(length, stated)
     else:
-        transformer.query_length = asked or min(transformer.query_length or stated, stated)
-        filled = min(filled, transformer.query_length)
-    transformer.query_expansion = {**expansion, "length": filled}
+        transformer.query_length = requested or min(transformer.query_length or stated, stated)
+        length = min(length, transformer.query_length)
+    transformer.query_expansion = {**expansion, "length": length}
 
 
 def _first_position(transformer: Transformer) -> int:
-    """Return the first position in use: RoBERTa and its kin count from the padding id + 1, not from 0."""
+    """Return the first position in use: RoBERTa and similar models count from the padding id + 1, not from 0."""
     from torch.nn import Embedding
 
     for module in transformer.model.modules():
@@ -254,9 +273,9 @@ def _first_position(transformer: Transformer) -> int:
     return 0
 
 
-def _check(model: MultiVectorEncoder, setting: str, asked: int, *, task: str) -> None:
-    most = position_limit(transformer_of(model))
-    # Prefix and special tokens are what an empty text has.
-    least = len(tokenizer_of(model)(model.prompts.get(task) or "")["input_ids"]) + 1
-    if not least <= asked <= most:
-        raise ConfigError(f"{setting} must lie in {least}..{most} for this model, got {asked}")
+def _check(model: MultiVectorEncoder, setting: str, requested: int, *, task: str) -> None:
+    maximum = position_limit(transformer_of(model))
+    # An empty text has only the prefix and the special tokens.
+    minimum = len(tokenizer_of(model)(model.prompts.get(task) or "")["input_ids"]) + 1
+    if not minimum <= requested <= maximum:
+        raise ConfigError(f"{setting} must lie in {minimum}..{maximum} for this model, got {requested}")

@@ -1,10 +1,11 @@
-"""Token pooling: fewer vectors a document, by averaging those that say nearly the same.
+"""Token pooling: fewer vectors for each document, by averaging vectors that are similar.
 
-``hierarchical`` is Ward clustering on cosine distance, as sentence-transformers' ``HierarchicalTokenPooling``
-does it (Clavié et al., "Reducing the footprint of multi-vector retrieval", 2409.14683): about no loss at
-factor 2, a few percent at 3. ``neighbours`` averages runs of consecutive tokens: far cheaper, somewhat worse.
+``hierarchical`` is Ward clustering on the cosine distance, as in sentence-transformers' ``HierarchicalTokenPooling``
+(Clavié et al., "Reducing the footprint of multi-vector retrieval", arXiv 2409.14683). It loses almost nothing at
+factor 2, and a few percent at factor 3. ``neighbours`` averages runs of consecutive tokens, which is much cheaper and
+somewhat worse.
 
-Both leave the first token (``[CLS]``) alone and return unit rows. numpy and scipy only.
+Both keep the first token (``[CLS]``) as it is and return unit rows. They need only numpy and scipy.
 """
 
 from __future__ import annotations
@@ -19,35 +20,35 @@ from colstore.errors import ConfigError, VectorError
 from colstore.types import FloatMatrix
 
 _CANCELLED = 1e-6
-"""Means shorter than this are rounding noise of vectors that cancel out."""
+"""A mean that is shorter than this is rounding noise: its vectors cancel each other out."""
 
 
 def pool(vectors: NDArray[Any], factor: float, method: Pooling = "hierarchical", *, protected: int = 1) -> FloatMatrix:
-    """Return about one vector in ``factor``, by the named method; ``"none"`` and factor 1 keep all.
+    """Reduce the number of vectors to about one in ``factor``; ``"none"`` and factor 1 keep all vectors.
 
     Parameters
     ----------
     vectors
-        Shape ``(n, dim)``, unit rows.
+        Token vectors of a document, shape ``(n, dim)``, unit rows.
     factor
-        At least 1; need not be whole.
+        Pooling factor, at least 1; it need not be an integer.
     method
         ``"none"``, ``"hierarchical"`` or ``"neighbours"``.
     protected
-        So many leading rows stay as they are.
+        Number of leading rows that are kept as they are.
 
     Returns
     -------
-    array
-        Shape ``(min(n, protected) + max((n - protected) // factor, 1), dim)`` (a few rows less where
-        distances tie), float32.
+    ndarray
+        Shape ``(min(n, protected) + max((n - protected) // factor, 1), dim)``, float32. There may be a few rows less if
+        distances tie.
 
     Raises
     ------
     ConfigError
-        If the factor, the method or ``protected`` cannot be.
+        The factor, the method or ``protected`` is invalid.
     VectorError
-        If the vectors are no such matrix, or hold zero rows or values that are not finite.
+        The vectors are not a matrix of this shape, or contain zero rows or values that are not finite.
     """
     if method not in POOLINGS:
         raise ConfigError(f"pooling must be one of {POOLINGS}, got {method!r}")
@@ -58,11 +59,11 @@ def pool(vectors: NDArray[Any], factor: float, method: Pooling = "hierarchical",
 
 
 def pool_hierarchical(vectors: NDArray[Any], factor: float, protected: int = 1) -> FloatMatrix:
-    """Return the normalised means of Ward clusters, after the protected rows.
+    """Return the protected rows, followed by the normalised means of Ward clusters of the other rows.
 
-    Parameters, result and errors as :func:`pool`. The same rows in the same order as
-    ``HierarchicalTokenPooling(factor, num_protected_tokens=protected)``, except that a cluster whose
-    members cancel out gives its first member instead of rounding noise.
+    Parameters, result and errors are those of :func:`pool`. The rows and their order are the same as with
+    ``HierarchicalTokenPooling(factor, num_protected_tokens=protected)``, except that a cluster whose members cancel
+    out is represented by its first member instead of rounding noise.
 
     Examples
     --------
@@ -79,9 +80,9 @@ def pool_hierarchical(vectors: NDArray[Any], factor: float, protected: int = 1) 
 
 
 def pool_neighbours(vectors: NDArray[Any], factor: float, protected: int = 1) -> FloatMatrix:
-    """Return the normalised means of runs of about ``factor`` consecutive tokens, after the protected rows.
+    """Return the protected rows, followed by the normalised means of runs of about ``factor`` consecutive tokens.
 
-    Parameters, result and errors as :func:`pool`. Needs one pass and no distances.
+    Parameters, result and errors are those of :func:`pool`. This needs one pass and no distances.
 
     Examples
     --------
@@ -102,7 +103,7 @@ def _cluster_count(tokens: int, factor: float) -> int:
 
 
 def _ward_labels(tokens: FloatMatrix, clusters: int) -> NDArray[np.int64]:
-    """Return the cluster of each token, numbered from 0 without gaps."""
+    """Return the cluster number of each token, from 0 and without gaps."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
@@ -113,7 +114,7 @@ def _ward_labels(tokens: FloatMatrix, clusters: int) -> NDArray[np.int64]:
 
 
 def _pooled(protected: FloatMatrix, tokens: FloatMatrix, labels: NDArray[np.int64]) -> FloatMatrix:
-    """Return the protected rows and the mean of each cluster, normalised."""
+    """Return the protected rows and the mean of each cluster, all normalised."""
     members = np.argsort(labels, kind="stable")
     firsts = np.flatnonzero(np.diff(labels[members], prepend=-1))
     counts = np.diff(np.append(firsts, len(labels)))
@@ -134,8 +135,8 @@ def _checked(vectors: NDArray[Any], factor: float, protected: int) -> FloatMatri
         raise ConfigError(f"protected must be at least 0, got {protected}")
     matrix = np.asarray(vectors, dtype=np.float32)
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise VectorError(f"token vectors have shape (tokens, dim) with at least one of each, got {matrix.shape}")
+        raise VectorError(f"token vectors must have shape (tokens, dim) with at least one of each, got {matrix.shape}")
     lengths = np.linalg.norm(matrix, axis=1)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise VectorError("token vectors to pool must be finite, and none may be all zero")
+        raise VectorError("token vectors must be finite to be pooled, and no vector may be zero")
     return matrix

@@ -1,8 +1,8 @@
-"""Fewer dimensions: token vectors on the principal axes of a sample of them.
+"""Projection of token vectors on the principal axes of a sample of them, to reduce their dimension.
 
-An ordinary encoder has 384 dimensions or more, of which 128 hold most of what its token vectors differ in.
-The axes are the leading eigenvectors of the *uncentred* second-moment matrix: MaxSim is made of inner
-products, and those axes are the subspace of that many dimensions that keeps inner products best.
+An ordinary encoder has 384 dimensions or more, but 128 dimensions contain most of what distinguishes its token
+vectors. The axes are the leading eigenvectors of the *uncentred* second-moment matrix: MaxSim consists of inner
+products, and among the subspaces of that dimension, these axes span the one that preserves inner products best.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _TEXTS_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """Orthonormal axes, and how much of the sample lies along each.
+    """Orthonormal axes, and the share of the sample's second moment along each axis.
 
     Parameters
     ----------
     axes
-        Shape ``(dim_in, dim)``, float32; orthonormal columns, the most important first.
+        Orthonormal columns, the most important one first; shape ``(dim_in, dim)``, float32.
     shares
-        Shape ``(dim,)``, float64; the part of the sample's second moment along each axis (sum at most 1).
+        Share of the sample's second moment along each axis, with a sum of at most 1; shape ``(dim,)``, float64.
 
     Raises
     ------
     VectorError
-        If shapes do not fit, values are not finite, or columns are not orthonormal.
+        The shapes do not match, a value is not finite, or the columns are not orthonormal.
     """
 
     axes: FloatMatrix
@@ -47,40 +47,40 @@ class Projection:
             raise VectorError(f"axes must be float32 of shape (dim_in, dim), got {axes.dtype} of shape {axes.shape}")
         if shares.shape != (axes.shape[1],) or not np.isfinite(shares).all():
             raise VectorError(f"shares must be {axes.shape[1]} finite numbers, got shape {shares.shape}")
-        # Also refuses NaN and infinities, for which the comparison is false.
+        # This also refuses NaN and infinities, for which the comparison is false.
         with np.errstate(over="ignore", invalid="ignore"):
             error = np.abs(axes.T @ axes - np.eye(axes.shape[1], dtype=np.float32)).max()
         if not error < 1e-3:
-            raise VectorError("the axes of a projection must be orthonormal columns; its file is damaged or another's")
+            raise VectorError("the axes of a projection must be orthonormal columns: its file is damaged")
 
     @property
     def dim_in(self) -> int:
-        """Components before."""
+        """Number of components before the projection."""
         return int(self.axes.shape[0])
 
     @property
     def dim(self) -> int:
-        """Components after."""
+        """Number of components after the projection."""
         return int(self.axes.shape[1])
 
     def apply(self, matrix: NDArray[Any]) -> FloatMatrix:
-        """Return the rows on the axes, each of length 1.
+        """Return the projected rows, normalised to length 1.
 
         Parameters
         ----------
         matrix
-            Shape ``(n, dim_in)``.
+            Token vectors, shape ``(n, dim_in)``.
 
         Returns
         -------
-        array
+        ndarray
             Shape ``(n, dim)``, float32.
 
         Raises
         ------
         VectorError
-            If the shape does not fit, or a row has no direction left (it is zero, not finite, or
-            perpendicular to all axes).
+            The shape does not match, or a row cannot be normalised because it is zero, not finite, or perpendicular to
+            all axes.
 
         Examples
         --------
@@ -90,13 +90,16 @@ class Projection:
         """
         if matrix.ndim != 2 or matrix.shape[1] != self.dim_in:
             raise VectorError(f"this projection takes matrices of shape (n, {self.dim_in}), got {matrix.shape}")
-        with np.errstate(invalid="ignore", over="ignore"):  # told by row below
+        with np.errstate(invalid="ignore", over="ignore"):  # reported with the row's number below
             projected = np.asarray(matrix, dtype=np.float32) @ self.axes
             lengths = np.linalg.norm(projected, axis=1, keepdims=True)
         good = np.isfinite(lengths) & (lengths > 0)
         if not good.all():
             row = int(np.argmin(good))
-            raise VectorError(f"row {row} has no direction left on the axes (it is zero, not finite, or beside them)")
+            raise VectorError(
+                f"row {row} has no direction left after the projection: it is zero, not finite, or perpendicular to "
+                "all axes"
+            )
         return np.asarray(projected / lengths, dtype=np.float32)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -105,12 +108,12 @@ class Projection:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Projection:
-        """Make a projection from what :meth:`to_arrays` returned.
+        """Create a projection from the arrays that :meth:`to_arrays` returned.
 
         Raises
         ------
         VectorError
-            If an array is missing, or they are no projection.
+            An array is missing, or the arrays are not a valid projection.
         """
         try:
             axes, shares = arrays["axes"], arrays["shares"]
@@ -120,7 +123,7 @@ class Projection:
 
     @property
     def fingerprint(self) -> str:
-        """Hash (xxh3, 128 bits, hexadecimal) of the axes."""
+        """xxh3_128 of the axes, as 32 hexadecimal digits."""
         import xxhash
 
         axes = np.ascontiguousarray(self.axes, dtype="<f4")
@@ -128,19 +131,19 @@ class Projection:
 
 
 class ProjectedEncoder:
-    """An encoder whose vectors are projected.
+    """An encoder that projects the vectors of another encoder.
 
     Parameters
     ----------
     encoder
-        Gives the vectors.
+        Encoder of the original vectors.
     projection
-        Reduces them.
+        Projection to apply to them.
 
     Raises
     ------
     VectorError
-        If their dimensions do not fit.
+        The dimensions of the two do not match.
     """
 
     def __init__(self, encoder: Encoder, projection: Projection) -> None:
@@ -151,12 +154,12 @@ class ProjectedEncoder:
 
     @property
     def dim(self) -> int:
-        """Components after the projection."""
+        """Number of components of a token vector, after the projection."""
         return self.projection.dim
 
     @property
     def settings(self) -> Mapping[str, Json]:
-        """The encoder's settings with the new ``dim``, and what identifies the projection."""
+        """The encoder's settings with the new ``dim``, and settings that identify the projection."""
         return {
             **self.encoder.settings,
             "dim": self.dim,
@@ -169,7 +172,7 @@ class ProjectedEncoder:
         }
 
     def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
-        """Return one ``(tokens, dim)`` float32 matrix for each query."""
+        """Return a ``(tokens, dim)`` float32 matrix for each query."""
         return [self.projection.apply(matrix) for matrix in self.encoder.encode_queries(texts)]
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
@@ -186,16 +189,16 @@ def fit_projection(vectors_sample: NDArray[Any], dim: int) -> Projection:
     Parameters
     ----------
     vectors_sample
-        Shape ``(n, dim_in)``; a few hundred thousand rows are plenty.
+        Sample of token vectors, shape ``(n, dim_in)``. A few hundred thousand rows are enough.
     dim
         Number of axes.
 
     Raises
     ------
     ConfigError
-        If ``dim`` does not lie in ``1..dim_in``.
+        ``dim`` is not in ``1..dim_in``.
     VectorError
-        If the sample is no such matrix, is empty or all zero, or has values that are not finite.
+        The sample is not a matrix, is empty or all zero, or has values that are not finite.
     """
     return _from_blocks(iter([np.asarray(vectors_sample)]), dim)
 
@@ -203,13 +206,13 @@ def fit_projection(vectors_sample: NDArray[Any], dim: int) -> Projection:
 def fit_projection_from_texts(encoder: Encoder, texts: Iterable[str], dim: int) -> Projection:
     """Return the projection on the principal axes of the token vectors of some texts.
 
-    The texts are encoded a few hundred at a time and their vectors are not kept, so that a sample of any
-    size takes the same memory.
+    The texts are encoded a few hundred at a time and their vectors are not stored, so the memory does not depend on the
+    size of the sample.
 
     Parameters
     ----------
     encoder
-        Gives the vectors.
+        Encoder of the texts.
     texts
         A sample of the corpus, chosen by the caller.
     dim
@@ -218,9 +221,9 @@ def fit_projection_from_texts(encoder: Encoder, texts: Iterable[str], dim: int) 
     Raises
     ------
     ConfigError, VectorError
-        As :func:`fit_projection`; no texts are an empty sample.
+        As in :func:`fit_projection`. If there are no texts, the sample is empty.
     """
-    if not 1 <= dim <= encoder.dim:  # before anything is encoded
+    if not 1 <= dim <= encoder.dim:  # checked before anything is encoded
         raise ConfigError(f"dim must lie in 1..{encoder.dim} (the model's own), got {dim}")
     return _from_blocks(_encoded_blocks(encoder, iter(texts)), dim)
 
@@ -234,12 +237,12 @@ def _from_blocks(blocks: Iterator[NDArray[Any]], dim: int) -> Projection:
     moment: NDArray[np.float64] | None = None
     for block in blocks:
         if block.ndim != 2 or block.shape[1] == 0:
-            raise VectorError(f"a sample of token vectors has shape (n, dim), got {block.shape}")
-        # float32 products (their sums of thousands of squares are good to 1e-6), float64 over the blocks
+            raise VectorError(f"a sample of token vectors must have shape (n, dim), got {block.shape}")
+        # float32 within a block (sums of thousands of squares are accurate to 1e-6), float64 over the blocks
         product = (block.T @ block).astype(np.float64)
         moment = product if moment is None else moment + product
     if moment is None or not np.isfinite(moment).all() or not np.trace(moment) > 0:
-        raise VectorError("no axes can be fitted: the sample is empty, all zero, or has values that are not finite")
+        raise VectorError("cannot fit a projection: the sample is empty, all zero, or has values that are not finite")
     if not 1 <= dim <= len(moment):
         raise ConfigError(f"dim must lie in 1..{len(moment)} (the model's own), got {dim}")
     return _leading_axes(moment, dim)
@@ -248,7 +251,7 @@ def _from_blocks(blocks: Iterator[NDArray[Any]], dim: int) -> Projection:
 def _leading_axes(moment: NDArray[np.float64], dim: int) -> Projection:
     values, vectors = np.linalg.eigh(moment)
     leading = vectors[:, ::-1][:, :dim]
-    # An eigenvector's sign is arbitrary: make its largest component positive, so that every machine agrees.
+    # The sign of an eigenvector is arbitrary. Its largest component is made positive, so that all machines agree.
     largest = leading[np.abs(leading).argmax(axis=0), np.arange(dim)]
     axes = np.ascontiguousarray(leading * np.sign(largest), dtype=np.float32)
     return Projection(axes, np.clip(values[::-1][:dim], 0.0, None) / np.trace(moment))

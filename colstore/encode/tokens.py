@@ -1,4 +1,4 @@
-"""Texts to rows of token ids, and rows of like length to one padded batch."""
+"""Tokenising texts, and arranging texts of similar length in padded batches."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One text as the tokenizer gave it.
+    """A tokenised text.
 
     Parameters
     ----------
     inputs
-        The model's inputs by name (``"input_ids"``, ``"attention_mask"``, ...), each one number a token.
+        Inputs of the model by name (``"input_ids"``, ``"attention_mask"``, ...), with one number for each token.
     truncated
-        Whether the text had more tokens.
+        Whether the text had more tokens than the limit.
     """
 
     inputs: Mapping[str, list[int]]
@@ -38,10 +38,10 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     Raises
     ------
     TypeError
-        If it is one string (whose characters would be taken for texts), or holds something else than strings.
+        The argument is a single string, whose characters would be taken for texts, or an item is not a string.
     """
     if isinstance(texts, str):
-        raise TypeError("expected a sequence of texts, got one string; wrap it in a list")
+        raise TypeError("expected a sequence of texts, got a single string; wrap it in a list")
     checked = list(texts)
     for position, text in enumerate(checked):
         if not isinstance(text, str):
@@ -52,12 +52,24 @@ def check_texts(texts: Sequence[str]) -> list[str]:
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prefix: str, arguments: Mapping[str, Any]
 ) -> list[TokenRow]:
-    """Return the tokens of each text, its prefix and its special tokens, cut where the arguments say."""
+    """Return the tokens of each text with its prefix and special tokens.
+
+    Parameters
+    ----------
+    tokenizer
+        A fast tokenizer.
+    texts
+        The texts.
+    prefix
+        Text that is put before each of them.
+    arguments
+        Arguments of the tokenizer, such as ``truncation`` and ``max_length``.
+    """
     if not texts:
         return []
     encoded = tokenizer([prefix + text for text in texts], **arguments)
     columns = {name: values for name, values in encoded.items() if name in tokenizer.model_input_names}
-    # A fast tokenizer keeps what truncation cut off, so this is exact and needs no second pass.
+    # A fast tokenizer reports the tokens that truncation removed, so this is exact and needs no second pass.
     overflow = [bool(encoding.overflowing) for encoding in encoded.encodings or []]
     return [
         TokenRow({name: values[row] for name, values in columns.items()}, truncated)
@@ -66,44 +78,44 @@ def tokenise(
 
 
 def pad_rows(tokenizer: PreTrainedTokenizerBase, rows: Sequence[TokenRow]) -> dict[str, NDArray[np.int64]]:
-    """Return the rows as int64 arrays of shape ``(rows, longest)``, padded on the tokenizer's side."""
-    # By hand: `tokenizer.pad` warns against itself for fast tokenizers, and is slower.
+    """Return the inputs by name as int64 arrays of shape ``(rows, longest row)``, padded on the tokenizer's side."""
+    # `tokenizer.pad` is not used, because it warns about fast tokenizers and is slower.
     fillers = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
     width = max(len(row) for row in rows)
     batch: dict[str, NDArray[np.int64]] = {}
     for name in rows[0].inputs:
         matrix = np.full((len(rows), width), fillers.get(name, 0), dtype=np.int64)
         for target, row in zip(matrix, rows, strict=True):
-            place = slice(width - len(row), None) if tokenizer.padding_side == "left" else slice(len(row))
-            target[place] = row.inputs[name]
+            columns = slice(width - len(row), None) if tokenizer.padding_side == "left" else slice(len(row))
+            target[columns] = row.inputs[name]
         batch[name] = matrix
     return batch
 
 
 def pad_batch(tokenizer: PreTrainedTokenizerBase, rows: Sequence[TokenRow]) -> dict[str, Any]:
-    """Return what :func:`pad_rows` does as tensors, over the same memory."""
+    """Return the result of :func:`pad_rows` as tensors that share its memory."""
     import torch
 
     return {name: torch.from_numpy(matrix) for name, matrix in pad_rows(tokenizer, rows).items()}
 
 
 def token_budget_batches(lengths: Sequence[int], budget: int) -> list[NDArray[np.intp]]:
-    """Return batches of positions so that ``rows * longest row`` stays within the budget, longest first.
+    """Group texts into batches so that ``rows * longest row`` stays within the budget, the longest texts first.
 
-    A text that exceeds the budget on its own is a batch of its own. Longest first, so that what needs
-    most memory fails at the start if it must. Equal lengths keep their order.
+    A text that exceeds the budget forms a batch of its own. The longest texts come first, so that a lack of memory
+    shows at the start. Texts of equal length keep their order.
 
     Parameters
     ----------
     lengths
-        Tokens of each text.
+        Number of tokens of each text.
     budget
-        Padded tokens a batch.
+        Largest number of padded tokens in a batch.
 
     Returns
     -------
-    list of arrays
-        Each position exactly once.
+    list of ndarray
+        Positions of the texts in each batch. Every position occurs exactly once.
 
     Examples
     --------

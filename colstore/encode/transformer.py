@@ -1,4 +1,4 @@
-"""The encoder over a sentence-transformers pipeline, with batches of our own, and perhaps another runtime."""
+"""The encoder over a sentence-transformers pipeline, with its own batching and optionally another runtime."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Prepared = list[TokenRow]
-"""Documents that are tokenised and wait to be encoded."""
+"""Tokenised documents that are ready to be encoded."""
 
 Tick = Callable[[int], None]
 """Called with the tokens of each batch that is done; may raise to stop."""
 
 
 class TransformerEncoder:
-    """Token vectors of a late-interaction checkpoint, or of an ordinary encoder token by token.
+    """An encoder that returns the token vectors of a late-interaction checkpoint or of an ordinary encoder.
 
-    The vectors equal those of ``MultiVectorEncoder.encode_query`` and ``.encode_document``; only the
-    batches differ: by token length and token budget instead of a fixed number of texts. Calls from several
-    threads are safe, and take turns.
+    The vectors equal those of ``MultiVectorEncoder.encode_query`` and ``.encode_document``. Only the batches differ:
+    they are formed by token length and token budget instead of a fixed number of texts. The methods may be called from
+    several threads, which then take turns.
 
     Parameters
     ----------
     model
         The pipeline, in evaluation mode.
     settings
-        What :func:`colstore.encode.describe.describe` says of it.
+        Settings of the encoder, as from :func:`colstore.encode.describe.describe`.
     token_budget
-        Padded tokens a batch.
+        Largest number of padded tokens in a batch.
     runtime
-        Runs the modules over documents in torch's place; queries stay with torch.
+        Runtime that runs the modules over documents instead of torch. Queries are always encoded with torch.
 
     Attributes
     ----------
     model
-        The pipeline, for those who export it.
+        The pipeline, for export.
     """
 
     def __init__(
@@ -69,57 +69,61 @@ class TransformerEncoder:
         self._tokenizer: PreTrainedTokenizerBase = tokenizer_of(model)
         self._settings = dict(settings)
         self._turn = threading.Lock()
-        # Lengths of low-precision rows stray by up to 1 %: normalise once more, in float32.
+        # The lengths of low-precision rows are off by up to 1 %, so they are normalised again in float32.
         self._renormalise = bool(settings["normalized"]) and not self.is_float32
         self._check_batches()
 
     @property
     def dim(self) -> int:
-        """Components of a token vector."""
+        """Number of components of a token vector."""
         return int(self.model.get_embedding_dimension() or 0)
 
     @property
     def settings(self) -> Mapping[str, Json]:
-        """All that is needed to encode the same way later."""
+        """Settings that are needed to encode in the same way later."""
         return dict(self._settings)
 
     @property
     def is_float32(self) -> bool:
-        """Whether torch computes in float32 here."""
+        """Whether the pipeline computes in float32."""
         import torch
 
         return next(self.model.parameters()).dtype == torch.float32
 
     def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
-        """Return one ``(tokens, dim)`` float32 matrix for each query, expansion tokens included.
+        """Return a ``(tokens, dim)`` float32 matrix for each query, including expansion tokens.
 
         Raises
         ------
+        TypeError
+            ``texts`` is a single string or contains other values than strings.
         EncoderError
-            If the model gives values that are not finite.
+            The model returned values that are not finite.
         """
         texts = check_texts(texts)
         with self._turn:
             rows = self._tokenise(texts, "query")
             widths = [self._query_width(len(row)) for row in rows]
-            # The library's own preparation: it knows how queries are filled up, and queries are short.
+            # The library prepares queries: it implements their expansion, and queries are short.
             return self._in_batches(
                 widths,
                 lambda batch: self._forward(self._library_batch([texts[at] for at in batch], "query"), "query"),
             )
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
-        """Return the vectors of each document, and whether its end is beyond the limit.
+        """Return the vectors of each document, and whether it was truncated.
 
         Raises
         ------
+        TypeError
+            ``texts`` is a single string or contains other values than strings.
         EncoderError
-            If the model gives values that are not finite, or no vector at all for a document.
+            The model returned values that are not finite, or no vector at all for a document.
         """
         return self.encode_prepared(self.prepare_documents(texts))
 
     def prepare_documents(self, texts: Sequence[str]) -> Prepared:
-        """Do what needs no model yet (tokenise), so that it can be done ahead in another thread."""
+        """Tokenise documents. This does not use the model, so another thread can do it ahead of time."""
         return self._tokenise(check_texts(texts), "document")
 
     def encode_prepared(self, rows: Prepared, tick: Tick | None = None) -> list[EncodedText]:
@@ -145,23 +149,23 @@ class TransformerEncoder:
         Raises
         ------
         EncoderError
-            If there are others than token ids, attention mask and token types.
+            The model takes other inputs than token ids, attention mask and token types.
         """
         features = self._library_batch(["a probe"], "query")
         known = ("input_ids", "attention_mask", "token_type_ids")
         strange = set(features) - {*known, "modality", "query_expansion_positions", "prompt_length"}
         if strange:
-            raise EncoderError(f"the model takes inputs that no graph has: {', '.join(sorted(strange))}")
+            raise EncoderError(f"the model takes inputs that cannot be exported: {', '.join(sorted(strange))}")
         return [name for name in known if name in features]
 
     def graph(self) -> bytes:
-        """Return the modules as an ONNX graph in float32, see :func:`~colstore.encode.graph.export_graph`."""
+        """Return the modules as an ONNX graph in float32; see :func:`~colstore.encode.graph.export_graph`."""
         if self._graph is None:
             self._graph = export_graph(self.model, self.inputs())
         return self._graph
 
     def on_runtime(self, settings: Mapping[str, Json], runtime: Runtime) -> TransformerEncoder:
-        """Return an encoder of the same pipeline whose documents are encoded by a runtime."""
+        """Return an encoder of the same pipeline that encodes documents with ``runtime``."""
         encoder = TransformerEncoder(self.model, settings, token_budget=self.token_budget, runtime=runtime)
         encoder._graph = self._graph
         return encoder
@@ -170,7 +174,7 @@ class TransformerEncoder:
         transformer = self._transformer
         limit = transformer.query_length if task == "query" else transformer.document_length
         arguments = {"truncation": "longest_first", "max_length": limit}
-        arguments |= transformer.processing_kwargs.get("text", {})  # what the checkpoint's author set
+        arguments |= transformer.processing_kwargs.get("text", {})  # options that the checkpoint itself sets
         return tokenise(self._tokenizer, texts, self._prefix(task), arguments)
 
     def _prefix(self, task: Task) -> str:
@@ -199,7 +203,7 @@ class TransformerEncoder:
     def _in_batches(
         self, lengths: list[int], encode: Callable[[Sequence[int]], list[FloatMatrix]], tick: Tick | None = None
     ) -> list[FloatMatrix]:
-        """Return the matrices of all texts in their order, encoded in batches of like length."""
+        """Return the matrices of all texts in their order, encoded in batches of similar length."""
         results: dict[int, FloatMatrix] = {}
         for batch in token_budget_batches(lengths, self.token_budget):
             positions = batch.tolist()
@@ -209,7 +213,7 @@ class TransformerEncoder:
         return [results[position] for position in range(len(lengths))]
 
     def _forward(self, features: dict[str, Any], task: Task) -> list[FloatMatrix]:
-        """Run the modules over one batch and return the vectors that count, one matrix a text."""
+        """Run the modules over one batch and return the vectors that the mask keeps, one matrix for each text."""
         import torch
         from sentence_transformers.util import batch_to_device
 
@@ -224,20 +228,20 @@ class TransformerEncoder:
         return self._split(matrix, counts)
 
     def _split(self, matrix: FloatMatrix, counts: NDArray[np.int64]) -> list[FloatMatrix]:
-        """Return the rows of each text as a view, after checking them."""
+        """Check the rows, and return those of each text as a view."""
         if not np.isfinite(matrix).all():
             raise EncoderError(
-                f"model {self._settings['model']!r} gave values that are not finite "
+                f"model {self._settings['model']!r} returned values that are not finite "
                 f"(dtype {self._settings['dtype']}); load it with dtype='float32', or fetch its weights again"
             )
         if counts.min() == 0:
             raise EncoderError(
-                f"model {self._settings['model']!r} gave no vector for a text; its mask drops every token"
+                f"model {self._settings['model']!r} returned no vector for a text, because its mask drops every token"
             )
         return np.split(matrix, np.cumsum(counts)[:-1])
 
     def _check_batches(self) -> None:
-        """Refuse a checkpoint whose texts the library prepares in a way of its own (chat templates, say)."""
+        """Refuse a checkpoint for which the library prepares texts differently, for example by a chat template."""
         import torch
 
         texts = ["One short probe.", ""]
@@ -248,6 +252,6 @@ class TransformerEncoder:
         )
         if not same:
             raise EncoderError(
-                f"model {self._settings['model']!r} prepares texts in its own way (a chat template, say), "
-                "which colstore does not encode; choose a text encoder"
+                f"model {self._settings['model']!r} prepares texts in its own way (for example by a chat template), "
+                "which colstore does not support; choose a text encoder"
             )

@@ -78,7 +78,7 @@ def _encoded(
         arrays = codec.encode(vectors, nearest)
         records = None
         if store_texts:
-            pairs = [segment.record(i) or ("", "") for i in range(start, stop)]
+            pairs = [segment.title_and_text(i) or ("", "") for i in range(start, stop)]
             records = [(*pair, segment.metadata(i)) for i, pair in zip(range(start, stop), pairs, strict=True)]
         batch = Batch(segment.ids.many(range(start, stop)), counts, arrays, records)
         return batch, AddedTokens(len(vectors), coarse_error(codec, vectors, arrays["codes"]))

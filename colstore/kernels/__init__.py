@@ -1,6 +1,6 @@
-"""The arithmetic: compiled kernels, chosen for this processor at run time, and the plain numpy twin of each.
+"""Compiled kernels, chosen for the processor at run time, and a numpy twin of each that tests compare it with.
 
-``calls.py`` is what others use: functions of numpy arrays. ``sources/`` holds what is compiled, ``jit.py``
-how and when, ``twins.py`` the same functions in plain numpy. Nothing here knows of files, documents or
-models.
+``calls.py`` is the interface: functions of numpy arrays. ``sources/`` holds the code that is compiled, ``jit.py``
+compiles and loads it, and ``twins.py`` has the same functions in numpy. This room does not know about files,
+documents or models.
 """

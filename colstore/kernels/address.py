@@ -1,4 +1,4 @@
-"""Where the bytes of an array lie: what kernels are given instead of arrays."""
+"""Memory addresses of arrays, which kernels take in place of arrays."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from numpy.typing import NDArray
 
 
 def slow_address(array: NDArray[Any]) -> int:
-    """Return the address that the array tells."""
-    place: int = array.__array_interface__["data"][0]
-    return place
+    """Return the address of an array's data, by numpy's public interface."""
+    data: int = array.__array_interface__["data"][0]
+    return data
 
 
 def quick_address(array: NDArray[Any]) -> int:
-    """Read the field ``data`` of numpy's C struct, which follows Python's object header and is part of its ABI.
+    """Return the address of an array's data, by reading the field ``data`` of numpy's C struct.
 
-    A sixth of the time of the public ways, each of which makes some objects; a search asks a hundred times.
+    The field follows Python's object header and is part of numpy's ABI. This takes a sixth of the time of the public
+    interfaces, each of which creates some objects, and a search needs about a hundred addresses.
     """
     return ctypes.c_size_t.from_address(id(array) + object.__basicsize__).value
 
 
-def quick_is_right() -> bool:
-    """Tell whether this interpreter lays objects out so."""
+def quick_address_is_valid() -> bool:
+    """Return whether :func:`quick_address` gives the right addresses in this interpreter."""
     arrays: list[NDArray[Any]] = [np.zeros(3, np.float32), np.zeros((4, 4), np.uint8)[1:]]
     return sys.implementation.name == "cpython" and all(quick_address(a) == slow_address(a) for a in arrays)
 
 
-address = quick_address if quick_is_right() else slow_address
-"""Where an array's bytes lie."""
+address = quick_address if quick_address_is_valid() else slow_address
+"""Returns the address of an array's data."""

@@ -1,4 +1,4 @@
-"""The arrays that kernels hand to one another."""
+"""The arrays that one kernel produces and another one takes."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class QueryPass:
-    """At most 32 query tokens, rotated and rounded for the byte product.
+    """At most 32 query tokens, rotated and rounded for the byte product. Each token occupies one lane.
 
     Parameters
     ----------
     tokens
-        Number of query tokens; lanes behind them are zero.
+        Number of query tokens. The lanes after them are zero.
     lanes
-        A multiple of the vector width.
+        Number of lanes, a multiple of the vector width.
     rotated
-        ``(tokens, dim)`` float32.
+        The rotated query tokens, ``(tokens, dim)`` float32.
     layout
-        ``lanes * dim`` int8, in the order of :func:`colstore.kernels.layout.byte_layout`.
+        The rounded query tokens, ``(lanes * dim,)`` int8, in the order of :func:`colstore.kernels.layout.byte_layout`.
     factor, bias
-        ``(lanes,)`` float32: similarity with residual codes = product * factor + bias.
+        ``(lanes,)`` float32; the similarity with residual codes is ``product * factor + bias``.
     centroid_factor, centroid_offset
-        The same for centroid bytes.
+        ``(lanes,)`` float32; the same for the bytes of centroids.
     sums, norms
-        ``(lanes,)`` float32: sum of components, and length, of each token.
+        ``(lanes,)`` float32; the sum of the components of each token, and its length.
     flush
-        Groups of four dimensions after which 16-bit sums must be widened.
+        Number of groups of four dimensions after which 16-bit sums must be widened.
     flavour
-        Of the byte product that the lanes are made for.
+        Flavour of the byte product that the lanes are laid out for.
     """
 
     tokens: int
@@ -61,9 +61,9 @@ class CentroidTable:
     similarities
         ``(centroids, lanes)`` float32.
     coarse
-        ``(centroids, lanes)`` int8, 127 for the length of the query token.
+        The similarities as ``(centroids, lanes)`` int8, where 127 stands for the length of the query token.
     group_best
-        ``(ceil(centroids / 16), lanes)`` float32.
+        Largest similarity in each group of 16 consecutive centroids, ``(ceil(centroids / 16), lanes)`` float32.
     """
 
     similarities: Floats
@@ -78,9 +78,10 @@ class Probes:
     Parameters
     ----------
     centroids, values
-        ``(lanes, wanted)`` int32 and float32; rows behind the query's tokens hold nothing.
+        Centroid numbers and their similarities, ``(lanes, nprobe)`` int32 and float32. Rows after those of the query's
+        tokens are not set.
     counts
-        ``(lanes,)`` int32: how many of a row are filled.
+        Number of entries in each row, ``(lanes,)`` int32.
     """
 
     centroids: NDArray[np.int32]

@@ -1,9 +1,9 @@
-"""Files of the user's own that keep machine code from one process to the next.
+"""A cache of machine code in the user's own files, so that later processes need not compile it again.
 
-The folder is ``$COLSTORE_CACHE/kernels``, with ``$XDG_CACHE_HOME/colstore`` or ``~/.cache/colstore`` where
-that is not set. A file there is code that will run: it is used only if it belongs to this user, nobody else
-may write to it, and its checksum, which covers its name, is right. Where the folder cannot be used, nothing
-is kept.
+The folder is ``$COLSTORE_CACHE/kernels``; if that variable is not set, ``$XDG_CACHE_HOME/colstore/kernels`` or
+``~/.cache/colstore/kernels``. The files contain code that will be executed. A file is therefore used only if it belongs
+to this user, nobody else may write to it, and its checksum, which covers its name, is correct. If the folder cannot be
+used, nothing is cached.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SEAL = 32
 
 
 def read(key: str) -> bytes | None:
-    """Return what :func:`write` kept, or ``None`` if there is nothing, or nothing to be trusted."""
+    """Return the data that :func:`write` stored, or ``None`` if there is none or it cannot be trusted."""
     path = _file(key)
     if path is None:
         return None
@@ -34,7 +34,7 @@ def read(key: str) -> bytes | None:
 
 
 def write(key: str, data: bytes) -> None:
-    """Keep ``data`` for later processes; a cache that cannot be written costs time, nothing else."""
+    """Store ``data`` for later processes. A failed write is not an error: it only costs time."""
     path = _file(key)
     if path is None:
         return
@@ -63,8 +63,8 @@ def _file(key: str) -> Path | None:
 
 
 def _read_private(path: Path) -> bytes | None:
-    """Return the bytes of a regular file that only this user can have written."""
-    # checked through the open file, so that no other can take its place in between; never waiting for a pipe
+    """Return the content of a regular file that only this user can have written, or ``None`` for any other file."""
+    # The open file is checked, so that no other file can take its place in between. O_NONBLOCK: a pipe must not block.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
         state = os.fstat(handle)
@@ -77,7 +77,7 @@ def _seal(name: str, data: bytes) -> bytes:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
-    import tempfile  # and what it imports: seldom needed
+    import tempfile  # imported here because it is slow to import and rarely needed
 
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
     try:

@@ -1,8 +1,8 @@
 """The kernels as functions of numpy arrays.
 
-Arrays must be C-contiguous with the dtypes stated; shapes are the caller's promise, checked where arrays come
-from (queries in ``search/query.py``, files in ``store/segment_reader.py``). Each function has its twin of the
-same name in ``twins.py``.
+Arrays must be C-contiguous and have the stated dtypes and shapes. This is not checked here, but where the arrays come
+from: queries in ``search/query.py``, files in ``store/segment_reader.py``. Each function has a twin of the same name
+in ``twins.py``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,21 @@ __all__ = [
 
 
 def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str | None = None) -> QueryPass:
-    """Rotate, round and lay out query tokens ``(tokens <= 32, dim_in)`` by a rotation ``(dim_in, dim)``."""
+    """Rotate, round and lay out query tokens for the byte product.
+
+    Parameters
+    ----------
+    query
+        Query tokens, ``(tokens <= 32, dim_in)`` float32.
+    rotation
+        Rotation of the codec, ``(dim_in, dim)`` float32.
+    bits
+        Bits of a residual code: 1, 2, 4, 8, or 16 for float16 vectors.
+    centroid_scale
+        Value of one step of a centroid's bytes.
+    use
+        Flavour of the byte product; ``None`` chooses the fastest one.
+    """
     chosen = use or flavour()
     tokens, dim_in = query.shape
     dim = rotation.shape[1]
@@ -83,9 +97,9 @@ def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, u
 
 
 def rotate(vectors: Floats, matrix: Floats) -> Floats:
-    """Return ``vectors (n, dim_in) @ matrix (dim_in, dim)``, each row the same whatever the others are.
+    """Return ``vectors (n, dim_in) @ matrix (dim_in, dim)``, ``(n, dim)`` float32; ``dim`` is a multiple of 8.
 
-    ``dim`` is a multiple of 8.
+    Each row of the result depends only on the same row of ``vectors``, bit for bit, however many rows there are.
     """
     rotated = np.empty((len(vectors), matrix.shape[1]), np.float32)
     kernel("rotate")(address(vectors), len(vectors), address(matrix), *matrix.shape, address(rotated))
@@ -93,7 +107,7 @@ def rotate(vectors: Floats, matrix: Floats) -> Floats:
 
 
 def scan(query: QueryPass, centroids: Bytes) -> CentroidTable:
-    """Compare every centroid ``(centroids, dim)`` uint8 with every lane."""
+    """Return the similarity of every centroid, ``(centroids, dim)`` uint8, with every lane of the query."""
     count, dim = centroids.shape
     lanes = query.lanes
     table = np.empty((count, lanes), np.float32)
@@ -115,12 +129,12 @@ def scan(query: QueryPass, centroids: Bytes) -> CentroidTable:
     return CentroidTable(table, coarse, best)
 
 
-def probe(query: QueryPass, table: CentroidTable, wanted: int) -> Probes:
-    """Return the ``wanted`` (at most all) nearest centroids of each lane."""
+def probe(query: QueryPass, table: CentroidTable, nprobe: int) -> Probes:
+    """Return the ``nprobe`` nearest centroids of each lane, or all of them if there are fewer."""
     count, lanes = table.similarities.shape
-    wanted = min(wanted, count)
-    chosen = np.empty((lanes, wanted), np.int32)
-    values = np.empty((lanes, wanted), np.float32)
+    nprobe = min(nprobe, count)
+    chosen = np.empty((lanes, nprobe), np.int32)
+    values = np.empty((lanes, nprobe), np.float32)
     counts = np.zeros(lanes, np.int32)
     lowest = np.empty(lanes, np.float32)
     kernel("probe", lanes=lanes)(
@@ -129,7 +143,7 @@ def probe(query: QueryPass, table: CentroidTable, wanted: int) -> Probes:
         count,
         len(table.group_best),
         query.tokens,
-        wanted,
+        nprobe,
         address(chosen),
         address(values),
         address(counts),
@@ -147,11 +161,30 @@ def gather(
     base: int,
     totals: Floats,
 ) -> NDArray[np.uint32]:
-    """Add each document's gains over the thresholds into ``totals`` and return the documents met.
+    """Return the documents with a token at one of the probed centroids, and write their totals.
 
-    ``stamps`` and ``totals`` have a number for each document; stamps above ``base`` are this query's.
+    A document's total is the sum over lanes of its best similarity minus the lane's threshold, which is the similarity
+    of the last probed centroid.
+
+    Parameters
+    ----------
+    probes
+        The probed centroids of each lane.
+    tokens
+        Number of query tokens.
+    offsets, postings
+        Postings of centroid ``c`` are ``postings[offsets[c] : offsets[c + 1]]``, which are document numbers.
+    stamps, totals
+        Scratch space, and the result; each has one element for each document.
+    base
+        Largest stamp of earlier queries. Stamps of this query are larger.
+
+    Returns
+    -------
+    ndarray
+        Document numbers, uint32, in the order in which they were first met.
     """
-    found = np.zeros(1, np.int64)
+    count = np.zeros(1, np.int64)
     documents = np.empty(len(totals), np.uint32)
     kernel("gather", posting_bytes=postings.dtype.itemsize)(
         address(probes.centroids),
@@ -164,28 +197,31 @@ def gather(
         probes.centroids.shape[1],
         base,
         address(totals),
-        address(found),
+        address(count),
         address(documents),
     )
-    return documents[: found[0]]
+    return documents[: count[0]]
 
 
-def select(values: Floats, wanted: int) -> NDArray[np.int32]:
-    """Return the positions, ascending, of about the largest values, ``wanted`` of them if there are.
+def select(values: Floats, k: int) -> NDArray[np.int32]:
+    """Return the positions of the ``k`` largest values (or of all, if there are fewer), ascending, int32.
 
-    Values closer together than a thousandth of their whole range count as equal.
+    Values that differ by less than about a thousandth of the range of all values may count as equal.
     """
-    if len(values) <= wanted:
+    if len(values) <= k:
         return np.arange(len(values), dtype=np.int32)
     positions = np.empty(len(values), np.int32)
     histogram = np.empty(BINS, np.int64)
-    kept = np.zeros(1, np.int64)
-    kernel("select")(address(values), address(histogram), len(values), wanted, address(positions), address(kept))
-    return positions[: kept[0]]
+    selected = np.zeros(1, np.int64)
+    kernel("select")(address(values), address(histogram), len(values), k, address(positions), address(selected))
+    return positions[: selected[0]]
 
 
 def interact(query: QueryPass, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
-    """Return MaxSim of documents (token ranges) with every token replaced by its centroid."""
+    """Return the MaxSim of documents with every token replaced by its centroid, ``(documents,)`` float32.
+
+    The tokens of document ``i`` are ``starts[i] .. stops[i]``; ``codes`` has the centroid number of every token.
+    """
     scores = np.empty(len(starts), np.float32)
     weights = query.norms / np.float32(127)
     best = np.empty(query.lanes, np.int8)
@@ -213,12 +249,24 @@ def score(
     starts: Ints,
     stops: Ints,
 ) -> tuple[Floats, NDArray[np.int32]]:
-    """Return MaxSim of documents from their residual codes, and the token that each lane matched.
+    """Return the MaxSim of documents by their residual codes, and the token that each lane matched.
+
+    Parameters
+    ----------
+    query, table
+        The query, and the similarity of its lanes with the centroids.
+    bits
+        Bits of a residual code.
+    payload, codes, scales
+        Packed residual codes, ``(tokens, dim * bits / 8)`` uint8; centroid numbers, ``(tokens,)``; and scales, the bits
+        of float16 numbers, ``(tokens, 2)`` uint16.
+    starts, stops
+        Token range of each document, ``(documents,)`` int64.
 
     Returns
     -------
     scores, tokens
-        ``(documents,)`` float32, and ``(documents, lanes)`` int32 from the document's start.
+        ``(documents,)`` float32, and ``(documents, lanes)`` int32, counted from the document's first token.
     """
     documents = len(starts)
     scores = np.empty(documents + query.lanes, np.float32)
@@ -257,7 +305,11 @@ def refine(
     centroids: Bytes,
     centroid_scale: float,
 ) -> Floats:
-    """Return float32 scores of documents, whose matched tokens are ``tokens[rows]``."""
+    """Return the scores of documents with the query in float32, ``(documents,)`` float32.
+
+    The matched tokens of document ``i`` are ``tokens[rows[i]]``, as :func:`score` returned them. The other arguments
+    are those of :func:`score`, and the codec's centroids and their scale.
+    """
     scores = np.empty(len(starts) + 16, np.float32)
     kernel("refine", bits=bits, dim=centroids.shape[1], code_bytes=codes.dtype.itemsize)(
         address(payload),
@@ -279,9 +331,10 @@ def refine(
 
 
 def dense(query: Floats, payload: NDArray[np.float16], starts: Ints, stops: Ints) -> tuple[Floats, NDArray[np.int32]]:
-    """Return MaxSim of documents from float16 vectors ``(tokens, dim)``, and the matched token of each lane.
+    """Return the MaxSim of documents by their float16 vectors, and the token that each lane matched.
 
-    ``query`` is ``(tokens <= 32, dim)`` float32; ``dim`` is a multiple of 8.
+    ``query`` is ``(tokens <= 32, dim)`` float32 and ``payload`` is ``(tokens, dim)`` float16; ``dim`` is a multiple of
+    8. The results are those of :func:`score`.
     """
     used, dim = query.shape
     lanes = lanes_for(used, 8)
@@ -303,7 +356,22 @@ def dense(query: Floats, payload: NDArray[np.float16], starts: Ints, stops: Ints
 
 
 def assign(tokens: Floats, centroids: Bytes, use: str | None = None) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the nearest centroid of each token ``(tokens, dim)``, and the product that says how near."""
+    """Return the nearest centroid of each token.
+
+    Parameters
+    ----------
+    tokens
+        Rotated token vectors, ``(tokens, dim)`` float32.
+    centroids
+        Centroids, ``(centroids, dim)`` uint8.
+    use
+        Flavour of the byte product; ``None`` chooses the fastest one.
+
+    Returns
+    -------
+    codes, products
+        Centroid number of each token, and its integer product with that centroid; both ``(tokens,)`` int32.
+    """
     chosen = use or flavour()
     dim = tokens.shape[1]
     rounded, layout = np.empty(dim, np.int8), np.empty(MOST_LANES * dim, np.int8)
@@ -325,7 +393,19 @@ def assign(tokens: Floats, centroids: Bytes, use: str | None = None) -> tuple[ND
 def compress(
     tokens: Floats, centroids: Bytes, centroid_scale: float, codes: NDArray[np.int32], bits: int
 ) -> tuple[Bytes, Floats]:
-    """Return residual codes ``(tokens, dim * bits / 8)`` uint8 and scales ``(tokens, 2)`` float32."""
+    """Return the packed residual codes, ``(tokens, dim * bits / 8)`` uint8, and scales, ``(tokens, 2)`` float32.
+
+    Parameters
+    ----------
+    tokens
+        Rotated token vectors, ``(tokens, dim)`` float32.
+    centroids, centroid_scale
+        Centroids, ``(centroids, dim)`` uint8, and the value of one step of their bytes.
+    codes
+        Centroid number of each token, ``(tokens,)`` int32.
+    bits
+        Bits of a residual code: 1, 2, 4 or 8.
+    """
     count, dim = tokens.shape
     payload = np.empty((count, dim * bits // 8), np.uint8)
     scales = np.empty((count, 2), np.float32)

@@ -1,9 +1,9 @@
-"""Kernels: compiled once by numba, kept as machine code, loaded in milliseconds by ctypes.
+"""Compiling and loading kernels: numba compiles a kernel once, and later processes load its machine code by ctypes.
 
-A kernel is Python that numba compiles for this very processor (``colstore/kernels/sources``). Importing numba
-takes some 0.4 s and compiling a kernel about one more, which is too much for a process that answers one
-question. So the machine code is kept in a folder of the user's own (``cache.py``), and later processes load
-it with llvmlite alone. Nothing of numba is imported when every kernel that a process needs is there.
+A kernel is Python code that numba compiles for the processor at hand (``colstore/kernels/sources``). Importing numba
+takes about 0.4 s and compiling a kernel about 1 s, which is too long for a process that runs a single query. The
+machine code is therefore stored in a cache folder of the user (``cache.py``), and later processes load it within
+milliseconds with llvmlite alone. If every kernel that a process needs is in the cache, numba is not imported at all.
 """
 
 from __future__ import annotations
@@ -25,59 +25,60 @@ Kernel = Callable[..., int]
 _C_TYPES: Mapping[str, Any] = {"p": ctypes.c_void_p, "i": ctypes.c_ssize_t, "f": ctypes.c_float}
 _NOWHERE = ctypes.addressof(_place := ctypes.c_void_p())
 _loaded: dict[tuple[object, ...], Kernel] = {}
-"""By name and parameters, in whatever order they were given: one kernel may be there under several keys."""
+"""Loaded kernels by name and parameters. The parameters may come in any order, so a kernel can have several keys."""
 _lock = threading.RLock()
-_owners: list[object] = []  # of the machine code; functions live as long as these
+_owners: list[object] = []  # owners of the machine code: the functions exist as long as these objects do
 
 
 def kernel(name: str, **parameters: int | str) -> Kernel:
-    """Return the compiled kernel ``name``, specialised on ``parameters``.
+    """Return the compiled kernel ``name``, specialised for ``parameters``.
 
-    The function takes addresses (``ndarray.ctypes.data``) and sizes as
-    :data:`colstore.kernels.signatures.SIGNATURES` lists them, holds no Python lock while it runs, keeps no
-    state, and checks nothing: callers do.
+    The function takes addresses (``ndarray.ctypes.data``) and sizes as listed in
+    :data:`colstore.kernels.signatures.SIGNATURES`. It releases the GIL while it runs, keeps no state, and does not
+    check its arguments; the caller has to.
 
     Raises
     ------
     ConfigError
-        numba was told to compile for another processor than this one.
+        numba is configured to compile for another processor than this one.
     """
-    given = (name, *parameters.items())
-    found = _loaded.get(given)
-    if found is not None:
-        return found
+    request = (name, *parameters.items())
+    loaded = _loaded.get(request)
+    if loaded is not None:
+        return loaded
     key = name + "".join(f"-{k}={v}" for k, v in sorted(parameters.items()))
     with _lock:
-        if given not in _loaded:
-            _loaded[given] = _load_or_compile(key, name, parameters)
-        return _loaded[given]
+        if request not in _loaded:
+            _loaded[request] = _load_or_compile(key, name, parameters)
+        return _loaded[request]
 
 
 def _load_or_compile(key: str, name: str, parameters: Mapping[str, int | str]) -> Kernel:
-    kept = cache.read(key)
-    address = 0 if kept is None else _link(kept)
+    stored = cache.read(key)
+    address = 0 if stored is None else _link(stored)
     if not address:
         address, code = _compile(name, parameters)
         if code is not None:
             cache.write(key, code)
-    # numba's own calling convention: a place for the result (there is none), one for an error (neither), a status
+    # numba's calling convention: pointers to a result and to an error (both unused here), and a status as the result
     arguments = [_C_TYPES[letter] for letter in "pp" + SIGNATURES[name]]
     prototype = ctypes.CFUNCTYPE(ctypes.c_int, *arguments)
     return functools.partial(prototype(address), _NOWHERE, _NOWHERE)
 
 
 def _compile(name: str, parameters: Mapping[str, int | str]) -> tuple[int, bytes | None]:
-    """Return where the kernel lies, and what :func:`_link` takes.
+    """Return the address of the kernel and the bytes that :func:`_link` takes.
 
-    That is ``None`` where the kernel needs more of numba than itself, and so cannot be kept.
+    The bytes are ``None`` if the kernel calls functions of numba, because then it cannot be cached.
     """
     module = importlib.import_module(f"colstore.kernels.sources.{name}")
     from colstore.kernels.sources.compile import address, portable_object, symbol, target_features
 
     missing = NEEDS[str(parameters.get("flavour", "portable"))] - target_features()
-    if missing:  # LLVM would end the process
+    if missing:  # LLVM would abort the process
         raise ConfigError(
-            f"numba is set to compile without {', '.join(sorted(missing))}: unset NUMBA_CPU_NAME and its like"
+            f"numba is configured to compile without {', '.join(sorted(missing))}: unset NUMBA_CPU_NAME and "
+            "NUMBA_CPU_FEATURES"
         )
     with _jit_switched_on():
         compiled = module.build(**parameters)
@@ -88,7 +89,7 @@ def _compile(name: str, parameters: Mapping[str, int | str]) -> tuple[int, bytes
 
 @contextmanager
 def _jit_switched_on() -> Iterator[None]:
-    """Compile even where ``NUMBA_DISABLE_JIT`` is set, which people do to debug functions of their own."""
+    """Compile even if ``NUMBA_DISABLE_JIT`` is set, which users do to debug functions of their own."""
     from numba.core import config
 
     before = config.DISABLE_JIT
@@ -99,11 +100,11 @@ def _jit_switched_on() -> Iterator[None]:
         config.DISABLE_JIT = before
 
 
-def _link(kept: bytes) -> int:
-    """Return where a kept kernel lies once linked, or 0 if it is not there."""
+def _link(stored: bytes) -> int:
+    """Link a cached kernel and return its address, or 0 if the machine code does not contain it."""
     import llvmlite.binding as llvm
 
-    symbol, _, code = kept.partition(b"\n")
+    symbol, _, code = stored.partition(b"\n")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)

@@ -1,4 +1,4 @@
-"""What this processor can do, and what machine code for it depends on."""
+"""Features of this processor, and a fingerprint of everything that machine code for it depends on."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NEEDS: Mapping[str, frozenset[str]] = {
     "avx2": frozenset({"avx2"}),
     "portable": frozenset(),
 }
-"""Processor features, as LLVM names them, that each flavour of the byte product needs; fastest first."""
+"""Processor features, by their names in LLVM, that each flavour of the byte product needs; fastest first."""
 
 _NUMBA_SETTINGS = ("CPU_NAME", "CPU_FEATURES", "ENABLE_AVX", "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE")
 
 
 @functools.cache
 def processor() -> tuple[str, frozenset[str]]:
-    """Return LLVM's name of this processor, and its features."""
+    """Return the name of this processor and its features, as LLVM names them."""
     import llvmlite.binding as llvm
 
     features: Mapping[str, bool] = llvm.get_host_cpu_features()
@@ -41,7 +41,7 @@ def available_flavours() -> tuple[str, ...]:
 
 @functools.cache
 def fingerprint() -> str:
-    """Return a hash of whatever the machine code depends on."""
+    """Return a hash of everything that the machine code depends on."""
     name, features = processor()
     settings = (os.environ.get(f"NUMBA_{setting}", "") for setting in _NUMBA_SETTINGS)
     digest = hashlib.sha256()
@@ -59,9 +59,9 @@ def fingerprint() -> str:
 
 
 def _version(package: str) -> str:
-    """Return a package's version without importing it, by its file of that name where there is one.
+    """Return a package's version without importing it: the content of its ``_version.py``, if it has one.
 
-    ``importlib.metadata`` takes longer to import than everything else here.
+    ``importlib.metadata`` is used only as a fallback, because importing it takes longer than everything else here.
     """
     spec = importlib.util.find_spec(package)
     if spec is not None and spec.origin is not None:

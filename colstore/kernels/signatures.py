@@ -1,8 +1,7 @@
-"""The C signatures by which kernels are called.
+"""C signatures of the kernels.
 
-``p`` is an address, ``i`` a signed size and ``f`` a float32. This module imports nothing, so that a process
-whose kernels lie in the cache never imports numba. Each kernel's plain numpy twin is in
-``colstore/kernels/twins.py``.
+``p`` is an address, ``i`` a signed size and ``f`` a float32. This module imports nothing, so that a process whose
+kernels are all in the cache never imports numba. The numpy twin of each kernel is in ``colstore/kernels/twins.py``.
 """
 
 SIGNATURES = {

@@ -1,6 +1,6 @@
-"""Plain numpy twins of the kernels: slow, obvious, and what the tests hold the kernels to.
+"""Numpy twins of the kernels: slow and obvious implementations that the tests compare the kernels with.
 
-Each function takes and returns what its namesake in ``calls.py`` does.
+Each function takes and returns the same as the function of the same name in ``calls.py``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from colstore.kernels.layout import CENTROID_MIDDLE, GROUP, SMALLEST, STEPS, WID
 
 
 def unpack(payload: Bytes, bits: int) -> Bytes:
-    """Return codes ``(tokens, dim)`` uint8 of packed codes ``(tokens, dim * bits / 8)``.
+    """Return the codes ``(tokens, dim)`` uint8 from packed codes ``(tokens, dim * bits / 8)`` uint8.
 
-    Plane ``p`` of the bits holds dimensions ``p * n ... (p + 1) * n - 1``, where ``n`` is the number of
-    bytes.
+    Plane ``p`` of the bits holds the dimensions ``p * n ... (p + 1) * n - 1``, where ``n`` is the number of bytes of a
+    token.
 
     >>> unpack(np.array([[0x21, 0x43]], np.uint8), 4).tolist()
     [[1, 3, 2, 4]]
@@ -30,7 +30,7 @@ def unpack(payload: Bytes, bits: int) -> Bytes:
 def decode(
     payload: Bytes, bits: int, codes: NDArray[Any], scales: Floats, centroids: Bytes, centroid_scale: float
 ) -> Floats:
-    """Return the vectors ``(tokens, dim)`` float32, still rotated, that codes and scales stand for."""
+    """Return the decoded vectors ``(tokens, dim)`` float32, which are still rotated."""
     outer, inner = scales[:, :1].astype(np.float32), scales[:, 1:].astype(np.float32)
     nearest = (centroids[codes].astype(np.float32) - CENTROID_MIDDLE) * np.float32(centroid_scale)
     vectors: Floats = outer * nearest + inner * (unpack(payload, bits) - np.float32((2**bits - 1) / 2))
@@ -44,7 +44,7 @@ def rotate(vectors: Floats, matrix: Floats) -> Floats:
 
 
 def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, use: str = "portable") -> QueryPass:
-    """Rotate, round and lay out query tokens."""
+    """Rotate, round and lay out query tokens for the byte product."""
     tokens, dim = len(query), rotation.shape[1]
     lanes = lanes_for(tokens, WIDTHS[use])
     rotated = np.zeros((lanes, dim), np.float32)
@@ -73,7 +73,7 @@ def prepare(query: Floats, rotation: Floats, bits: int, centroid_scale: float, u
 
 
 def longest_safe_run(rows: NDArray[np.int8], largest_code: int) -> int:
-    """Return after how many groups of four dimensions 16-bit sums of pairs must be widened.
+    """Return the number of groups of four dimensions after which 16-bit sums of pairs must be widened.
 
     >>> longest_safe_run(np.full((1, 128), 127, np.int8), 15)
     8
@@ -98,7 +98,7 @@ def query_bytes(query: QueryPass) -> NDArray[np.int64]:
 
 
 def scan(query: QueryPass, centroids: Bytes) -> CentroidTable:
-    """Compare every centroid with every lane."""
+    """Return the similarity of every centroid with every lane."""
     products = centroids.astype(np.int64) @ query_bytes(query).T
     similarities = products.astype(np.float32) * query.centroid_factor + query.centroid_offset
     scale = np.divide(127, query.norms, out=np.zeros_like(query.norms), where=query.norms > SMALLEST)
@@ -108,13 +108,13 @@ def scan(query: QueryPass, centroids: Bytes) -> CentroidTable:
     return CentroidTable(similarities, coarse, best)
 
 
-def probe(query: QueryPass, table: CentroidTable, wanted: int) -> Probes:
-    """Return the nearest centroids of each lane: best first, ties by number."""
+def probe(query: QueryPass, table: CentroidTable, nprobe: int) -> Probes:
+    """Return the nearest centroids of each lane, best first, ties by centroid number."""
     count, lanes = table.similarities.shape
-    wanted = min(wanted, count)
-    order = np.argsort(-table.similarities, axis=0, kind="stable")[:wanted].T
+    nprobe = min(nprobe, count)
+    order = np.argsort(-table.similarities, axis=0, kind="stable")[:nprobe].T
     values = np.take_along_axis(table.similarities.T, order, axis=1)
-    counts = np.where(np.arange(lanes) < query.tokens, wanted, 0)
+    counts = np.where(np.arange(lanes) < query.tokens, nprobe, 0)
     return Probes(order.astype(np.int32), values, counts.astype(np.int32))
 
 
@@ -127,7 +127,7 @@ def gather(
     base: int,
     totals: Floats,
 ) -> NDArray[np.uint32]:
-    """Add each document's gains over the thresholds; documents are returned in ascending order."""
+    """Return the documents met, in ascending order, and write each document's gains over the thresholds."""
     gains: dict[int, dict[int, np.float32]] = {}
     for lane in range(tokens):
         count = probes.counts[lane]
@@ -141,13 +141,13 @@ def gather(
     return np.array(sorted(gains), np.uint32)
 
 
-def select(values: Floats, wanted: int) -> NDArray[np.int32]:
+def select(values: Floats, k: int) -> NDArray[np.int32]:
     """Return the positions of the largest values, ascending."""
-    return np.sort(np.argsort(-values, kind="stable")[:wanted]).astype(np.int32)
+    return np.sort(np.argsort(-values, kind="stable")[:k]).astype(np.int32)
 
 
 def interact(query: QueryPass, table: CentroidTable, codes: NDArray[Any], starts: Ints, stops: Ints) -> Floats:
-    """Return MaxSim of documents with every token replaced by its centroid."""
+    """Return the MaxSim of documents with every token replaced by its centroid."""
     best = [table.coarse[codes[start:stop]].max(axis=0) for start, stop in zip(starts, stops, strict=True)]
     weights = (query.norms / np.float32(127))[: query.tokens]
     return np.array([(row[: query.tokens] * weights).sum() for row in best], np.float32)
@@ -163,7 +163,7 @@ def score(
     starts: Ints,
     stops: Ints,
 ) -> tuple[Floats, NDArray[np.int32]]:
-    """Return MaxSim of documents from their residual codes, and the token that each lane matched."""
+    """Return the MaxSim of documents by their residual codes, and the token that each lane matched."""
     pairs = scales.view(np.float16).astype(np.float32)
     across = query_bytes(query).T
     scores, tokens = [], []
@@ -188,7 +188,7 @@ def refine(
     centroids: Bytes,
     centroid_scale: float,
 ) -> Floats:
-    """Return float32 scores of documents, whose matched tokens are ``tokens[rows]``."""
+    """Return the scores of documents with the query in float32, by the tokens that each lane matched."""
     scores = []
     for start, row in zip(starts, rows, strict=True):
         at = start + tokens[row, : query.tokens].astype(np.int64)
@@ -199,7 +199,7 @@ def refine(
 
 
 def dense(query: Floats, payload: NDArray[np.float16], starts: Ints, stops: Ints) -> tuple[Floats, NDArray[np.int32]]:
-    """Return MaxSim of documents from float16 vectors, and the token that each lane matched."""
+    """Return the MaxSim of documents by their float16 vectors, and the token that each lane matched."""
     lanes = lanes_for(len(query), 8)
     across = np.zeros((query.shape[1], lanes), np.float32)
     across[:, : len(query)] = query.T
@@ -212,7 +212,7 @@ def dense(query: Floats, payload: NDArray[np.float16], starts: Ints, stops: Ints
 
 
 def assign(tokens: Floats, centroids: Bytes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the nearest centroid of each token, both rounded to bytes."""
+    """Return the nearest centroid of each token, with tokens and centroids rounded to bytes."""
     scale = np.float32(127) / np.maximum(np.abs(tokens).max(axis=1, keepdims=True), np.float32(1e-30))
     products = np.rint(tokens * scale).astype(np.int64) @ centroids.astype(np.int64).T
     return products.argmax(axis=1).astype(np.int32), products.max(axis=1).astype(np.int32)
@@ -238,7 +238,7 @@ def compress(
 
 
 def _trial(residual: Floats, step: Floats, top: int) -> tuple[Floats, Floats, Floats]:
-    """Return how well the grid of this step agrees, the least-squares length, and the codes."""
+    """Return how well the grid with this step fits, the least-squares length, and the codes, for each token."""
     k = np.clip(np.rint(residual / step + np.float32(top / 2)), 0, top)
     u = k - np.float32(top / 2)
     along, square = (residual * u).sum(axis=1), (u * u).sum(axis=1)

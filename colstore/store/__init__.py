@@ -1,15 +1,24 @@
-"""Bytes <-> disk: files, checksums, segments, manifests, the lock. Knows nothing of what vectors mean.
+"""Storage: files, checksums, segments, manifests and the writer lock. This room does not know what vectors mean.
 
-Writing: :class:`SegmentWriter` and :func:`write_arrays_file` / :func:`write_whole` make files;
-:func:`commit` makes them an index. Reading: :func:`latest` gives the manifest, :meth:`Segment.open` maps a
-segment. ``docs/FORMAT.md`` specifies what lies on disk.
+To write, :class:`SegmentWriter`, :func:`write_arrays_file` and :func:`write_whole` create files, and
+:func:`commit` makes them part of an index. To read, :func:`latest` returns the manifest, and
+:meth:`Segment.open` maps a segment. ``docs/FORMAT.md`` specifies the files on disk.
 """
 
 from colstore.store.build_state import building_folder, read_state, write_state
 from colstore.store.cleanup import discard, referenced_files, remove_unreferenced
 from colstore.store.entries import AddedTokens, ArraySpec, DeletedEntry, FileEntry, SegmentEntry
 from colstore.store.format import FORMAT_VERSION, centroids_name, codec_name, encoder_name
-from colstore.store.history import check_folder, commit, generations, gone, highest, latest, load, newest
+from colstore.store.history import (
+    check_folder,
+    commit,
+    generations,
+    highest,
+    latest,
+    load,
+    missing_manifest_error,
+    newest,
+)
 from colstore.store.lock import WriterLock
 from colstore.store.manifest import Manifest, Part
 from colstore.store.segment_reader import Segment, segments_folder
@@ -52,10 +61,10 @@ __all__ = [
     "discard",
     "encoder_name",
     "generations",
-    "gone",
     "highest",
     "latest",
     "load",
+    "missing_manifest_error",
     "newest",
     "read_arrays_file",
     "read_state",

@@ -1,4 +1,4 @@
-"""The folder of an unfinished build, and its state: what is needed to resume. No part of the index."""
+"""The folder of an unfinished build and the state that is needed to resume it. Neither is part of the index."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from colstore.types import Json
 
 
 def building_folder(directory: Path) -> Path:
-    """Return where an unfinished build keeps its parts."""
+    """Return the folder in which an unfinished build keeps its parts."""
     return directory / names.BUILDING
 
 
 def write_state(directory: Path, state: Mapping[str, Json]) -> None:
-    """Replace the state of an unfinished build, durably and in one step."""
+    """Replace the state of an unfinished build durably and atomically."""
     body = dict(state)
     make_folder(building_folder(directory))
     data = {"format_version": names.FORMAT_VERSION, "state": body, "checksum": checksum(canonical(body))}
@@ -28,20 +28,22 @@ def write_state(directory: Path, state: Mapping[str, Json]) -> None:
 
 
 def read_state(directory: Path) -> dict[str, Json] | None:
-    """Return the state of an unfinished build; ``None`` where there is none.
+    """Return the state of an unfinished build, or ``None`` if there is no such build.
 
     Raises
     ------
     FormatVersionError
-        A newer colstore wrote it.
+        A newer version of colstore wrote the state.
     CorruptIndexError
-        It is damaged: the build has to start again.
+        The state is damaged. The build has to start again.
     """
     path = building_folder(directory) / names.STATE
     try:
         fields = Fields(parse_object(read_file(path, names.MAX_MANIFEST_BYTES)), "state")
         if fields.count("format_version", least=1) > names.FORMAT_VERSION:
-            raise FormatVersionError(f"{path}: a newer colstore began this build; finish it with that one")
+            raise FormatVersionError(
+                f"{path}: a newer version of colstore began this build; finish the build with that version"
+            )
         state, stored = fields.mapping("state"), fields.text("checksum")
         if stored != checksum(canonical(state)):
             raise CorruptIndexError("its checksum does not match its content")  # noqa: TRY301

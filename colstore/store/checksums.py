@@ -1,6 +1,6 @@
-"""Checksums: xxh3_128 of whole files, xxh3_64 of each 64 KiB block.
+"""Checksums: xxh3_128 for whole files and xxh3_64 for each block of 64 KiB.
 
-They find accidents (flipped bits, torn writes, swapped files), not attackers.
+They detect accidents (flipped bits, torn writes, swapped files). They do not protect against an attacker.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _READ_BYTES = 64 * BLOCK_BYTES
 
 
 def checksum(data: Readable) -> str:
-    """Return the xxh3_128 of some bytes: 32 hexadecimal digits.
+    """Return the xxh3_128 of the data as 32 hexadecimal digits.
 
     >>> checksum(b"colstore")
     'afa1a4abaff05552e0589809302ad8ba'
@@ -31,24 +31,24 @@ def checksum(data: Readable) -> str:
 
 
 def block_sum(data: Readable) -> int:
-    """Return the xxh3_64 of one block of at most 64 KiB."""
+    """Return the xxh3_64 of one block (at most 64 KiB) as an integer."""
     return xxhash.xxh3_64_intdigest(data)
 
 
 def file_checksum(path: Path) -> str:
-    """Return the xxh3_128 of a file: 32 hexadecimal digits."""
+    """Return the xxh3_128 of a file as 32 hexadecimal digits."""
     return _stream(path, None)
 
 
 def file_sums(path: Path) -> tuple[str, NDArray[np.uint64]]:
-    """Read a file once and return its xxh3_128 and the xxh3_64 of each 64 KiB block.
+    """Return the xxh3_128 of a file and the xxh3_64 of each of its 64 KiB blocks, reading the file once.
 
     Returns
     -------
     checksum
-        32 hexadecimal digits.
+        xxh3_128 of the file, as 32 hexadecimal digits.
     sums
-        Shape ``(ceil(bytes / 65536),)``, uint64, little-endian.
+        xxh3_64 of each block, shape ``(ceil(bytes / 65536),)``, little-endian uint64.
     """
     sums: list[int] = []
     whole = _stream(path, sums)
@@ -56,7 +56,7 @@ def file_sums(path: Path) -> tuple[str, NDArray[np.uint64]]:
 
 
 def sums_bytes(size: int) -> int:
-    """Return the size of the ``.sums`` file of a file with so many bytes.
+    """Return the size in bytes of the ``.sums`` file for a file of ``size`` bytes.
 
     >>> sums_bytes(0), sums_bytes(65536), sums_bytes(65537)
     (0, 8, 16)
@@ -71,7 +71,7 @@ def _stream(path: Path, sums: list[int] | None) -> str:
     with (
         open_regular(path) as descriptor,
         storage_errors(path, "reading"),
-        os.fdopen(descriptor, "rb", closefd=False) as file,  # buffered, so that only the last read is short
+        os.fdopen(descriptor, "rb", closefd=False) as file,  # buffered, so that only the last read can be short
     ):
         while count := file.readinto(buffer):
             whole.update(view[:count])

@@ -1,4 +1,4 @@
-"""Removes files that no generation needs: only names that colstore writes, never one that is needed."""
+"""Removal of files that no generation needs. Only files with names that colstore writes are ever removed."""
 
 from __future__ import annotations
 
@@ -16,98 +16,105 @@ from colstore.store.manifest import Manifest
 
 
 def referenced_files(manifest: Manifest) -> frozenset[str]:
-    """Return the paths, relative to the index, that a generation needs, its own manifest included."""
+    """Return the paths of the files that a generation needs, including its own manifest, relative to the index."""
     own = names.manifest_name(manifest.generation)
-    return frozenset({own, *(record.path for record in manifest.files)})
+    return frozenset({own, *(entry.path for entry in manifest.files)})
 
 
 def remove_unreferenced(directory: Path, keep: Iterable[Manifest], *, building: bool = True) -> list[str]:
-    """Delete what colstore wrote and no kept generation names. Hold the writer lock meanwhile.
+    """Delete the files that colstore wrote and that none of the retained generations needs.
 
-    Deleted are: manifests of generations that are not kept (before any other file, so that a crash leaves
-    no manifest without its files), ``codec-*``, ``centroids-*``, segment and deletes files that no kept
-    manifest names, files of the encoder that only a deleted manifest named, temporary files of crashed
-    writers, and, if asked, an unfinished build. Anything else stays, whatever its name, and links to folders
-    are not followed.
+    The caller must hold the writer lock. The following files are deleted: manifests of generations that are not
+    retained (before any other file, so that a crash leaves no manifest without its files); codec, centroid, BM25,
+    segment and deletes files that no retained manifest names; encoder files that only a deleted manifest named;
+    temporary files of crashed writers; and, on request, an unfinished build. All other files stay, whatever their
+    names, and links to folders are not followed.
 
     Parameters
     ----------
     directory
-        Of the index.
+        Directory of the index.
     keep
-        Generations that readers may hold. May only be empty where there is no generation at all.
-        Generations newer than all of these are never deleted.
+        Manifests of the generations to retain, because readers may have them open. It may be empty only if the
+        directory has no generation at all. If there is a generation newer than all of these, nothing is deleted.
     building
-        Also delete an unfinished build.
+        Whether to delete an unfinished build, too.
 
     Returns
     -------
     list of str
         Paths of the deleted files, relative to the index.
+
+    Raises
+    ------
+    ConfigError
+        ``keep`` is empty although the directory has a generation.
+    StorageError
+        A file cannot be removed.
     """
-    kept = list(keep)
+    manifests = list(keep)
     present = generations(directory)
-    if present and not kept:
+    if present and not manifests:
         raise ConfigError("keep at least one generation: without a manifest there is no index")
-    needed = frozenset[str]().union(*(referenced_files(manifest) for manifest in kept))
-    newest = max((manifest.generation for manifest in kept), default=0)
+    needed = frozenset[str]().union(*(referenced_files(manifest) for manifest in manifests))
+    newest = max((manifest.generation for manifest in manifests), default=0)
     dropped = [n for n in present if n < newest and names.manifest_name(n) not in needed]
     if any(n > newest for n in present):
-        return []  # somebody committed meanwhile; its files are not known here
-    doomed = [path for path in _encoder_files(directory, dropped) if path not in needed]
+        return []  # another writer has committed a generation whose files are not known here
+    unneeded = [path for path in _encoder_files(directory, dropped) if path not in needed]
     removed = _remove(directory, [names.manifest_name(n) for n in dropped])
-    doomed += [path for path in _ours(directory) if path not in needed]
-    removed += _remove(directory, doomed)
+    unneeded += [path for path in _written_by_colstore(directory) if path not in needed]
+    removed += _remove(directory, unneeded)
     if building:
-        removed += _remove(directory, _building(directory))
+        removed += _remove(directory, _build_files(directory))
         remove_empty_folder(directory / names.BUILDING)
     return removed
 
 
 def discard(directory: Path, segments: Iterable[SegmentEntry]) -> None:
-    """Remove segments that no manifest names or ever named: a change was given up, or they were merged at once.
+    """Remove segments that no manifest has ever named, because a change was abandoned or merged them at once.
 
-    What cannot be removed now is removed by :func:`remove_unreferenced` later.
+    :func:`remove_unreferenced` removes later what cannot be removed now.
     """
-    for record in segments:
-        for file in record.files:
+    for entry in segments:
+        for file in entry.files:
             with suppress(StorageError):
                 remove(directory / file.path)
 
 
 def _encoder_files(directory: Path, dropped: list[int]) -> list[str]:
-    """Return encoder files that dropped manifests name; no pattern tells that such names are ours."""
-    found: list[str] = []
-    if not (directory / names.ENCODER).is_dir():  # then no manifest need be read
-        return found
+    """Return the encoder files that the dropped manifests name: their names alone do not show who wrote them."""
+    paths: list[str] = []
+    if not (directory / names.ENCODER).is_dir():  # then there is no need to read any manifest
+        return paths
     for generation in dropped:
         try:
             manifest = load(directory, generation)
-        except ColstoreError:  # damaged or newer: then its encoder files stay, which harms nobody
+        except ColstoreError:  # a damaged or newer manifest: its encoder files stay, which does no harm
             continue
-        found += [] if manifest.encoder is None else [record.path for record in manifest.encoder.files]
-    return sorted(set(found))
+        paths += [] if manifest.encoder is None else [entry.path for entry in manifest.encoder.files]
+    return sorted(set(paths))
 
 
-def _ours(directory: Path) -> list[str]:
-    """Return codec, centroid, segment, deletes and temporary files, whether needed or not."""
-    found = [path for path in _files(directory, "") if names.kind_of(path) in ("codec", "centroids", "lexical")]
+def _written_by_colstore(directory: Path) -> list[str]:
+    """Return the codec, centroid, BM25, segment, deletes and temporary files, whether needed or not."""
+    paths = [path for path in _files(directory, "") if names.kind_of(path) in ("codec", "centroids", "lexical")]
     for folder in (names.SEGMENTS, names.DELETES):
         kinds = ("segment", "sums", "deletes")
-        found += [path for path in _files(directory, folder) if names.kind_of(path) in kinds]
+        paths += [path for path in _files(directory, folder) if names.kind_of(path) in kinds]
     folders = ("", names.SEGMENTS, names.DELETES, names.ENCODER)
-    return found + [path for folder in folders for path in _files(directory, folder) if _is_temporary(path)]
+    return paths + [path for folder in folders for path in _files(directory, folder) if _is_temporary(path)]
 
 
-def _building(directory: Path) -> list[str]:
-    """Return the files of an unfinished build: the state first (without it nobody goes on), then all others of ours."""
-    found = []
+def _build_files(directory: Path) -> list[str]:
+    """Return the files of an unfinished build, its state first, because without the state nothing can resume it."""
+    paths = []
     for path in _files(directory, names.BUILDING):
         name = path.rpartition("/")[2]
         kinds = (names.kind_of(f"{names.SEGMENTS}/{name}"), names.kind_of(name))
         if name == names.STATE or _is_temporary(path) or any(kinds):
-            found.append(path)
-    return sorted(found, key=lambda path: not path.endswith(names.STATE))
+            paths.append(path)
+    return sorted(paths, key=lambda path: not path.endswith(names.STATE))
 
 
 def _is_temporary(path: str) -> bool:
@@ -115,13 +122,13 @@ def _is_temporary(path: str) -> bool:
 
 
 def _files(directory: Path, folder: str) -> list[str]:
-    """Return the ordinary files in a folder of the index; none where the folder is a link or not there."""
-    place = directory / folder
-    if not place.is_dir() or (folder and place.is_symlink()):
+    """Return the regular files in a folder of the index; none if the folder is a link or does not exist."""
+    path = directory / folder
+    if not path.is_dir() or (folder and path.is_symlink()):
         return []
-    with os.scandir(place) as entries:
-        found = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-    return sorted(f"{folder}/{name}" if folder else name for name in found)
+    with os.scandir(path) as listing:
+        files = [item.name for item in listing if item.is_file(follow_symlinks=False)]
+    return sorted(f"{folder}/{name}" if folder else name for name in files)
 
 
 def _remove(directory: Path, paths: Collection[str]) -> list[str]:

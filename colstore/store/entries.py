@@ -1,7 +1,7 @@
-"""What a manifest says about a file: size, checksum, and where each array lies in it. Checked when made.
+"""Entries of a manifest: the size and checksum of each file, and the location of each array in it.
 
-Everything is cross-checked here, before a file is opened or anything is allocated, so that a manifest from a
-stranger cannot point outside its files.
+Entries are validated when they are created, before a file is opened or memory is allocated, so that a manifest
+from an untrusted source cannot refer to anything outside its files.
 """
 
 from __future__ import annotations
@@ -24,16 +24,21 @@ HEX128 = r"[0-9a-f]{32}"
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """Where an array lies in a file.
+    """Type, shape and location of an array in a file.
 
     Parameters
     ----------
     offset
-        Byte offset, a multiple of the element size; 0 for an array without elements.
+        Byte offset of the array, a multiple of the element size; 0 for an array without elements.
     dtype
-        ``numpy.dtype.str``, one of :data:`colstore.store.format.DTYPES`.
+        Element type as ``numpy.dtype.str``, one of :data:`colstore.store.format.DTYPES`.
     shape
-        Of the array, row-major.
+        Shape of the array, 1 to 4 axes, row-major.
+
+    Raises
+    ------
+    CorruptIndexError
+        The type is not allowed, the shape is out of bounds, or the offset is misaligned.
 
     Examples
     --------
@@ -55,23 +60,23 @@ class ArraySpec:
         if not 1 <= len(self.shape) <= 4:
             raise CorruptIndexError(f"an array must have 1 to 4 axes, not {len(self.shape)}")
         if math.prod(max(n, 1) for n in self.shape) * self.itemsize > names.MAX_COUNT:
-            raise CorruptIndexError(f"an array of shape {self.shape} cannot be")
+            raise CorruptIndexError(f"an array of shape {self.shape} is too large")
         if self.offset % self.itemsize or (self.nbytes == 0 and self.offset):
             raise CorruptIndexError(f"an array of {self.dtype} cannot start at byte {self.offset}")
 
     @property
     def itemsize(self) -> int:
-        """Bytes of one element."""
+        """Size of one element in bytes."""
         return np.dtype(self.dtype).itemsize
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the whole array."""
+        """Size of the whole array in bytes."""
         return math.prod(self.shape) * self.itemsize
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row (one step along the first axis)."""
+        """Size of one row (one step along the first axis) in bytes."""
         return math.prod(self.shape[1:]) * self.itemsize
 
     def to_json(self) -> dict[str, Json]:
@@ -80,7 +85,7 @@ class ArraySpec:
 
     @classmethod
     def from_json(cls, value: Json, where: str) -> Self:
-        """Read the JSON form strictly."""
+        """Parse the JSON form strictly."""
         fields = Fields(value, where)
         spec = cls(
             offset=fields.count("offset"),
@@ -93,18 +98,18 @@ class ArraySpec:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file that a manifest names.
+    """Entry of a file in a manifest.
 
     Parameters
     ----------
     path
-        Relative to the index, with ``/``; one of the shapes that :func:`colstore.store.format.kind_of` knows.
+        Path relative to the index, with ``/`` as separator; one that :func:`colstore.store.format.kind_of` knows.
     bytes
-        Size of the file.
+        Size of the file in bytes.
     checksum
-        xxh3_128, 32 hexadecimal digits.
+        xxh3_128 of the file, as 32 hexadecimal digits.
     arrays
-        Arrays in it; empty for opaque files.
+        Arrays in the file by name; empty for opaque files.
     """
 
     path: str
@@ -124,29 +129,30 @@ class FileEntry:
 
     @classmethod
     def from_json(cls, value: Json) -> Self:
-        """Read the JSON form strictly."""
+        """Parse the JSON form strictly."""
         fields = Fields(value, "file")
         path = fields.text("path")
-        record = cls(
+        entry = cls(
             path=path,
             bytes=fields.count("bytes"),
             checksum=fields.text("checksum", HEX128),
             arrays=_arrays_from_json(fields.mapping("arrays"), path),
         )
         fields.finish()
-        return record
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedEntry:
-    """Which documents of a segment are deleted.
+    """Entry of a segment's deleted documents.
 
     Parameters
     ----------
     documents, tokens
-        How many.
+        Number of deleted documents, and of their tokens.
     file
-        ``deletes/<segment id>-<generation>.h5``, whose array ``documents`` lists their local numbers.
+        Entry of ``deletes/<segment id>-<generation>.h5``, whose array ``documents`` lists the local numbers of the
+        deleted documents.
     """
 
     documents: int
@@ -166,25 +172,25 @@ class DeletedEntry:
 
     @classmethod
     def from_json(cls, value: Json) -> Self:
-        """Read the JSON form strictly."""
+        """Parse the JSON form strictly."""
         fields = Fields(value, "deleted")
-        record = cls(
+        entry = cls(
             documents=fields.count("documents", least=1),
             tokens=fields.count("tokens"),
             file=FileEntry.from_json(fields.take("file")),
         )
         fields.finish()
-        return record
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
 class AddedTokens:
-    """How well the codec fits the tokens of a segment that came after it was trained.
+    """How well the codec fits those tokens of a segment that were added after the codec was trained.
 
     Parameters
     ----------
     tokens
-        How many of the segment's tokens came later.
+        Number of tokens in the segment that were added after training.
     error
         Mean of 1 - cosine between these tokens and their centroids.
     """
@@ -198,35 +204,35 @@ class AddedTokens:
 
     @classmethod
     def from_json(cls, value: Json) -> Self:
-        """Read the JSON form strictly."""
+        """Parse the JSON form strictly."""
         fields = Fields(value, "added")
-        record = cls(tokens=fields.count("tokens"), error=fields.number("error"))
+        entry = cls(tokens=fields.count("tokens"), error=fields.number("error"))
         fields.finish()
-        return record
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """A segment, as a manifest names it.
+    """Entry of a segment in a manifest.
 
     Parameters
     ----------
     id
-        Also the file name; see :func:`colstore.store.format.is_segment_id`.
+        Id of the segment and stem of its file name; see :func:`colstore.store.format.is_segment_id`.
     documents, tokens
-        How many it holds.
+        Number of documents and tokens in the segment, including deleted ones.
     bytes
-        Size of the ``.h5`` file.
+        Size of the ``.h5`` file in bytes.
     checksum
-        xxh3_128 of the ``.h5`` file.
+        xxh3_128 of the ``.h5`` file, as 32 hexadecimal digits.
     sums_checksum
-        xxh3_128 of the ``.sums`` file.
+        xxh3_128 of the ``.sums`` file, as 32 hexadecimal digits.
     arrays
-        Where each array lies in the ``.h5`` file.
+        Arrays in the ``.h5`` file by name.
     deleted
-        Documents that no longer count; ``None`` where all do.
+        Deleted documents; ``None`` if no document is deleted.
     added
-        Tokens that came after the codec was trained; ``None`` where none did.
+        Tokens that were added after the codec was trained; ``None`` if there are none.
     """
 
     id: str
@@ -241,32 +247,34 @@ class SegmentEntry:
 
     def __post_init__(self) -> None:
         if not names.is_segment_id(self.id):
-            raise CorruptIndexError(f"{self.id!r} cannot be the id of a segment")
+            raise CorruptIndexError(f"{self.id!r} is not a valid segment id")
         check_arrays(self.arrays, self.bytes, f"segment {self.id}")
         if self.deleted is not None:
             self._check_deleted(self.deleted)
         if self.added is not None and self.added.tokens > self.tokens:
-            raise CorruptIndexError(f"segment {self.id}: {self.added.tokens} tokens added, of {self.tokens}")
+            raise CorruptIndexError(
+                f"segment {self.id}: {self.added.tokens} added tokens, but only {self.tokens} tokens in all"
+            )
 
     def _check_deleted(self, deleted: DeletedEntry) -> None:
         if deleted.documents > self.documents or deleted.tokens > self.tokens:
-            raise CorruptIndexError(f"segment {self.id}: more is deleted than there is")
+            raise CorruptIndexError(f"segment {self.id}: more documents or tokens are deleted than the segment has")
         if not names.is_deletes_of(deleted.file.path, self.id):
             raise CorruptIndexError(f"segment {self.id}: {deleted.file.path!r} belongs to another segment")
 
     @property
     def live_documents(self) -> int:
-        """Documents that are not deleted."""
+        """Number of documents that are not deleted."""
         return self.documents - (0 if self.deleted is None else self.deleted.documents)
 
     @property
     def live_tokens(self) -> int:
-        """Tokens of documents that are not deleted."""
+        """Number of tokens of the documents that are not deleted."""
         return self.tokens - (0 if self.deleted is None else self.deleted.tokens)
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
-        """The segment's files inside an index: the ``.h5``, the ``.sums``, the list of deleted documents."""
+        """Entries of the segment's files: the ``.h5`` file, the ``.sums`` file and, if any, the deleted documents."""
         folder = names.SEGMENTS
         tombstones = () if self.deleted is None else (self.deleted.file,)
         return (
@@ -296,13 +304,13 @@ class SegmentEntry:
         Raises
         ------
         CorruptIndexError
-            A field is missing, unknown, of a wrong type or out of range; an array leaves the file, is
-            misaligned, or overlaps another.
+            A field is missing, unknown, of the wrong type or out of range; or an array extends past the end of the
+            file, is misaligned, or overlaps another.
         """
         fields = Fields(value, "segment")
         segment_id = fields.text("id")
         deleted, added = fields.optional_mapping("deleted"), fields.optional_mapping("added")
-        record = cls(
+        entry = cls(
             id=segment_id,
             documents=fields.count("documents"),
             tokens=fields.count("tokens"),
@@ -314,26 +322,35 @@ class SegmentEntry:
             added=None if added is None else AddedTokens.from_json(added),
         )
         fields.finish()
-        return record
+        return entry
 
 
 def check_arrays(arrays: Mapping[str, ArraySpec], size: int, where: str) -> None:
     """Check that arrays lie inside a file of ``size`` bytes and do not overlap.
 
+    Parameters
+    ----------
+    arrays
+        Arrays by name.
+    size
+        Size of the file in bytes.
+    where
+        Name of the file, for error messages.
+
     Raises
     ------
     CorruptIndexError
-        They do not, or a name is not allowed.
+        An array extends past the end of the file or overlaps another, or its name is not allowed.
     """
-    end, before = 0, "the start of the file"
+    end, previous = 0, "the start of the file"
     for name, spec in sorted(arrays.items(), key=lambda item: item[1].offset):
         if not names.is_array_name(name):
-            raise CorruptIndexError(f"{where}: {name!r} cannot be the name of an array")
+            raise CorruptIndexError(f"{where}: {name!r} is not a valid array name")
         if spec.nbytes == 0:
             continue
         if spec.offset < end:
-            raise CorruptIndexError(f"{where}: array {name!r} overlaps {before}")
-        end, before = spec.offset + spec.nbytes, f"array {name!r}"
+            raise CorruptIndexError(f"{where}: array {name!r} overlaps {previous}")
+        end, previous = spec.offset + spec.nbytes, f"array {name!r}"
         if end > size:
             raise CorruptIndexError(f"{where}: array {name!r} ends at byte {end:,}, past the file's {size:,}")
 

@@ -1,8 +1,8 @@
-"""Every change to the disk that colstore makes: write beside, fsync, rename, fsync the folder.
+"""All changes to the disk: write to a temporary file, fsync it, rename it, fsync the folder.
 
-All mutating calls go through this module, so that a test can fail or stop any of them. A failed fsync is
-never retried: the kernel may have marked the lost pages clean, so a second fsync would lie. The file is
-abandoned.
+Every mutating call goes through this module, so that a test can fail or interrupt any of them. A failed fsync is
+never retried: the kernel may have marked the lost pages as clean, so a second fsync would report a false success.
+The file is abandoned instead.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from colstore.errors import StorageError
 from colstore.store.format import temporary_name
 
 Buffer = bytes | bytearray | memoryview
-NOT_THROUGH_LINKS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-"""Flags for files that are changed in place: an index from a stranger may hold links to files of its reader."""
+NO_FOLLOW = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Flags for files that are changed in place: an index from an untrusted source may hold links to the user's files."""
 
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space and run this again",
@@ -29,35 +29,43 @@ _REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
-    errno.ELOOP: "it is a link, where colstore writes ordinary files only: remove it",
+    errno.ELOOP: "it is a symbolic link, but colstore only writes regular files: remove the link",
     errno.EIO: "the disk reported an I/O error: check its health before trying again",
 }
 _LINKS_UNSUPPORTED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
 @contextmanager
-def storage_errors(path: Path, doing: str) -> Iterator[None]:
-    """Map an :class:`OSError` to :class:`StorageError`, saying what remains; ``FileExistsError`` passes."""
+def storage_errors(path: Path, action: str) -> Iterator[None]:
+    """Map an :class:`OSError` to a :class:`StorageError`; a ``FileExistsError`` is not mapped.
+
+    Parameters
+    ----------
+    path
+        File or folder that is worked on.
+    action
+        Start of the error message, such as ``"writing"``.
+    """
     try:
         yield
     except (FileExistsError, StorageError):
         raise
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        mapped = StorageError(f"{doing} {path}: {reason}. What was committed before is untouched.")
+        mapped = StorageError(f"{action} {path}: {reason}. Earlier commits are not affected.")
         mapped.errno = error.errno
         raise mapped from error
 
 
-class Beside:
-    """A file written under a temporary name in the folder where it belongs.
+class AtomicFile:
+    """A file that is written under a temporary name in its final folder and renamed once it is complete.
 
-    Leaving the ``with`` block without :meth:`publish` (or :meth:`publish_exclusive`) removes it.
+    Leaving the ``with`` block without a call of :meth:`publish` or :meth:`publish_exclusive` removes the file.
 
     Parameters
     ----------
     target
-        Where the file will be found once it is published. Its folder must exist.
+        Final path of the file. Its folder must exist.
     """
 
     def __init__(self, target: Path) -> None:
@@ -77,39 +85,39 @@ class Beside:
         return self._descriptor
 
     def append(self, data: Buffer) -> None:
-        """Write at the end."""
+        """Write at the end of the file."""
         self.write_at(self.size, data)
 
     def write_at(self, offset: int, data: Buffer) -> None:
-        """Write at a byte offset; a gap before it reads as zeros."""
+        """Write at a byte offset; a gap before the offset reads as zeros."""
         view = memoryview(data).cast("B")
         with storage_errors(self.target, "writing"):
-            done = 0
-            while done < len(view):
-                written = os.pwrite(self.descriptor, view[done:], offset + done)
-                if not written:  # no file system of ours does that; trying for ever would be worse
+            written = 0
+            while written < len(view):
+                count = os.pwrite(self.descriptor, view[written:], offset + written)
+                if not count:  # no known file system does this, but an endless loop would be worse
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                done += written
+                written += count
         self.size = max(self.size, offset + len(view))
 
     def resize(self, size: int) -> None:
-        """Set the length, cutting or adding zeros."""
+        """Set the size in bytes: truncate the file, or extend it with zeros."""
         with storage_errors(self.target, "resizing"):
             os.ftruncate(self.descriptor, size)
         self.size = size
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """Return up to ``count`` of the bytes written so far, from a byte offset."""
+        """Return up to ``count`` of the bytes written so far, starting at a byte offset."""
         with storage_errors(self.path, "reading"):
             return os.pread(self.descriptor, count, offset)
 
     def sync(self) -> None:
-        """Force the content to the disk, once."""
+        """Flush the content to the disk."""
         with storage_errors(self.target, "syncing"):
             fsync(self.descriptor)
 
     def publish(self) -> None:
-        """Sync, rename to the target (replacing what is there), sync the folder."""
+        """Sync the file, rename it to the target (replacing an existing file), and sync the folder."""
         self.sync()
         with storage_errors(self.target, "renaming to"):
             self.path.replace(self.target)
@@ -117,25 +125,25 @@ class Beside:
         fsync_folder(self.target.parent)
 
     def publish_exclusive(self) -> None:
-        """Sync, then give the file its final name unless that is taken.
+        """Sync the file and give it its final name, unless a file of that name exists.
 
         Raises
         ------
         FileExistsError
-            Somebody else was first; the file that is there is untouched.
+            A file of that name exists. It is not changed.
         """
         self.sync()
         link_exclusive(self.path, self.target)
         fsync_folder(self.target.parent)
 
     def close(self) -> None:
-        """Close, and remove the temporary name if it is still there."""
+        """Close the file, and remove it if it was not published."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
         if self._temporary:
             self._temporary = False
-            # What cannot be removed now is removed by cleanup: its name says that it is temporary.
+            # Cleanup recognises the temporary name, and removes later what cannot be removed now.
             with suppress(OSError):
                 self.path.unlink()
 
@@ -149,22 +157,22 @@ class Beside:
 
 
 def write_file(target: Path, data: Buffer) -> None:
-    """Write a whole file durably, replacing what is there in one step."""
-    with Beside(target) as file:
+    """Write a whole file durably, replacing an existing file atomically."""
+    with AtomicFile(target) as file:
         file.append(data)
         file.publish()
 
 
 def link_exclusive(source: Path, target: Path) -> None:
-    """Give a file a second name, unless that name is taken.
+    """Give a file a second name, unless a file of that name exists.
 
-    Where the file system has no hard links this checks and renames, which is only exclusive under the
-    writer lock.
+    On a file system without hard links this checks for the name and then renames the file, which is exclusive
+    only under the writer lock.
 
     Raises
     ------
     FileExistsError
-        The name is taken.
+        A file of that name exists.
     """
     with storage_errors(target, "linking"):
         try:
@@ -180,11 +188,11 @@ def link_exclusive(source: Path, target: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it where missing, durably."""
+    """Create a folder and its missing parents durably."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    with storage_errors(folder, "making the folder"):
+    with storage_errors(folder, "creating the folder"):
         with suppress(FileExistsError):
             folder.mkdir()
         if not folder.is_dir():
@@ -193,9 +201,9 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_own_name(folder: Path) -> None:
-    """Force a folder's own name to the disk: whoever made it may have died before that.
+    """Flush a folder's own name to the disk: the process that created it may have crashed before doing so.
 
-    Nothing happens where the folder above must not be read; then somebody else made this one.
+    Nothing happens if permission to read the parent folder is denied: then another user created this folder.
     """
     try:
         fsync_folder(folder.resolve().parent)
@@ -205,13 +213,13 @@ def sync_own_name(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file; one that is already gone is fine."""
+    """Remove a file. A file that does not exist is not an error."""
     with storage_errors(path, "removing"), suppress(FileNotFoundError):
         path.unlink()
 
 
 def remove_empty_folder(folder: Path) -> bool:
-    """Remove a folder if nothing is in it, and tell whether it was."""
+    """Remove a folder if it is empty, and return whether it was removed."""
     try:
         folder.rmdir()
     except OSError:
@@ -220,16 +228,16 @@ def remove_empty_folder(folder: Path) -> bool:
 
 
 def overwrite(descriptor: int, data: bytes, path: Path) -> None:
-    """Replace the content of an open file, without durability (for notes such as the lock's owner)."""
+    """Replace the content of an open file without durability, for notes such as the owner of the lock."""
     with storage_errors(path, "writing"):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, data, 0)
 
 
-def write_over(path: Path, data: bytes) -> None:
-    """Write the beginning of a file in place, without durability; a link is not followed."""
+def write_in_place(path: Path, data: bytes) -> None:
+    """Write at the beginning of a file in place, without durability. Symbolic links are not followed."""
     with storage_errors(path, "writing"):
-        flags = os.O_WRONLY | os.O_CREAT | NOT_THROUGH_LINKS | getattr(os, "O_NONBLOCK", 0)  # a pipe does not block
+        flags = os.O_WRONLY | os.O_CREAT | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)  # so that a pipe does not block
         descriptor = os.open(path, flags, 0o666)
         try:
             os.pwrite(descriptor, data, 0)
@@ -238,7 +246,7 @@ def write_over(path: Path, data: bytes) -> None:
 
 
 def fsync(descriptor: int) -> None:
-    """Force a file's content to the disk (past the drive's own cache on macOS)."""
+    """Flush a file's content to the disk (on macOS past the drive's own cache, too)."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -248,13 +256,13 @@ def fsync(descriptor: int) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Force a folder's names to the disk."""
+    """Flush the names in a folder to the disk."""
     with storage_errors(folder, "syncing the folder"):
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
             os.fsync(descriptor)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # file systems without folder fsync say EINVAL; others mean it
+            if error.errno != errno.EINVAL:  # EINVAL: the file system does not support fsync of a folder
                 raise
         finally:
             os.close(descriptor)

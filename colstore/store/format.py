@@ -1,7 +1,7 @@
-"""The names on disk, and the version: the one module that knows them.
+"""File names on disk and the format version. No other module defines them.
 
-Everything else in this room asks here, so that what colstore may read, write or delete is decided in one
-place. ``docs/FORMAT.md`` is the specification.
+The rest of this room gets them from here, so that one module decides which files colstore may read, write or
+delete. ``docs/FORMAT.md`` is the specification.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 FORMAT: Final = "colstore"
 FORMAT_VERSION: Final = 1
-"""The newest version this code reads, and the only one it writes."""
+"""The newest version that this code reads, and the only one that it writes."""
 
 SEGMENTS: Final = "segments"
 DELETES: Final = "deletes"
@@ -23,18 +23,18 @@ NEWEST: Final = "NEWEST"
 STATE: Final = "state.json"
 
 BLOCK_BYTES: Final = 65_536
-"""Bytes covered by one entry of a ``.sums`` file."""
+"""Number of bytes that one checksum of a ``.sums`` file covers."""
 TEXT_BLOCK_DOCUMENTS: Final = 32
-"""Documents in one compressed block of texts or metadata."""
+"""Number of documents in one compressed block of texts or metadata."""
 MAX_TEXT_BLOCK_BYTES: Final = 1 << 30
-"""Uncompressed bytes of one block of texts or metadata."""
+"""Largest uncompressed size of one block of texts or metadata, in bytes."""
 MAX_MANIFEST_BYTES: Final = 64 << 20
 MAX_GENERATION: Final = 10**12 - 1
 MAX_COUNT: Final = 2**62
-"""Bound of every count and size, so that sums of them cannot overflow."""
+"""Upper bound of every count and size, so that sums of them cannot overflow."""
 
 DTYPES: Final = frozenset({"|u1", "<u2", "<u4", "<u8", "|i1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8"})
-"""The element types a file may declare, as ``numpy.dtype.str``."""
+"""Element types that a file may declare, as ``numpy.dtype.str``."""
 
 _ID = r"[a-z0-9][a-z0-9_-]{0,63}"
 _PATTERNS: Final = {
@@ -62,7 +62,7 @@ def manifest_name(generation: int) -> str:
 
 
 def manifest_generation(name: str) -> int | None:
-    """Return the generation that a file name stands for; ``None`` for any other name.
+    """Return the generation of a manifest by its file name, or ``None`` if the name is not that of a manifest.
 
     >>> manifest_generation("manifest-000000000042.json"), manifest_generation("manifest-42.json")
     (42, None)
@@ -99,7 +99,7 @@ def lexical_name(number: int) -> str:
 
 
 def segment_file(segment_id: str) -> str:
-    """Return the name of a segment's file inside its folder.
+    """Return the file name of a segment inside its folder.
 
     >>> segment_file("000001")
     '000001.h5'
@@ -108,7 +108,7 @@ def segment_file(segment_id: str) -> str:
 
 
 def sums_file(segment_id: str) -> str:
-    """Return the name of the file of block checksums beside a segment.
+    """Return the file name of a segment's block checksums inside its folder.
 
     >>> sums_file("000001")
     '000001.sums'
@@ -117,7 +117,7 @@ def sums_file(segment_id: str) -> str:
 
 
 def deletes_name(segment_id: str, generation: int) -> str:
-    """Return the path, in the index, of a segment's list of deleted documents since a generation.
+    """Return the path, relative to the index, of the deleted documents of a segment as of a generation.
 
     >>> deletes_name("000001", 7)
     'deletes/000001-000000000007.h5'
@@ -126,7 +126,7 @@ def deletes_name(segment_id: str, generation: int) -> str:
 
 
 def is_deletes_of(path: str, segment_id: str) -> bool:
-    """Tell whether a path is a list of deleted documents of this segment.
+    """Return whether a path names a file of deleted documents of this segment.
 
     >>> is_deletes_of("deletes/a-000000000007.h5", "a"), is_deletes_of("deletes/a-b-000000000007.h5", "a")
     (True, False)
@@ -135,7 +135,7 @@ def is_deletes_of(path: str, segment_id: str) -> bool:
 
 
 def encoder_name(name: str) -> str:
-    """Return the path, in the index, of a file of the frozen query encoder.
+    """Return the path, relative to the index, of a file of the frozen query encoder.
 
     >>> encoder_name("tokenizer.json")
     'encoder/tokenizer.json'
@@ -144,7 +144,7 @@ def encoder_name(name: str) -> str:
 
 
 def is_segment_id(text: str) -> bool:
-    """Tell whether a segment may have this id: 1 to 64 of ``a-z 0-9 _ -``, no ``_`` or ``-`` first.
+    """Return whether a text is a valid segment id: 1 to 64 of ``a-z 0-9 _ -``, not starting with ``_`` or ``-``.
 
     >>> is_segment_id("000001"), is_segment_id("../x")
     (True, False)
@@ -153,7 +153,7 @@ def is_segment_id(text: str) -> bool:
 
 
 def is_array_name(text: str) -> bool:
-    """Tell whether an array may have this name.
+    """Return whether a text is a valid array name: 1 to 64 of ``a-z 0-9 _``, starting with a letter.
 
     >>> is_array_name("doc_offsets"), is_array_name("a/b")
     (True, False)
@@ -162,12 +162,12 @@ def is_array_name(text: str) -> bool:
 
 
 def temporary_name(name: str) -> str:
-    """Return a fresh name to write under before renaming to ``name``."""
+    """Return a unique temporary name for a file that is to be renamed to ``name``."""
     return f".tmp-{uuid.uuid4().hex}-{name}"
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a file name is one that :func:`temporary_name` made.
+    """Return whether a file name was made by :func:`temporary_name`.
 
     >>> is_temporary(temporary_name("LOCK")), is_temporary(".tmp-notes")
     (True, False)
@@ -176,9 +176,11 @@ def is_temporary(name: str) -> bool:
 
 
 def kind_of(path: str) -> str | None:
-    """Return what a path relative to the index is: a key such as ``"segment"``, or ``None`` if not ours.
+    """Return the kind of a file by its path relative to the index, or ``None`` if colstore writes no such file.
 
-    No path that has a kind can leave the directory: components never start with a dot.
+    The kinds are ``"manifest"``, ``"codec"``, ``"centroids"``, ``"lexical"``, ``"segment"``, ``"sums"``,
+    ``"deletes"`` and ``"encoder"``. A path that has a kind cannot lead out of the directory, because none of its
+    components starts with a dot.
 
     >>> kind_of("segments/000001.h5"), kind_of("encoder/../x"), kind_of("notes.txt")
     ('segment', None, None)

@@ -1,7 +1,8 @@
-"""The number of the newest generation, noted beside the manifests.
+"""The number of the newest generation, in a file of its own beside the manifests.
 
-An index whose newest manifest vanished would else look like the index before it. The note is written when the manifest
-is durable, and not synced: it may be too low or unreadable, which says nothing, but never too high.
+Without this note, an index that has lost its newest manifest would look like the generation before it. The note is
+written after the manifest has become durable, and is not synced. It may therefore be too low or unreadable, which is
+harmless, but it is never too high.
 """
 
 from __future__ import annotations
@@ -12,21 +13,24 @@ from pathlib import Path
 import xxhash
 
 from colstore.errors import CorruptIndexError, StorageError
-from colstore.store.files import write_over
+from colstore.store.files import write_in_place
 from colstore.store.format import NEWEST
 from colstore.store.reading import read_file
 
 _BYTES = 64
 
 
-def note(directory: Path, generation: int) -> None:
-    """Note that a generation was committed. Hold the writer lock; a disk that refuses is no error: nothing needs it."""
+def write_generation_note(directory: Path, generation: int) -> None:
+    """Note that a generation was committed.
+
+    The caller must hold the writer lock. A failed write is not an error, because an index works without the note.
+    """
     with suppress(StorageError):
-        write_over(directory / NEWEST, _line(generation))
+        write_in_place(directory / NEWEST, _line(generation))
 
 
-def noted(directory: Path) -> int:
-    """Return the highest generation that is known to have been committed; 0 where nothing is known."""
+def read_generation_note(directory: Path) -> int:
+    """Return the generation in the note, or 0 if the note is missing or unreadable."""
     try:
         data = read_file(directory / NEWEST, _BYTES)
         generation = int(data[:12])
@@ -36,7 +40,7 @@ def noted(directory: Path) -> int:
 
 
 def _line(generation: int) -> bytes:
-    """Return the file's content: always as many bytes, so that one write replaces it.
+    """Return the content of the note. Its size is always the same, so that a single write replaces it.
 
     >>> _line(7).split()
     [b'000000000007', b'948af0343fac5911']

@@ -1,9 +1,9 @@
-"""HDF5 as a way to lay out a file: libhdf5 draws the layout in memory, colstore writes the bytes.
+"""HDF5 as a file layout: libhdf5 computes the layout in memory, and colstore writes the bytes.
 
-:func:`draw` lets libhdf5 place contiguous, unfiltered datasets in a file that exists only as a few pages of
-metadata. The payload is then written to the offsets it chose, at disk speed and by our own file layer; what
-comes out is an ordinary HDF5 file. :func:`layout_problems` opens such a file with libhdf5 and compares.
-Nothing else in colstore uses h5py, and reading an index uses neither function.
+:func:`make_layout` lets libhdf5 place contiguous, unfiltered datasets in a file that exists only as a few pages of
+metadata in memory. The arrays are then written to the offsets that libhdf5 chose, at disk speed and through
+``files.py``; the result is an ordinary HDF5 file. :func:`layout_problems` opens such a file with libhdf5 and compares
+it with the manifest. No other module uses h5py, and reading an index uses neither function.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from colstore.store.entries import ArraySpec
-from colstore.store.files import Beside, Buffer
+from colstore.store.files import AtomicFile, Buffer
 
 if TYPE_CHECKING:
     import h5py
 
-_LIBVER = ("v108", "v110")  # readable by HDF5 1.10 and later; fixed, so that equal input gives equal bytes
+_LIBVER = ("v108", "v110")  # readable by HDF5 1.10 and later; pinned, so that equal input gives equal bytes
 _ALIGNMENT = 64  # bytes: a cache line, and a multiple of every element size
 _PAGE = 4096
 _COPY_BYTES = 8 << 20
 
 Shape = tuple[int, ...]
 ReadAt = Callable[[int, int], Buffer]
-"""Returns up to ``count`` bytes of an array's content from ``offset``: ``read(offset, count)``."""
+"""A function ``read_at(offset, count)`` that returns up to ``count`` bytes of an array, from byte ``offset`` on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A drawn file: where each array goes, and all bytes that belong to no array.
+    """Layout of an HDF5 file: the location of each array, and all bytes outside the arrays.
 
     Parameters
     ----------
     size
-        Of the whole file.
+        Size of the whole file in bytes.
     arrays
-        Places of the arrays.
+        Location of each array by name.
     metadata
-        Byte offset to content of the gaps between arrays, which hold HDF5's own metadata.
+        Content of the gaps between the arrays, by byte offset. They hold HDF5's own metadata.
     """
 
     size: int
@@ -53,15 +53,15 @@ class Layout:
     metadata: dict[int, bytes]
 
 
-def draw(arrays: Mapping[str, tuple[str, Shape]], attributes: Mapping[str, str]) -> Layout:
-    """Let libhdf5 lay out a file.
+def make_layout(arrays: Mapping[str, tuple[str, Shape]], attributes: Mapping[str, str]) -> Layout:
+    """Let libhdf5 compute the layout of a file.
 
     Parameters
     ----------
     arrays
-        Name to (``numpy.dtype.str``, shape), in the order in which they shall lie in the file.
+        Type (``numpy.dtype.str``) and shape of each array by name, in their order in the file.
     attributes
-        Text attributes of the root group, for people with an HDF5 viewer.
+        Text attributes of the root group, which HDF5 viewers show.
     """
     import h5py
 
@@ -71,18 +71,28 @@ def draw(arrays: Mapping[str, tuple[str, Shape]], attributes: Mapping[str, str])
     ) as file:
         for name, text in attributes.items():
             file.attrs[name] = text
-        specs = {name: _place(file, name, dtype, shape) for name, (dtype, shape) in arrays.items()}
+        specs = {name: _create_dataset(file, name, dtype, shape) for name, (dtype, shape) in arrays.items()}
     return Layout(image.size, specs, _gaps(image, specs))
 
 
 def first_offset(dtype: str, row_shape: Shape, attributes: Mapping[str, str]) -> int:
-    """Return where an array lies that is drawn first, however many rows (at least one) it will have."""
+    """Return the byte offset of the first array of a file. It does not depend on the number of rows (at least 1).
+
+    Parameters
+    ----------
+    dtype
+        Element type, as ``numpy.dtype.str``.
+    row_shape
+        Shape of one row.
+    attributes
+        Text attributes of the file. They move the offset.
+    """
     return _first_offset(dtype, row_shape, tuple(attributes.items()))
 
 
 @cache
 def _first_offset(dtype: str, row_shape: Shape, attributes: tuple[tuple[str, str], ...]) -> int:
-    return draw({"first": (dtype, (1, *row_shape))}, dict(attributes)).arrays["first"].offset
+    return make_layout({"first": (dtype, (1, *row_shape))}, dict(attributes)).arrays["first"].offset
 
 
 def _gaps(image: _SparseFile, arrays: Mapping[str, ArraySpec]) -> dict[int, bytes]:
@@ -92,12 +102,12 @@ def _gaps(image: _SparseFile, arrays: Mapping[str, ArraySpec]) -> dict[int, byte
     return {start: image.content(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop}
 
 
-def _place(file: h5py.File, name: str, dtype: str, shape: Shape) -> ArraySpec:
+def _create_dataset(file: h5py.File, name: str, dtype: str, shape: Shape) -> ArraySpec:
     import h5py
 
     settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     settings.set_layout(h5py.h5d.CONTIGUOUS)
-    settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # or there is no offset before the first write
+    settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # otherwise there is no offset before the first write
     settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     settings.set_obj_track_times(False)
     space = h5py.h5s.create_simple(shape)
@@ -106,10 +116,17 @@ def _place(file: h5py.File, name: str, dtype: str, shape: Shape) -> ArraySpec:
     return ArraySpec(offset=dataset.get_offset() or 0, dtype=dtype, shape=shape)
 
 
-def write_layout(file: Beside, layout: Layout, sources: Mapping[str, ReadAt]) -> None:
-    """Write a drawn file: metadata, then arrays, each from its source in blocks of 8 MiB.
+def write_layout(file: AtomicFile, layout: Layout, sources: Mapping[str, ReadAt]) -> None:
+    """Write a file by its layout: first the metadata, then each array from its source, in blocks of 8 MiB.
 
-    An array without a source must be in its place already.
+    An array without a source must have been written to its location already.
+
+    Raises
+    ------
+    ValueError
+        A source ends before the end of its array.
+    StorageError
+        A write fails.
     """
     for offset, content in layout.metadata.items():
         file.write_at(offset, content)
@@ -125,27 +142,27 @@ def write_layout(file: Beside, layout: Layout, sources: Mapping[str, ReadAt]) ->
 
 
 def array_source(array: np.ndarray[Any, Any]) -> ReadAt:
-    """Return a source that reads a C-contiguous array."""
+    """Return a source that reads from a C-contiguous array."""
     view = array.reshape(-1).view(np.uint8).data
     return lambda offset, count: view[offset : offset + count]
 
 
 def layout_problems(path: Path, arrays: Mapping[str, ArraySpec]) -> list[str]:
-    """Open a file with libhdf5 and say where it differs from what the manifest says.
+    """Open a file with libhdf5 and return a message for each difference between the file and its manifest entry.
 
-    Links that are not plain, groups, virtual datasets, external storage, chunks, compact storage and filters
-    are each a problem, as are other names, types, shapes or offsets.
+    Soft and external links, groups, virtual datasets, external storage, chunks, compact storage and filters are
+    problems, as are differing names, types, shapes and offsets.
     """
     import h5py
 
     try:
         with h5py.File(path, "r", locking=False) as file:
-            found = set(file.keys())
-            problems = [f"array {name!r} is missing" for name in sorted(set(arrays) - found)]
-            problems += [f"{name!r} is not in the manifest" for name in sorted(found - set(arrays))]
-            for name in sorted(found & set(arrays)):
+            stored = set(file.keys())
+            problems = [f"array {name!r} is missing" for name in sorted(set(arrays) - stored)]
+            problems += [f"{name!r} is not in the manifest" for name in sorted(stored - set(arrays))]
+            for name in sorted(stored & set(arrays)):
                 problems += [f"array {name!r}: {text}" for text in _dataset_problems(file, name, arrays[name])]
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # all that h5py raises
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # the exceptions that h5py raises
         return [f"libhdf5 cannot read it: {error}"]
     return problems
 
@@ -157,7 +174,7 @@ def _dataset_problems(file: h5py.File, name: str, spec: ArraySpec) -> list[str]:
         return ["is a link to somewhere else"]
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset):
-        return ["is no dataset"]
+        return ["is not a dataset"]
     settings = dataset.id.get_create_plist()
     if settings.get_layout() != h5py.h5d.CONTIGUOUS:
         return ["is not contiguous"]
@@ -172,7 +189,7 @@ def _dataset_problems(file: h5py.File, name: str, spec: ArraySpec) -> list[str]:
 
 
 class _SparseFile(io.RawIOBase):
-    """A file in memory that stores only the pages that were written."""
+    """An in-memory file that stores only the pages that were written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,7 +198,7 @@ class _SparseFile(io.RawIOBase):
         self._position = 0
 
     def content(self, start: int, stop: int) -> bytes:
-        """Return the bytes ``start..stop``; zeros where nothing was written."""
+        """Return the bytes ``start..stop``; bytes that were never written are zeros."""
         self.seek(start)
         return self.read(stop - start) or b""
 
@@ -223,12 +240,12 @@ class _SparseFile(io.RawIOBase):
 
 
 def _pages(position: int, count: int) -> list[tuple[int, slice, slice]]:
-    """Split a byte range at page borders: (page number, slice of the page, slice of the range)."""
-    parts = []
-    done = 0
-    while done < count:
-        number, start = divmod(position + done, _PAGE)
-        step = min(_PAGE - start, count - done)
-        parts.append((number, slice(start, start + step), slice(done, done + step)))
-        done += step
-    return parts
+    """Split a byte range at page boundaries: (page number, slice of the page, slice of the range) for each page."""
+    pages = []
+    start = 0
+    while start < count:
+        number, inside = divmod(position + start, _PAGE)
+        step = min(_PAGE - inside, count - start)
+        pages.append((number, slice(inside, inside + step), slice(start, start + step)))
+        start += step
+    return pages

@@ -1,8 +1,8 @@
-"""Document ids of a segment, read straight from the mapped file: no table of ids in memory.
+"""Document ids of a segment, read directly from the mapped file, without a table of ids in memory.
 
-Arrays: ``id_bytes`` (UTF-8, one after another), ``id_offsets``, ``id_order`` (local numbers in the order of
-the ids' UTF-8 bytes), and for lookup ``id_hashes`` (xxh3_64 of the bytes, ascending) with ``id_hash_order``
-(local numbers in that order; equal hashes by number).
+The arrays are ``id_bytes`` (the ids in UTF-8, concatenated), ``id_offsets``, ``id_order`` (local numbers sorted by the
+ids' UTF-8 bytes) and, for lookup, ``id_hashes`` (xxh3_64 of each id's bytes, ascending) with ``id_hash_order`` (local
+numbers in that order; equal hashes by number).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from colstore.errors import CorpusError, CorruptIndexError, DuplicateIdError
 
 
 def encode_id(document_id: str) -> bytes:
-    """Return the stored form of an id.
+    """Return the stored form of an id, its UTF-8 bytes.
 
     Raises
     ------
     CorpusError
-        It holds a lone surrogate, which has no UTF-8 form.
+        The id contains a lone surrogate, which UTF-8 cannot represent.
     """
     try:
         return document_id.encode()
@@ -33,12 +33,17 @@ def encode_id(document_id: str) -> bytes:
 
 
 def id_arrays(ids: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays that store ``ids``.
+    """Return the arrays that store ``ids``, by name.
+
+    Parameters
+    ----------
+    ids
+        UTF-8 bytes of each id, by local number.
 
     Raises
     ------
     DuplicateIdError
-        An id is there twice.
+        An id occurs twice.
 
     Examples
     --------
@@ -49,7 +54,7 @@ def id_arrays(ids: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
     order = sorted(range(len(ids)), key=ids.__getitem__)
     for one, two in pairwise(order):
         if ids[one] == ids[two]:
-            raise DuplicateIdError(f"the id {ids[one].decode()!r} is there twice in one segment")
+            raise DuplicateIdError(f"the id {ids[one].decode()!r} occurs twice in one segment")
     hashes = id_hashes(ids)
     hash_order = np.argsort(hashes, kind="stable")
     offsets = np.zeros(len(ids) + 1, dtype=np.uint64)
@@ -64,12 +69,12 @@ def id_arrays(ids: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
 
 
 def id_hashes(ids: Sequence[bytes]) -> NDArray[np.uint64]:
-    """Return the xxh3_64 of each id, uint64."""
+    """Return the xxh3_64 of each id, shape ``(len(ids),)``, uint64."""
     return np.fromiter(map(xxhash.xxh3_64_intdigest, ids), dtype="<u8", count=len(ids))
 
 
 def offset_dtype(last: int) -> str:
-    """Return the type of an offsets array whose last entry is ``last``.
+    """Return the element type of an offsets array whose last element is ``last``.
 
     >>> offset_dtype(2**32 - 1), offset_dtype(2**32)
     ('<u4', '<u8')
@@ -78,28 +83,28 @@ def offset_dtype(last: int) -> str:
 
 
 class CheckedArrays(Protocol):
-    """What ids need of their segment."""
+    """The part of a segment's interface that :class:`Ids` needs."""
 
     def rows(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Return rows of an array after comparing them with their checksums."""
+        """Return rows of an array after verifying their checksums."""
         ...
 
     def array(self, name: str) -> NDArray[Any]:
-        """Return an array, unchecked."""
+        """Return an array without verifying its checksums."""
         ...
 
 
 class Ids:
-    """The ids of a segment, by local document number and back.
+    """Maps local document numbers of a segment to ids and back.
 
     Parameters
     ----------
     segment
-        Whose arrays these are.
+        Segment that holds the arrays.
     documents
-        In the segment.
+        Number of documents in the segment.
     path
-        Of the segment, for messages.
+        Path of the segment, for error messages.
     """
 
     def __init__(self, segment: CheckedArrays, documents: int, path: str) -> None:
@@ -115,39 +120,45 @@ class Ids:
         return self.many([document])[0]
 
     def many(self, documents: Sequence[int] | NDArray[np.integer]) -> list[str]:
-        """Return the ids of some documents (local numbers), in the order asked."""
+        """Return the ids of documents by their local numbers, in the order of ``documents``.
+
+        Raises
+        ------
+        IndexError
+            A number is negative or not below the number of documents.
+        """
         numbers = np.asarray(documents, dtype=np.int64)
         if len(numbers) and not (numbers.min() >= 0 and numbers.max() < self._documents):
             raise IndexError(f"documents {numbers.min()}..{numbers.max()} of {self._documents}")
         return [self._decode(data) for data in self._gather(numbers)]
 
     def all(self) -> list[str]:
-        """Return every id, by local number."""
+        """Return all ids in the order of their local numbers."""
         return self.many(np.arange(self._documents))
 
     def find(self, document_id: str) -> int | None:
-        """Return the local number of the document with this id; ``None`` where there is none."""
-        found = int(self.find_many([document_id])[0])
-        return None if found < 0 else found
+        """Return the local number of the document with this id, or ``None`` if the segment has no such document."""
+        number = int(self.find_many([document_id])[0])
+        return None if number < 0 else number
 
     def find_many(self, document_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Return local numbers, shape ``(len(document_ids),)``, int64; -1 where the segment lacks the id."""
-        # A lone surrogate cannot be stored, so such an id is simply not found.
-        wanted = [text.encode("utf-8", "surrogatepass") for text in document_ids]
-        hashes = id_hashes(wanted)
+        """Return the local number of each id, shape ``(len(document_ids),)``, int64; -1 if the segment lacks the id."""
+        # A lone surrogate cannot be stored, so an id with one is not in the segment.
+        encoded = [text.encode("utf-8", "surrogatepass") for text in document_ids]
+        hashes = id_hashes(encoded)
         stored = self._segment.rows("id_hashes")
         start = np.searchsorted(stored, hashes, side="left")
         counts = np.searchsorted(stored, hashes, side="right") - start
-        # One candidate for each equal hash: usually one for an id that is there, none for others.
-        asked = np.repeat(np.arange(len(wanted)), counts)
-        places = np.repeat(start - np.cumsum(counts) + counts, counts) + np.arange(len(asked))
-        candidates = self._segment.rows("id_hash_order")[places].astype(np.int64)
+        # One candidate for each equal hash: usually one for an id that is in the segment, and none for others.
+        which = np.repeat(np.arange(len(encoded)), counts)
+        positions = np.repeat(start - np.cumsum(counts) + counts, counts) + np.arange(len(which))
+        candidates = self._segment.rows("id_hash_order")[positions].astype(np.int64)
         if (candidates >= self._documents).any():
-            raise CorruptIndexError("'id_hash_order' names documents that are not there", file=self._path)
-        found = np.full(len(wanted), -1, dtype=np.int64)
-        same = self._equal(candidates, wanted, asked)
-        found[asked[same]] = candidates[same]
-        return found
+            raise CorruptIndexError("'id_hash_order' refers to documents that do not exist", file=self._path)
+        numbers = np.full(len(encoded), -1, dtype=np.int64)
+        same = self._equal(candidates, encoded, which)
+        numbers[which[same]] = candidates[same]
+        return numbers
 
     def _gather(self, documents: NDArray[np.int64]) -> list[bytes]:
         starts, stops = self._spans(documents)
@@ -155,7 +166,10 @@ class Ids:
         return [data[i:j].tobytes() for i, j in zip(starts.tolist(), stops.tolist(), strict=True)]
 
     def _spans(self, documents: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where the ids of documents begin and end. All ids are checked, once: they are few bytes."""
+        """Return the byte offsets at which the ids of documents begin and end, each ``(len(documents),)``, int64.
+
+        On first use the arrays of all ids are verified as a whole, which is cheap because ids are short.
+        """
         if not self._checked:
             offsets, data = self._segment.rows("id_offsets"), self._segment.rows("id_bytes")
             if int(offsets[-1]) != len(data) or (offsets[1:] < offsets[:-1]).any():
@@ -165,11 +179,11 @@ class Ids:
         return offsets[documents].astype(np.int64), offsets[documents + 1].astype(np.int64)
 
     def _equal(
-        self, documents: NDArray[np.int64], wanted: Sequence[bytes], which: NDArray[np.int64]
+        self, documents: NDArray[np.int64], encoded: Sequence[bytes], which: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Tell for each document whether its id is ``wanted[which]``, all bytes in one comparison."""
+        """Return whether the id of ``documents[i]`` equals ``encoded[which[i]]``, for all ``i`` in one comparison."""
         starts, stops = self._spans(documents)
-        sizes = np.fromiter(map(len, wanted), dtype=np.int64, count=len(wanted))
+        sizes = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
         lengths = stops - starts
         same: NDArray[np.bool_] = lengths == sizes[which]
         compared = np.flatnonzero(same & (lengths > 0))
@@ -179,8 +193,8 @@ class Ids:
         inside = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
         stored = self._segment.array("id_bytes")[np.repeat(starts[compared], lengths) + inside]
         begins = (np.cumsum(sizes) - sizes)[which[compared]]
-        asked = np.frombuffer(b"".join(wanted), np.uint8)[np.repeat(begins, lengths) + inside]
-        same[compared] = np.logical_and.reduceat(stored == asked, ends - lengths)
+        expected = np.frombuffer(b"".join(encoded), np.uint8)[np.repeat(begins, lengths) + inside]
+        same[compared] = np.logical_and.reduceat(stored == expected, ends - lengths)
         return same
 
     def _decode(self, data: bytes) -> str:

@@ -1,8 +1,8 @@
-"""The writer lock: one writer at a time, across processes. POSIX ``flock`` on the file ``LOCK``.
+"""The writer lock, a POSIX ``flock`` on the file ``LOCK``: one writer at a time, across processes.
 
-The kernel drops the lock when its holder dies, so a dead process's lock is no obstacle, and nobody ever
-needs to break one. What the file says (process, host) is only for messages. The file itself is not
-removed, but by a build that failed and leaves nothing else (:meth:`WriterLock.withdraw`).
+The kernel releases the lock when the process that holds it exits, so a crashed process does not block others and
+there is never a need to break a lock. The content of the file (process and host) is used only in error messages. The
+file itself is not removed, except by a failed build that leaves nothing else behind (:meth:`WriterLock.withdraw`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from colstore.errors import CorruptIndexError, IndexLockedError, StorageError
-from colstore.store.files import NOT_THROUGH_LINKS, make_folder, overwrite, storage_errors
+from colstore.store.files import NO_FOLLOW, make_folder, overwrite, storage_errors
 from colstore.store.format import LOCK
 from colstore.store.strict_json import parse_object
 
@@ -33,14 +33,16 @@ class WriterLock:
     Parameters
     ----------
     directory
-        Of the index; made when missing.
+        Directory of the index; it is created if it does not exist.
     wait
-        Seconds to wait for another writer; 0 asks once.
+        Number of seconds to wait for another writer; 0 tries once.
 
     Raises
     ------
     IndexLockedError
-        Another writer, in this process or another, holds it; says which.
+        Another writer, in this process or another one, holds the lock. The message names the process.
+    StorageError
+        The file system does not support locks, or the lock file cannot be opened.
 
     Examples
     --------
@@ -55,13 +57,13 @@ class WriterLock:
         self._process = os.getpid()
         self._descriptor: int | None = self._acquire(time.monotonic() + wait)
         _open_locks.add(self)
-        from socket import gethostname  # readers have no use for it
+        from socket import gethostname  # imported here because readers do not need it
 
         note = {"pid": self._process, "host": gethostname()}
         try:
-            with suppress(StorageError):  # the note is only for messages: a full disk must not stop a clean-up
+            with suppress(StorageError):  # only for error messages: a full disk must not prevent a clean-up
                 overwrite(self._descriptor, json.dumps(note).encode(), self.path)
-        except BaseException:  # Ctrl-C: nobody has this object yet, so nobody else could let go
+        except BaseException:  # such as Ctrl-C: the caller does not have this object yet, so it could not close it
             self.close()
             raise
 
@@ -71,20 +73,21 @@ class WriterLock:
         return self._descriptor is not None
 
     def close(self) -> None:
-        """Release the lock. In a forked child this only lets go of the child's copy."""
+        """Release the lock. In a forked child this only closes the child's copy of the descriptor."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             try:
                 if os.getpid() == self._process:
-                    with suppress(OSError):  # closing releases it, too, unless a forked child holds a copy
+                    with suppress(OSError):  # closing the file releases the lock, too, unless a child holds a copy
                         fcntl.flock(descriptor, fcntl.LOCK_UN)
             finally:
                 os.close(descriptor)
 
     def withdraw(self) -> None:
-        """Release the lock, and remove its file and the folder if nothing else is in it: nothing came of the work.
+        """Release the lock, and remove its file and the folder if the folder holds nothing else.
 
-        Only for whoever made the folder. A writer that waits meanwhile finds the file gone, and asks anew.
+        This is for a failed build that created the folder. A writer that is waiting for the lock notices that the
+        file has been removed and creates it again.
         """
         if self._descriptor is not None:
             with suppress(OSError):
@@ -111,11 +114,11 @@ class WriterLock:
             time.sleep(_RETRY_SECONDS)
 
     def _try(self) -> int | None:
-        """Return a locked descriptor; ``None`` if another holds the lock or the file was just replaced."""
+        """Return a locked descriptor, or ``None`` if another writer holds the lock or the file was just replaced."""
         new = not self.path.parent.exists()
         make_folder(self.path.parent)
-        with storage_errors(self.path, "locking"), self._leaving_nothing(new):
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | NOT_THROUGH_LINKS, 0o666)
+        with storage_errors(self.path, "locking"), self._removing_on_failure(new):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(descriptor), self.path.stat()):
@@ -129,13 +132,13 @@ class WriterLock:
             return None
 
     @contextmanager
-    def _leaving_nothing(self, new: bool) -> Iterator[None]:
-        """Where locking fails (a file system without locks, say), remove the folder that was made for it."""
+    def _removing_on_failure(self, new: bool) -> Iterator[None]:
+        """Remove a new folder if locking fails, for example on a file system without locks."""
         try:
             yield
         except OSError:
             with suppress(OSError):
-                if new and not self.path.stat().st_size:  # whoever holds a lock has written a note
+                if new and not self.path.stat().st_size:  # a writer that holds the lock has written its name there
                     self.path.unlink()
             with suppress(OSError):
                 if new:
@@ -146,21 +149,21 @@ class WriterLock:
         try:
             note = parse_object(self.path.read_bytes()[:_NOTE_BYTES])
             holder = f"process {note.get('pid')} on {note.get('host')}"
-        except (CorruptIndexError, OSError):  # the note is only for this message
+        except (CorruptIndexError, OSError):  # the content is needed only for this message
             holder = "another process"
         return (
-            f"{self.path.parent}: {holder} is writing to this index; wait until it is done (a dead "
-            "process's lock is released by itself)"
+            f"{self.path.parent}: {holder} is writing to this index; wait until it has finished (the lock of a crashed "
+            "process is released automatically)"
         )
 
 
 _open_locks: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 
 
-def _forget_in_child() -> None:
-    # A forked child shares the open file; if it kept the descriptor, the lock would outlive the parent.
+def _close_in_child() -> None:
+    # A forked child shares the open file. If it kept the descriptor open, the lock would outlive the parent.
     for lock in list(_open_locks):
         lock.close()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(after_in_child=_close_in_child)

@@ -1,4 +1,4 @@
-"""The manifest: all that one generation of an index consists of, with a checksum of itself."""
+"""The manifest: everything that one generation of an index consists of, with a checksum of the manifest itself."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MAX_DIM = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Settings of the codec or of the query encoder, and the files that belong to it.
+    """Settings and files of one part of an index: the codec, the query encoder or the BM25 index.
 
     Parameters
     ----------
     settings
-        Anything JSON; the store does not look inside.
+        Any JSON object. The store does not interpret it.
     files
-        Their records.
+        Entries of the files that belong to the part.
     """
 
     settings: Mapping[str, Json]
@@ -36,11 +36,11 @@ class Part:
 
     def to_json(self) -> dict[str, Json]:
         """Return the JSON form."""
-        return {"settings": dict(self.settings), "files": [record.to_json() for record in self.files]}
+        return {"settings": dict(self.settings), "files": [entry.to_json() for entry in self.files]}
 
     @classmethod
     def from_json(cls, value: Json, where: str) -> Self:
-        """Read the JSON form strictly."""
+        """Parse the JSON form strictly."""
         fields = Fields(value, where)
         part = cls(
             settings=fields.mapping("settings"),
@@ -52,34 +52,40 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One generation of an index.
+    """Manifest of one generation of an index.
 
     Parameters
     ----------
     generation
-        From 1; the highest one is the index.
+        Number of the generation, from 1. The highest one is the current state of the index.
     created
-        UTC, ISO 8601, such as ``2026-01-31T12:00:00Z``.
+        Time of the commit in UTC, as ISO 8601 text such as ``2026-01-31T12:00:00Z``.
     writer
-        Who wrote it, such as ``colstore 0.1.0``.
+        Program and version that wrote the manifest, such as ``colstore 0.1.0``.
     dim
-        Components of a token vector.
+        Number of components of a token vector.
     config
-        How the index was built, as JSON.
+        Settings with which the index was built, as JSON.
     codec
         Settings of the codec, and its file (``codec-*.h5``).
     segments
-        In the order of their documents.
+        Entries of the segments, in the order of their documents.
     parent
-        :attr:`checksum` of the generation that this one came from; ``None`` for the first.
+        :attr:`checksum` of the generation that this one was derived from; ``None`` for the first generation.
     centroids
-        The derived FAISS index over the centroids.
+        Entry of the FAISS index over the centroids, a derived file; ``None`` if there is none.
     encoder
-        The frozen query encoder; ``None`` where the vectors came from the caller.
+        The frozen query encoder; ``None`` if the caller supplied the vectors.
     tuned
-        Search parameters chosen by tuning, as JSON.
+        Search parameters chosen by tuning, as JSON; ``None`` if the index has not been tuned.
     lexical
-        The derived BM25 index over the texts; ``None`` where none was made. One without a file is out of date.
+        The BM25 index over the texts, derived from the segments; ``None`` if it was never built. A part without files
+        is out of date.
+
+    Raises
+    ------
+    CorruptIndexError
+        The generation is out of range, a file is named twice, or a file does not belong to its part.
     """
 
     generation: int
@@ -97,8 +103,8 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if not 1 <= self.generation <= names.MAX_GENERATION:
-            raise CorruptIndexError(f"generation {self.generation} cannot be")
-        paths = [record.path for record in self.files]
+            raise CorruptIndexError(f"{self.generation} is not a valid generation number")
+        paths = [entry.path for entry in self.files]
         if len(set(paths)) < len(paths):
             raise CorruptIndexError("a file is named twice in the manifest")
         self._check_kinds("codec", self.codec.files)
@@ -106,39 +112,39 @@ class Manifest:
         self._check_kinds("centroids", () if self.centroids is None else (self.centroids,))
         self._check_kinds("lexical", () if self.lexical is None else self.lexical.files)
 
-    def _check_kinds(self, kind: str, records: tuple[FileEntry, ...]) -> None:
-        for record in records:
-            if names.kind_of(record.path) != kind:
-                raise CorruptIndexError(f"{record.path!r} cannot belong to the {kind} of an index")
+    def _check_kinds(self, kind: str, entries: tuple[FileEntry, ...]) -> None:
+        for entry in entries:
+            if names.kind_of(entry.path) != kind:
+                raise CorruptIndexError(f"{entry.path!r} is not a file of the part {kind!r}")
 
     @property
     def documents(self) -> int:
-        """Documents of all segments, deleted ones included."""
+        """Number of documents in all segments, including deleted ones."""
         return sum(segment.documents for segment in self.segments)
 
     @property
     def tokens(self) -> int:
-        """Tokens of all segments, those of deleted documents included."""
+        """Number of tokens in all segments, including those of deleted documents."""
         return sum(segment.tokens for segment in self.segments)
 
     @property
     def live_documents(self) -> int:
-        """Documents that are not deleted: those that a search can return."""
+        """Number of documents that are not deleted, and that a search can therefore return."""
         return sum(segment.live_documents for segment in self.segments)
 
     @property
     def live_tokens(self) -> int:
-        """Tokens of documents that are not deleted."""
+        """Number of tokens of the documents that are not deleted."""
         return sum(segment.live_tokens for segment in self.segments)
 
     @property
     def files(self) -> list[FileEntry]:
-        """Every file that this generation needs, apart from the manifest itself."""
+        """Entries of all files that this generation needs, except the manifest itself."""
         parts = [part for part in (self.codec, self.encoder, self.lexical) if part is not None]
-        records = [record for part in parts for record in part.files]
+        entries = [entry for part in parts for entry in part.files]
         if self.centroids is not None:
-            records.append(self.centroids)
-        return records + [record for segment in self.segments for record in segment.files]
+            entries.append(self.centroids)
+        return entries + [entry for segment in self.segments for entry in segment.files]
 
     @property
     def checksum(self) -> str:
@@ -151,7 +157,7 @@ class Manifest:
         return canonical({**body, "checksum": checksum(canonical(body))}) + b"\n"
 
     def _body(self) -> dict[str, Json]:
-        # written only where there is one: an index without it is byte for byte what it always was
+        # This field is written only if it is set: an index without a BM25 index has the same bytes as before.
         lexical: dict[str, Json] = {} if self.lexical is None else {"lexical": self.lexical.to_json()}
         return {
             "format": names.FORMAT,
@@ -174,14 +180,14 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read the content of a manifest's file: version first, then its checksum, then each field.
+        """Parse the content of a manifest file: first the version, then the checksum, then each field.
 
         Raises
         ------
         FormatVersionError
-            A newer colstore wrote it.
+            A newer version of colstore wrote the manifest.
         CorruptIndexError
-            It is not what colstore writes.
+            The content is damaged, or is not a manifest of colstore.
         """
         body = parse_object(data)
         _check_version(body)
@@ -215,7 +221,7 @@ class Manifest:
         fields.finish()
         if (manifest.documents, manifest.tokens) != (documents, tokens):
             raise CorruptIndexError(
-                f"{documents} documents and {tokens} tokens, but its segments have {manifest.documents} and "
+                f"it counts {documents} documents and {tokens} tokens, but its segments have {manifest.documents} and "
                 f"{manifest.tokens}"
             )
         return manifest
@@ -226,7 +232,7 @@ def _check_version(body: Mapping[str, Json]) -> None:
         raise CorruptIndexError(f"it is not a colstore manifest: its format is {body.get('format')!r}")
     version = body.get("format_version")
     if type(version) is not int or version < 1:
-        raise CorruptIndexError(f"format version {version!r} cannot be")
+        raise CorruptIndexError(f"{version!r} is not a valid format version")
     if version > names.FORMAT_VERSION:
         writer = str(body.get("writer", "a newer colstore"))
         raise FormatVersionError(
@@ -236,10 +242,10 @@ def _check_version(body: Mapping[str, Json]) -> None:
 
 
 def timestamp() -> str:
-    """Return the present moment (UTC) in the form that a manifest holds."""
+    """Return the current time in UTC, in the form that a manifest stores."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def writer_name() -> str:
-    """Return the program and version that a manifest names as its writer."""
+    """Return the program and its version, as a manifest names its writer."""
     return f"colstore {__version__}"

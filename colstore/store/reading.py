@@ -1,4 +1,4 @@
-"""Opening files for reading: ordinary files only, of the size that was recorded."""
+"""Opening files for reading: only regular files, and only with the size that the manifest states."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ _MISSING = "the file is missing: restore it from a copy of the index, or build t
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[int]:
-    """Open an ordinary file for reading and yield its descriptor; a pipe or a device does not block.
+    """Open a regular file for reading and yield its descriptor. Opening a pipe or a device does not block.
 
     Raises
     ------
     MissingFileError
-        There is no such file.
+        The file does not exist.
     CorruptIndexError
-        It is a folder, a pipe or a device.
+        The path is a folder, a pipe or a device.
+    StorageError
+        The file cannot be opened.
     """
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     with storage_errors(path, "opening"):
@@ -33,19 +35,21 @@ def open_regular(path: Path) -> Iterator[int]:
             raise MissingFileError(_MISSING, file=path) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise CorruptIndexError("this is not an ordinary file", file=path)
+            raise CorruptIndexError("this is not a regular file", file=path)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """Return the content of an ordinary file of at most ``limit`` bytes.
+    """Return the content of a regular file of at most ``limit`` bytes.
 
     Raises
     ------
-    MissingFileError, CorruptIndexError
-        As :func:`open_regular`; also when the file is larger than ``limit``.
+    MissingFileError, StorageError
+        As in :func:`open_regular`.
+    CorruptIndexError
+        The file is not a regular file, or is larger than ``limit``.
     """
     with open_regular(path) as descriptor:
         size = os.fstat(descriptor).st_size
@@ -56,31 +60,33 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def check_file_size(path: Path, size: int) -> None:
-    """Check that a file is there and has this size.
+    """Check that a file exists and has ``size`` bytes.
 
     Raises
     ------
-    MissingFileError, TruncatedFileError
-        It is not, or has not.
+    MissingFileError
+        The file does not exist.
+    TruncatedFileError
+        The file has another size.
     """
-    with storage_errors(path, "looking at"):
+    with storage_errors(path, "examining"):
         try:
-            found = path.stat().st_size
+            actual = path.stat().st_size
         except (FileNotFoundError, NotADirectoryError) as error:
             raise MissingFileError(_MISSING, file=path) from error
-    compare_size(path, found, size)
+    compare_size(path, actual, size)
 
 
-def compare_size(path: Path, found: int, size: int) -> None:
-    """Refuse a file that has ``found`` bytes instead of ``size``.
+def compare_size(path: Path, actual: int, size: int) -> None:
+    """Refuse a file that has ``actual`` bytes instead of ``size``.
 
     Raises
     ------
     TruncatedFileError
-        The two differ.
+        The two sizes differ.
     """
-    if found != size:
+    if actual != size:
         raise TruncatedFileError(
-            f"{found:,} bytes, where {size:,} were written: copy the index again, or build it again",
+            f"{actual:,} bytes, where {size:,} were written: copy the index again, or build it again",
             file=path,
         )

@@ -1,6 +1,6 @@
-"""Reads a segment: maps the file once, and hands out its arrays, ids, texts and metadata.
+"""Reading a segment: the file is mapped once, and its arrays, ids, texts and metadata are read from the map.
 
-Nothing here enters libhdf5. Bytes are compared with their checksums the first time that they are used.
+This module does not use libhdf5. Bytes are compared with their checksums when they are first used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from colstore.store.checksums import checksum, sums_bytes
 from colstore.store.entries import SegmentEntry
 from colstore.store.files import storage_errors
 from colstore.store.ids import Ids
-from colstore.store.read_ahead import read_ahead
+from colstore.store.prefetch import prefetch_ranges
 from colstore.store.reading import check_file_size, compare_size, open_regular, read_file
 from colstore.store.text_blocks import BlockReader, as_mapping, as_title_text
 from colstore.types import Json
@@ -37,15 +37,15 @@ _U4_OR_U8 = ("<u4", "<u8")
 
 
 def segments_folder(directory: Path) -> Path:
-    """Return where an index keeps its segments."""
+    """Return the folder in which an index keeps its segments."""
     return directory / names.SEGMENTS
 
 
 class Segment:
-    """An open segment. Read-only, and safe to share between threads.
+    """An open segment. It is read-only and can be shared between threads.
 
-    Open with :meth:`open`. Arrays handed out stay valid after :meth:`close`; the file is unmapped when the
-    last of them is gone.
+    Use :meth:`open` to create one. Arrays that were returned stay valid after :meth:`close`; the file is unmapped
+    when the last of them has been released.
     """
 
     def __init__(self, folder: Path, record: SegmentEntry, data: NDArray[np.uint8]) -> None:
@@ -68,20 +68,20 @@ class Segment:
         Parameters
         ----------
         folder
-            That holds the segment's files.
+            Folder that holds the segment's files.
         record
-            What the manifest says of it.
+            The segment's entry in the manifest.
 
         Raises
         ------
         MissingFileError, TruncatedFileError
-            A file is gone, or has another size than recorded (checked before mapping).
+            A file is missing, or its size differs from that in the manifest (checked before mapping).
         CorruptIndexError
-            Arrays that every segment has are missing, or do not fit each other.
+            An array that every segment has is missing, or the arrays are inconsistent.
         """
         path = folder / names.segment_file(record.id)
         segment = cls(folder, record, _map(path, record.bytes))
-        # Read now, used later: a snapshot must not need a name that a writer may remove meanwhile.
+        # Read now although used later: a snapshot must not depend on a file that a writer may remove in the meantime.
         sums, size = folder / names.sums_file(record.id), sums_bytes(record.bytes)
         check_file_size(sums, size)
         segment._sums = read_file(sums, size)
@@ -89,12 +89,12 @@ class Segment:
         return segment
 
     def with_entry(self, record: SegmentEntry) -> Self:
-        """Return the same open file as another generation sees it: with other deleted documents.
+        """Return the same open file with the entry of another generation, which may have other deleted documents.
 
         Raises
         ------
         ColstoreError
-            The record is of another segment, or this one is closed.
+            The entry is that of another segment, or this segment is closed.
         """
         if not self.same_file(record) or not self._arrays:
             raise ColstoreError(f"segment {self.id} is closed, or is not the one that was asked for")
@@ -103,13 +103,13 @@ class Segment:
         return other
 
     def same_file(self, record: SegmentEntry) -> bool:
-        """Tell whether a record names this very file, whatever it says of deleted documents."""
+        """Return whether an entry names this same file, regardless of deleted documents."""
         mine, other = (replace(entry, deleted=None, added=None) for entry in (self.entry, record))
         return mine == other
 
     @property
     def id(self) -> str:
-        """Name of the segment."""
+        """Id of the segment."""
         return self.entry.id
 
     @property
@@ -133,7 +133,7 @@ class Segment:
         return self._texts is not None
 
     def array(self, name: str) -> Array:
-        """Return an array as a read-only view of the mapped file, *not* yet compared with its checksums.
+        """Return an array as a read-only view of the mapped file, *without* verifying its checksums.
 
         Raises
         ------
@@ -147,12 +147,12 @@ class Segment:
         return self._arrays[name]
 
     def expect(self, name: str, dtype: str | tuple[str, ...], shape: tuple[int | None, ...]) -> Array:
-        """Return :meth:`array` after checking its type and shape (``None`` stands for any length).
+        """Return an array like :meth:`array` after checking its type and shape (``None`` allows any length).
 
         Raises
         ------
         CorruptIndexError
-            It has another type or shape, or is not there.
+            The array is missing, or has another type or shape.
         """
         array = self.array(name)
         allowed = (dtype,) if isinstance(dtype, str) else dtype
@@ -167,14 +167,14 @@ class Segment:
         return array
 
     def ensure(self, name: str, start: int = 0, stop: int | None = None) -> None:
-        """Compare the blocks that hold rows ``start..stop`` of an array with their checksums, once.
+        """Verify the checksums of the blocks that hold rows ``start..stop`` of an array; each block is verified once.
 
         Raises
         ------
         ChecksumError
-            Bytes changed since they were written.
+            Bytes have changed since they were written.
         CorruptIndexError
-            The rows are not there (an offset that led here is wrong).
+            The rows do not exist, because an offset that led here is wrong.
         """
         spec = self.entry.arrays[name]
         stop = spec.shape[0] if stop is None else stop
@@ -183,7 +183,7 @@ class Segment:
         self._checks.ensure(spec.offset + start * spec.row_bytes, spec.offset + stop * spec.row_bytes)
 
     def ensure_rows(self, name: str, starts: Rows, stops: Rows) -> None:
-        """Do :meth:`ensure` for many row ranges at once: ``starts`` and ``stops`` of shape ``(n,)``."""
+        """Do what :meth:`ensure` does for many row ranges at once; ``starts`` and ``stops`` have shape ``(n,)``."""
         if not len(starts):
             return
         spec = self.entry.arrays[name]
@@ -198,42 +198,42 @@ class Segment:
             self._checks.ensure_spans(spec.offset + first * spec.row_bytes, spec.offset + last * spec.row_bytes)
 
     def prefetch(self, ranges: Sequence[tuple[str, Rows, Rows]]) -> int:
-        """Have the system read row ranges of some arrays ahead, where a sample of them is not in memory yet.
+        """Ask the system to read row ranges of some arrays into memory, unless a sample of them is there already.
 
         Parameters
         ----------
         ranges
-            Name, first rows and end rows ``(n,)`` of each array, as for :meth:`ensure_rows`.
+            Name, start rows and stop rows of each array, both of shape ``(n,)``, as for :meth:`ensure_rows`.
 
         Returns
         -------
         int
-            Ranges of the file that were asked for, near ones merged; 0 where nothing was.
+            Number of byte ranges that were requested, after merging near ones; 0 if nothing was requested.
         """
         spans = []
         for name, starts, stops in ranges:
             spec = self.entry.arrays[name]
             ends = np.stack([starts, stops]).astype(np.int64) * spec.row_bytes + spec.offset
-            spans.append(self._checks.widened(*ends))
-        return read_ahead(self._data, *np.concatenate(spans, axis=1)) if spans else 0
+            spans.append(self._checks.spans_to_read(*ends))
+        return prefetch_ranges(self._data, *np.concatenate(spans, axis=1)) if spans else 0
 
     def ensure_all(self) -> None:
-        """Compare the whole file with its checksums."""
+        """Verify the checksums of the whole file."""
         self._checks.ensure_all()
 
     def bad_blocks(self) -> list[int]:
-        """Return the numbers of the 64 KiB blocks that differ from their checksums."""
+        """Return the numbers of the 64 KiB blocks that do not match their checksums."""
         return self._checks.bad_blocks()
 
     def rows(self, name: str, start: int = 0, stop: int | None = None) -> Array:
-        """Return checked rows of an array, as a read-only view.
+        """Return rows of an array as a read-only view, after verifying their checksums.
 
         Raises
         ------
         ChecksumError
-            Bytes changed since they were written.
+            Bytes have changed since they were written.
         CorruptIndexError
-            The rows are not there (an offset that led here is wrong).
+            The rows do not exist, because an offset that led here is wrong.
         """
         array = self.array(name)
         stop = len(array) if stop is None else stop
@@ -243,14 +243,15 @@ class Segment:
         return array[start:stop]
 
     def doc_offsets(self) -> Array:
-        """Return the rows where each document's tokens start, shape ``(documents + 1,)``, checked as a whole.
+        """Return the first token row of each document and the number of tokens, shape ``(documents + 1,)``.
 
-        Loops without bounds checks may rely on it: the entries rise from 0 to the number of tokens.
+        The array is verified as a whole: its elements never decrease and run from 0 to the number of tokens, so that
+        loops without bounds checks can rely on it.
 
         Raises
         ------
         CorruptIndexError
-            They do not, or bytes changed since they were written.
+            The offsets decrease, or bytes have changed since they were written.
         """
         if self._doc_offsets is None:
             offsets = self.rows("doc_offsets")
@@ -259,8 +260,8 @@ class Segment:
             self._doc_offsets = offsets
         return self._doc_offsets
 
-    def record(self, document: int) -> tuple[str, str] | None:
-        """Return title and text of a document (local number); ``None`` where no texts are stored.
+    def title_and_text(self, document: int) -> tuple[str, str] | None:
+        """Return the title and text of a document by its local number, or ``None`` if no texts are stored.
 
         Raises
         ------
@@ -276,14 +277,14 @@ class Segment:
         return record
 
     def metadata(self, document: int) -> Mapping[str, Json]:
-        """Return a document's metadata (not to be changed); empty where none is stored."""
+        """Return the metadata of a document by its local number; the caller must not change it. Empty if not stored."""
         self._check_number(document)
         if self._metadata is None:
             return {}
         return self._as_metadata(document, self._metadata.get(document))
 
     def all_metadata(self) -> list[Mapping[str, Json]]:
-        """Return the metadata of every document, by local number, reading no texts."""
+        """Return the metadata of all documents, by local number, without reading any texts."""
         if self._metadata is None:
             return [{} for _ in range(self.documents)]
         found: list[Mapping[str, Json]] = []
@@ -293,7 +294,7 @@ class Segment:
         return found
 
     def close(self) -> None:
-        """Let go of the file. Safe to call twice, and with arrays still in use."""
+        """Release the file. It is safe to call this twice, and while arrays are still in use."""
         self._arrays, self._doc_offsets, self._data = {}, None, np.zeros(0, np.uint8)
         self._checks = BlockChecks(self._data, self._load_sums, str(self.path))
 
@@ -336,7 +337,7 @@ class Segment:
                 self.expect(f"{name}_sizes", "<u4", (self._block_count(),))
 
     def _check_offsets(self, name: str, entries: int, last: int) -> None:
-        """Check both ends of an offsets array; what lies between is checked by its users and by verify."""
+        """Check both ends of an offsets array. Its users and ``verify`` check the elements in between."""
         array = self.expect(name, _U4_OR_U8, (entries + 1,))
         if int(array[0]) != 0 or int(array[-1]) != last:
             raise CorruptIndexError(
@@ -348,7 +349,7 @@ class Segment:
 def _map(path: Path, size: int) -> NDArray[np.uint8]:
     with open_regular(path) as descriptor:
         compare_size(path, os.fstat(descriptor).st_size, size)
-        if size == 0:  # which mmap refuses
+        if size == 0:  # mmap refuses an empty file
             return np.zeros(0, np.uint8)
         with storage_errors(path, "mapping"):
             return np.frombuffer(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ), dtype=np.uint8)

@@ -1,8 +1,8 @@
-"""Writes a segment: arrays of tokens, ids, texts and metadata of some documents, in one immutable HDF5 file.
+"""Writing a segment: token arrays, ids, texts and metadata of a batch of documents, in one immutable HDF5 file.
 
-Memory stays bounded: the first token array (declare the largest first) is written straight to its place in
-the file, which does not depend on its length; others and texts are spooled to temporary files. At the end
-libhdf5 lays out the file, the spools are copied in, and the file is reopened, checked, summed, synced and
+Memory stays bounded. The first token array (declare the largest one first) is written directly to its final offset,
+which does not depend on its length; the other arrays and the texts are spooled to temporary files. At the end libhdf5
+computes the layout, the spools are copied into the file, and the file is reopened, checked, checksummed, synced and
 renamed.
 """
 
@@ -22,7 +22,7 @@ from colstore.store import format as names
 from colstore.store import hdf5
 from colstore.store.checksums import checksum, file_sums
 from colstore.store.entries import SegmentEntry
-from colstore.store.files import Beside, make_folder, write_file
+from colstore.store.files import AtomicFile, make_folder, write_file
 from colstore.store.ids import encode_id, id_arrays, offset_dtype
 from colstore.store.text_blocks import BlockPacker, encode_value
 from colstore.store.token_streams import Kinds, TokenStreams, check_array
@@ -38,19 +38,26 @@ _ATTRIBUTES = {"colstore_format": f"segment {names.FORMAT_VERSION}"}
 class SegmentWriter:
     """Streams documents into a segment file.
 
-    Use as a context manager; leaving it without :meth:`seal` removes all that was written.
+    Use it as a context manager; leaving the block without :meth:`seal` removes everything that was written.
 
     Parameters
     ----------
     folder
-        Where the segment will lie; made when missing.
+        Folder of the segment; it is created if it does not exist.
     segment_id
-        Name of the segment; see :func:`colstore.store.format.is_segment_id`.
+        Id of the segment; see :func:`colstore.store.format.is_segment_id`.
     token_arrays
-        Name to (dtype, shape of one token's row), largest first, in the order in which they lie in the file:
+        Dtype and shape of one token's row for each array by name, in their order in the file and the largest first;
         for float16 vectors ``{"vectors": ("<f2", (dim,))}``.
     store_texts
-        Keep titles, texts and metadata.
+        Whether to store titles, texts and metadata.
+
+    Raises
+    ------
+    ConfigError
+        The segment id or the name, type or shape of a token array is not allowed.
+    StorageError
+        A file cannot be created.
 
     Examples
     --------
@@ -66,7 +73,7 @@ class SegmentWriter:
 
     def __init__(self, folder: Path, segment_id: str, token_arrays: Kinds, *, store_texts: bool) -> None:
         if not names.is_segment_id(segment_id):
-            raise ConfigError(f"{segment_id!r} cannot be the id of a segment: use a-z, 0-9, '-' and '_'")
+            raise ConfigError(f"{segment_id!r} is not a valid segment id: use a-z, 0-9, '-' and '_'")
         make_folder(folder)
         self._id = segment_id
         self._path = folder / names.segment_file(segment_id)
@@ -75,22 +82,22 @@ class SegmentWriter:
         self._tokens = 0
         self._usable = True
         with ExitStack() as opened:
-            self._file = opened.enter_context(Beside(self._path))
+            self._file = opened.enter_context(AtomicFile(self._path))
             self._streams = TokenStreams(token_arrays, self._file, _ATTRIBUTES, opened)
             self._packers = {
-                name: BlockPacker(opened.enter_context(Beside(folder / f"{segment_id}-{name}")), name)
+                name: BlockPacker(opened.enter_context(AtomicFile(folder / f"{segment_id}-{name}")), name)
                 for name in (("texts", "metadata") if store_texts else ())
             }
             self._opened = opened.pop_all()
 
     @property
     def documents(self) -> int:
-        """Documents appended so far."""
+        """Number of documents appended so far."""
         return len(self._ids)
 
     @property
     def tokens(self) -> int:
-        """Tokens appended so far."""
+        """Number of tokens appended so far."""
         return self._tokens
 
     def append(
@@ -100,25 +107,27 @@ class SegmentWriter:
         token_arrays: Mapping[str, Array],
         records: Sequence[Record] | None = None,
     ) -> None:
-        """Add documents.
+        """Append documents.
 
         Parameters
         ----------
         ids
-            One for each document.
+            Id of each document.
         token_counts
-            Tokens of each document.
+            Number of tokens of each document.
         token_arrays
-            Name to array of shape ``(sum(token_counts), *row shape)``; rows in the documents' order.
+            Arrays by name, each of shape ``(sum(token_counts), *row shape)``, with rows in the order of the documents.
         records
-            (title, text, metadata) of each document; needed when texts are stored, not used otherwise.
+            (title, text, metadata) of each document. It is required if texts are stored, and otherwise ignored.
 
         Raises
         ------
         VectorError
-            Arrays do not fit the counts or the declared types.
+            The arrays do not match the counts or the declared types.
         CorpusError
-            An id, text or metadata that cannot be stored.
+            An id, text or metadata cannot be stored.
+        StorageError
+            A write failed. The writer cannot be used any more.
         """
         self._check_usable()
         counts = [int(n) for n in token_counts]
@@ -127,7 +136,7 @@ class SegmentWriter:
         encoded = [encode_id(document_id) for document_id in ids]
         stored = self._streams.checked(token_arrays, sum(counts))
         packed = self._encode_records(ids, records)
-        self._usable = False  # until all is written: half of a batch must never be sealed
+        self._usable = False  # until everything is written: a partly written batch must never be sealed
         self._streams.append(stored)
         for name, values in packed.items():
             self._packers[name].add(values)
@@ -137,24 +146,24 @@ class SegmentWriter:
         self._usable = True
 
     def seal(self, extra_arrays: Mapping[str, Array] | None = None) -> SegmentEntry:
-        """Write the file, check it and give it its name.
+        """Write the file, check it and give it its final name.
 
         Parameters
         ----------
         extra_arrays
-            Further arrays of the segment, such as postings.
+            Further arrays of the segment by name, such as postings.
 
         Returns
         -------
         SegmentEntry
-            For the manifest. Until a manifest names it, the segment is no part of any index.
+            Entry for the manifest. The segment is not part of an index until a manifest names it.
 
         Raises
         ------
         DuplicateIdError
             An id was appended twice.
         StorageError
-            The disk refused; nothing is left behind.
+            A write failed. No file is left behind.
         """
         self._check_usable()
         self._usable = False
@@ -163,7 +172,7 @@ class SegmentWriter:
         shapes = self._streams.shapes(self._tokens)
         shapes |= {name: (array.dtype.str, array.shape) for name, array in plain.items()}
         shapes |= {name: ("|u1", (spool.size,)) for name, spool in packed.items()}
-        layout = hdf5.draw(shapes, _ATTRIBUTES)
+        layout = hdf5.make_layout(shapes, _ATTRIBUTES)
         sources = self._streams.sources(layout)
         sources |= {name: hdf5.array_source(array) for name, array in plain.items()}
         sources |= {name: spool.read_at for name, spool in packed.items()}
@@ -185,10 +194,10 @@ class SegmentWriter:
 
     def _check_usable(self) -> None:
         if not self._usable:
-            raise StorageError(f"{self._path}: sealed, or abandoned after a failed write: begin a new segment")
+            raise StorageError(f"{self._path}: sealed, or abandoned after a failed write: start a new segment")
 
     def _encode_records(self, ids: Sequence[str], records: Sequence[Record] | None) -> dict[str, list[str]]:
-        """Return the JSON of each document's texts and metadata; nothing where none are stored."""
+        """Return the JSON of each document's texts and metadata; empty if texts are not stored."""
         if not self._packers:
             return {}
         if records is None or len(records) != len(ids):
@@ -203,7 +212,7 @@ class SegmentWriter:
         }
 
     def _plain_arrays(self, extra: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the arrays that lie in memory: offsets, ids, block tables, and the caller's."""
+        """Return the arrays that are held in memory: offsets, ids, block tables and the caller's arrays."""
         offsets = np.zeros(len(self._ids) + 1, dtype=np.uint64)
         np.cumsum(np.array(self._counts, np.uint64), out=offsets[1:])
         plain: dict[str, Array] = {
@@ -217,7 +226,7 @@ class SegmentWriter:
             plain[name] = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         for name, packer in self._packers.items():
             blocks, sizes = packer.finish()
-            if name == "texts" or packer.anything:  # empty metadata of all documents is not stored
+            if name == "texts" or packer.anything:  # metadata is not stored if it is empty for all documents
                 plain |= {f"{name}_blocks": blocks, f"{name}_sizes": sizes}
         return plain
 
@@ -242,5 +251,5 @@ class SegmentWriter:
 
 
 def _kept(plain: Mapping[str, Array]) -> set[str]:
-    """Return which of texts and metadata are stored: those that have a table of blocks."""
+    """Return which of ``texts`` and ``metadata`` are stored: those that have a table of blocks."""
     return {name.removesuffix("_blocks") for name in plain if name.endswith("_blocks")}

@@ -1,4 +1,4 @@
-"""JSON read strictly: no duplicate keys, no NaN, no huge integers, no unknown fields, no bool as int."""
+"""Strict JSON parsing: no duplicate keys, no NaN, no huge integers, no unknown fields, no booleans as integers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from colstore.store.format import MAX_COUNT
 from colstore.types import Json
 
 _MAX_DIGITS = 20
-_MAX_DEPTH = 128  # metadata may have 100, and lies in lists of lists
+_MAX_DEPTH = 128  # metadata may have 100 levels, and is stored inside lists of lists
 _SURROGATES = (b"\\ud", b"\\uD")
 
 
 def canonical(value: object) -> bytes:
-    """Return the one way to write a JSON value: keys sorted, no spaces, UTF-8.
+    """Return the canonical JSON form of a value: keys sorted, no spaces, UTF-8.
 
     >>> canonical({"b": 1, "a": [1.5, "é"]}).decode()
     '{"a":[1.5,"é"],"b":1}'
@@ -32,15 +32,15 @@ def parse_object(data: bytes) -> dict[str, Json]:
     Raises
     ------
     CorruptIndexError
-        Not UTF-8, not JSON, not an object; or a duplicate key, NaN, an infinity, an integer of over 20
-        digits, nesting deeper than 128 levels, or a lone surrogate, which no UTF-8 can hold.
+        The data is not UTF-8, not JSON or not an object; or it contains a duplicate key, NaN, an infinity, an integer
+        of more than 20 digits, more than 128 levels of nesting, or a lone surrogate, which UTF-8 cannot represent.
 
     Examples
     --------
     >>> parse_object(b'{"a": 1, "a": 2}')
     Traceback (most recent call last):
         ...
-    colstore.errors.CorruptIndexError: not valid JSON: the key 'a' is there twice
+    colstore.errors.CorruptIndexError: not valid JSON: the key 'a' occurs twice
     """
     try:
         value = json.loads(
@@ -55,33 +55,34 @@ def parse_object(data: bytes) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise CorruptIndexError("not valid JSON: not an object")
     try:
-        check_plain(value, data)
+        check_json_value(value, data)
     except ValueError as error:
         raise CorruptIndexError(f"not valid JSON: {error}") from error
     return cast("dict[str, Json]", value)
 
 
-def check_plain(value: object, data: bytes) -> None:
-    r"""Refuse what a JSON parser takes, but what could not be written again, compared or shown.
+def check_json_value(value: object, data: bytes) -> None:
+    r"""Refuse a value that a JSON parser accepts, but that cannot be written again, compared or shown.
 
     Parameters
     ----------
     value
-        What was parsed.
+        The parsed value.
     data
-        It was parsed from.
+        The text that it was parsed from.
 
     Raises
     ------
     ValueError
-        Nesting deeper than 128 levels (which Python's own recursion ends somewhere), or a lone surrogate.
+        The value has more than 128 levels of nesting, which may exceed Python's recursion limit, or contains a lone
+        surrogate.
 
     Examples
     --------
-    >>> check_plain(["\ud800"], rb'["\ud800"]')
+    >>> check_json_value(["\ud800"], rb'["\ud800"]')
     Traceback (most recent call last):
         ...
-    ValueError: it holds a lone surrogate, which is no Unicode text
+    ValueError: it contains a lone surrogate, which is not valid Unicode text
     """
     level: list[object] = [value]
     for _ in range(_MAX_DEPTH):
@@ -95,20 +96,20 @@ def check_plain(value: object, data: bytes) -> None:
             break
     else:
         raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
-    if any(escape in data for escape in _SURROGATES):  # few texts hold one at all
+    if any(escape in data for escape in _SURROGATES):  # a cheap test first: few texts contain such an escape
         try:
             canonical(value)
         except UnicodeEncodeError as error:
-            raise ValueError("it holds a lone surrogate, which is no Unicode text") from error
+            raise ValueError("it contains a lone surrogate, which is not valid Unicode text") from error
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found: dict[str, Json] = {}
+    fields: dict[str, Json] = {}
     for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} is there twice")
-        found[key] = value
-    return found
+        if key in fields:
+            raise ValueError(f"the key {key!r} occurs twice")
+        fields[key] = value
+    return fields
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -129,14 +130,16 @@ def _finite_float(text: str) -> float:
 
 
 class Fields:
-    """Reads the fields of a JSON object one by one, each as the type it must have.
+    """Takes the fields out of a JSON object one by one, each with its required type.
+
+    Every method raises :class:`~colstore.errors.CorruptIndexError` if the field is missing or has another type.
 
     Parameters
     ----------
     value
-        What should be an object.
+        The parsed JSON object.
     where
-        What it describes, for messages.
+        What the object describes, for error messages.
 
     Examples
     --------
@@ -157,7 +160,7 @@ class Fields:
         self._left: dict[str, Json] = dict(value)
 
     def take(self, key: str) -> Json:
-        """Return a field as it is."""
+        """Return a field without checking its type."""
         if key not in self._left:
             raise CorruptIndexError(f"{self.where}: {key!r} is missing")
         return self._left.pop(key)
@@ -166,7 +169,7 @@ class Fields:
         """Return a string field that matches a pattern."""
         value = self.take(key)
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise CorruptIndexError(f"{self.where}: {key!r} cannot be {_brief(value)}")
+            raise CorruptIndexError(f"{self.where}: {_brief(value)} is not a valid value of {key!r}")
         return value
 
     def optional_text(self, key: str, pattern: str) -> str | None:
@@ -177,11 +180,11 @@ class Fields:
         return self.text(key, pattern)
 
     def count(self, key: str, *, least: int = 0, most: int = MAX_COUNT) -> int:
-        """Return a whole number in ``least..most``."""
+        """Return an integer field that lies in ``least..most``."""
         return as_count(self.take(key), f"{self.where}: {key!r}", least=least, most=most)
 
     def number(self, key: str) -> float:
-        """Return a finite number of at least 0."""
+        """Return a field with a finite number of at least 0."""
         value = self.take(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise CorruptIndexError(f"{self.where}: {key!r} must be a number of at least 0, not {_brief(value)}")
@@ -209,18 +212,18 @@ class Fields:
         return self.mapping(key)
 
     def finish(self) -> None:
-        """Refuse fields that nobody asked for: a reader that ignored one could answer wrongly."""
+        """Refuse the fields that were not taken, because ignoring an unknown field could lead to wrong results."""
         if self._left:
             raise CorruptIndexError(f"{self.where}: unknown field {next(iter(self._left))!r}")
 
 
 def as_count(value: object, where: str, *, least: int = 0, most: int = MAX_COUNT) -> int:
-    """Return ``value`` if it is an int (no bool) in ``least..most``.
+    """Return ``value`` if it is an integer (not a bool) in ``least..most``.
 
     Raises
     ------
     CorruptIndexError
-        It is not.
+        The value is not an integer, or is out of range.
     """
     if type(value) is not int or value < least:
         raise CorruptIndexError(f"{where} must be a whole number of at least {least}, not {_brief(value)}")

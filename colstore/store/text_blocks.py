@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.errors import CorpusError, CorruptIndexError
-from colstore.store.files import Beside
+from colstore.store.files import AtomicFile
 from colstore.store.format import MAX_TEXT_BLOCK_BYTES, TEXT_BLOCK_DOCUMENTS
-from colstore.store.strict_json import check_plain
+from colstore.store.strict_json import check_json_value
 from colstore.types import Json
 
 _LEVEL = 6
@@ -58,7 +58,7 @@ class BlockPacker:
         Word for messages.
     """
 
-    def __init__(self, spool: Beside, what: str) -> None:
+    def __init__(self, spool: AtomicFile, what: str) -> None:
         self.spool = spool
         self.anything = False
         self._what = what
@@ -155,7 +155,7 @@ class BlockReader:
             if len(text) != size or not decompressor.eof or decompressor.unused_data:
                 raise self._damage(number, "its size differs from the declared one")
             value: Json = json.loads(text, parse_constant=_refuse_constant)
-            check_plain(value, text)
+            check_json_value(value, text)
         except (zlib.error, ValueError, RecursionError) as error:
             raise self._damage(number, str(error)) from error
         return value

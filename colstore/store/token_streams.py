@@ -1,4 +1,4 @@
-"""Token arrays on their way into a segment: the first straight to its place, others via temporary files."""
+"""Writing token arrays into a segment: the first goes directly to its final offset, the others via temporary files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import DTypeLike, NDArray
 from colstore.errors import ConfigError, StorageError, VectorError
 from colstore.store import format as names
 from colstore.store import hdf5
-from colstore.store.files import Beside
+from colstore.store.files import AtomicFile
 
 Array = NDArray[Any]
 Kinds = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
-"""Name to (dtype, shape of one token's row)."""
+"""Dtype and shape of one token's row for each array, by name."""
 
 RESERVED = frozenset(
     {"doc_offsets", "id_offsets", "id_bytes", "id_order", "id_hashes", "id_hash_order"}
@@ -32,21 +32,23 @@ def check_array(name: str, dtype: np.dtype[Any], axes: int) -> None:
     Raises
     ------
     ConfigError
-        Its name is taken or malformed, or its type or number of axes is not allowed.
+        Its name is reserved or malformed, or its type or number of axes is not allowed.
     """
     if not names.is_array_name(name) or name in RESERVED:
-        raise ConfigError(f"{name!r} cannot be the name of an array of yours")
+        raise ConfigError(f"{name!r} is not a valid array name: it is malformed, or the store uses it itself")
     if dtype.newbyteorder("<").str not in names.DTYPES or not 1 <= axes <= 4:
-        raise ConfigError(f"array {name!r} cannot be {dtype.str} with {axes} axes: use {sorted(names.DTYPES)}")
+        raise ConfigError(
+            f"array {name!r} is {dtype.str} with {axes} axes: use 1 to 4 axes and one of {sorted(names.DTYPES)}"
+        )
 
 
 @dataclass(slots=True)
 class _Stream:
-    """An array's bytes, growing in a file from byte ``start`` on."""
+    """The bytes of an array, which are appended to a file from byte ``start`` on."""
 
     dtype: np.dtype[Any]
     row: tuple[int, ...]
-    file: Beside
+    file: AtomicFile
     start: int = 0
     size: int = 0
 
@@ -65,17 +67,22 @@ class TokenStreams:
     Parameters
     ----------
     kinds
-        Names, types and row shapes.
+        Dtype and row shape of each array by name.
     file
-        The segment's file. The first array is written to the place that libhdf5 will give it there, which
-        does not depend on the number of its rows.
+        File of the segment. The first array is written to the offset at which libhdf5 will place it; this offset does
+        not depend on the number of rows.
     attributes
-        Those of the segment's file, which move that place.
+        Attributes of the segment's file. They affect that offset.
     opened
-        Closes (and so removes) the temporary files of the other arrays.
+        Exit stack that closes, and thereby removes, the temporary files of the other arrays.
+
+    Raises
+    ------
+    ConfigError
+        The name, type or shape of an array is not allowed.
     """
 
-    def __init__(self, kinds: Kinds, file: Beside, attributes: Mapping[str, str], opened: ExitStack) -> None:
+    def __init__(self, kinds: Kinds, file: AtomicFile, attributes: Mapping[str, str], opened: ExitStack) -> None:
         self._file = file
         self._streams: dict[str, _Stream] = {}
         for name, (kind, row_shape) in kinds.items():
@@ -83,7 +90,7 @@ class TokenStreams:
             check_array(name, dtype, 1 + len(row))
             little = dtype.newbyteorder("<")
             if self._streams:
-                spool = opened.enter_context(Beside(file.target.with_name(f"{file.target.stem}-{name}")))
+                spool = opened.enter_context(AtomicFile(file.target.with_name(f"{file.target.stem}-{name}")))
                 self._streams[name] = _Stream(little, row, spool)
             else:
                 self._streams[name] = _Stream(little, row, file, hdf5.first_offset(little.str, row, attributes))
@@ -92,15 +99,16 @@ class TokenStreams:
         return name in self._streams
 
     def checked(self, arrays: Mapping[str, Array], tokens: int) -> dict[str, Array]:
-        """Return the arrays as they are stored: C-contiguous, little-endian.
+        """Return the arrays in their stored form: C-contiguous and little-endian.
 
         Raises
         ------
         VectorError
-            Another set of arrays, another type, or not ``tokens`` rows of the declared shape.
+            The arrays are not those that were declared, or one of them has another type or shape than ``tokens`` rows
+            of the declared shape.
         """
         if set(arrays) != set(self._streams):
-            raise VectorError(f"token arrays {sorted(arrays)} given, {sorted(self._streams)} declared")
+            raise VectorError(f"got the token arrays {sorted(arrays)}, but {sorted(self._streams)} are declared")
         stored = {}
         for name, stream in self._streams.items():
             array, shape = arrays[name], (tokens, *stream.row)
@@ -110,29 +118,29 @@ class TokenStreams:
         return stored
 
     def append(self, arrays: Mapping[str, Array]) -> None:
-        """Write what :meth:`checked` returned."""
+        """Write the arrays that :meth:`checked` returned."""
         for name, array in arrays.items():
             self._streams[name].append(array)
 
     def shapes(self, tokens: int) -> dict[str, tuple[str, hdf5.Shape]]:
-        """Return type and shape of each array, in the order in which they must be drawn."""
+        """Return the type and shape of each array by name, in the order of the layout."""
         return {name: (stream.dtype.str, (tokens, *stream.row)) for name, stream in self._streams.items()}
 
     def sources(self, layout: hdf5.Layout) -> dict[str, hdf5.ReadAt]:
-        """Return where the bytes of the arrays come from that are not yet in their place.
+        """Return the sources of those arrays that are not at their final offset yet, by name.
 
         Raises
         ------
         StorageError
-            The first array was written to another place than it should have.
+            libhdf5 placed the first array at another offset than the one that it was written to.
         """
-        found: dict[str, hdf5.ReadAt] = {}
+        sources: dict[str, hdf5.ReadAt] = {}
         for name, stream in self._streams.items():
             if stream.file is not self._file:
-                found[name] = stream.read_at
+                sources[name] = stream.read_at
             elif stream.size and stream.start != layout.arrays[name].offset:
                 raise StorageError(
                     f"libhdf5 moved array {name!r} from byte {stream.start} to {layout.arrays[name].offset}: "
-                    "this version of it cannot be used for writing"
+                    "this version of libhdf5 cannot be used for writing"
                 )
-        return found
+        return sources

@@ -1,7 +1,7 @@
-"""Which documents of a segment are deleted: local numbers in a small file beside it, one per generation.
+"""The deleted documents of a segment: their local numbers, in a small file of each generation that deletes some.
 
-A segment never changes. Deleting writes the whole list anew under the new generation's number, and the next
-manifest names it; readers of older generations keep theirs.
+A segment never changes. A deletion writes the whole list again under the number of the new generation, and the next
+manifest names that file; readers of older generations go on using theirs.
 """
 
 from __future__ import annotations
@@ -21,45 +21,60 @@ Numbers = NDArray[np.int64]
 
 
 def write_tombstones(
-    directory: Path, record: SegmentEntry, generation: int, documents: NDArray[np.integer], tokens: int
+    directory: Path, entry: SegmentEntry, generation: int, documents: NDArray[np.integer], tokens: int
 ) -> SegmentEntry:
-    """Write the list of a segment's deleted documents durably, and return the segment's record with it.
+    """Write the list of a segment's deleted documents durably, and return the segment's entry with that list.
 
     Parameters
     ----------
     directory
-        Of the index.
-    record
-        Of the segment.
+        Directory of the index.
+    entry
+        Entry of the segment.
     generation
-        That will name the file first.
+        First generation whose manifest will name the file.
     documents
-        Local numbers of all deleted documents, ascending, none twice; at least one.
+        Local numbers of all deleted documents, shape ``(n,)`` with ``n >= 1``, strictly ascending.
     tokens
-        Of these documents.
+        Number of tokens of these documents.
+
+    Returns
+    -------
+    SegmentEntry
+        The entry with :attr:`~colstore.store.SegmentEntry.deleted` set.
+
+    Raises
+    ------
+    StorageError
+        The write failed.
     """
-    path = names.deletes_name(record.id, generation)
-    file = write_arrays_file(directory, path, {"documents": documents.astype("<u4")}, {"segment": record.id})
-    return replace(record, deleted=DeletedEntry(len(documents), tokens, file))
+    path = names.deletes_name(entry.id, generation)
+    file = write_arrays_file(directory, path, {"documents": documents.astype("<u4")}, {"segment": entry.id})
+    return replace(entry, deleted=DeletedEntry(len(documents), tokens, file))
 
 
-def read_tombstones(directory: Path, record: SegmentEntry) -> Numbers | None:
-    """Return the local numbers of a segment's deleted documents, ascending int64; ``None`` where none is.
+def read_tombstones(directory: Path, entry: SegmentEntry) -> Numbers | None:
+    """Return the local numbers of a segment's deleted documents, or ``None`` if no document is deleted.
+
+    Returns
+    -------
+    ndarray or None
+        Ascending local numbers, shape ``(deleted documents,)``, int64.
 
     Raises
     ------
     MissingFileError, TruncatedFileError, ChecksumError
-        The file is not what was written.
+        The file is missing or damaged.
     CorruptIndexError
-        The numbers do not rise, or there are no such documents.
+        The numbers are not ascending, or exceed the number of documents.
     """
-    if record.deleted is None:
+    if entry.deleted is None:
         return None
-    file = record.deleted.file
+    file = entry.deleted.file
     numbers = read_arrays_file(directory, file).arrays["documents"].astype(np.int64)
-    if (np.diff(numbers) < 1).any() or int(numbers[-1]) >= record.documents:
+    if (np.diff(numbers) < 1).any() or int(numbers[-1]) >= entry.documents:
         raise CorruptIndexError(
-            "the numbers of deleted documents do not rise, or lead out of the segment",
+            "the numbers of deleted documents are not ascending, or exceed the number of documents in the segment",
             file=directory / file.path,
         )
     return numbers

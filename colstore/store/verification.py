@@ -1,6 +1,6 @@
-"""Finds damage. Three levels, each containing the one before: sizes, checksums, content.
+"""Verification of an index at three levels: sizes, checksums, content. Each level includes the one before.
 
-What is checked here needs no knowledge of codecs; rooms above add their own checks and join the lists.
+The checks in this module do not depend on the codec. The rooms above add checks of their own to the list of problems.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it was written.
+    """A problem that verification found.
 
     Parameters
     ----------
     file
-        Relative to the index.
+        Path of the damaged file, relative to the index.
     message
-        What is wrong.
+        Description of the problem.
     derived
-        Whether the file can be made again from the others, so that nothing is lost.
+        Whether the file can be made again from the other files, so that nothing is lost.
     """
 
     file: str
@@ -49,26 +49,28 @@ class Problem:
 
 
 def verify(directory: Path, level: Level = "full") -> list[Problem]:
-    """Check the latest generation of an index.
+    """Check the current generation of an index.
 
     Parameters
     ----------
     directory
-        Of the index.
+        Directory of the index.
     level
-        ``"quick"``: the manifest, and the presence and size of each file. ``"full"``: also every checksum.
-        ``"deep"``: also that libhdf5 sees the same arrays at the same places, and that offsets, ids, texts
-        and metadata are consistent.
+        ``"quick"`` checks the manifest, and the presence and size of each file. ``"full"`` also checks every checksum.
+        ``"deep"`` also checks that libhdf5 reads the same arrays at the same offsets, and that offsets, ids, texts and
+        metadata are consistent.
 
     Returns
     -------
     list of Problem
-        Empty if all is well. A damaged manifest is one problem.
+        The problems found; empty if there are none. A damaged manifest is reported as a single problem.
 
     Raises
     ------
+    ConfigError
+        The level is unknown.
     IndexNotFoundError, NotAnIndexError, FormatVersionError
-        As :func:`colstore.store.latest`.
+        As in :func:`colstore.store.latest`.
     """
     if level not in LEVELS:
         raise ConfigError(f"level must be one of {LEVELS}, got {level!r}")
@@ -80,27 +82,28 @@ def verify(directory: Path, level: Level = "full") -> list[Problem]:
 
 
 def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") -> list[Problem]:
-    """Do :func:`verify` for one generation."""
+    """Check one generation of an index as :func:`verify` does."""
     check = check_size if level == "quick" else check_checksum
-    problems = [problem for record in manifest.files for problem in _try(record.path, check, directory, record)]
+    problems = [problem for entry in manifest.files for problem in _problems_of(entry.path, check, directory, entry)]
     if level != "deep":
         return problems
     bad = {problem.file for problem in problems}
-    for record in _hdf5_files(manifest):
-        found = [] if record.path in bad else layout_problems(directory / record.path, record.arrays)
-        problems += [Problem(record.path, text) for text in found]
+    for entry in _hdf5_files(manifest):
+        messages = [] if entry.path in bad else layout_problems(directory / entry.path, entry.arrays)
+        problems += [Problem(entry.path, message) for message in messages]
     for segment in manifest.segments:
         problems += _segment_problems(directory, segment)
         if segment.deleted is not None and segment.deleted.file.path not in bad:
-            problems += _try(segment.deleted.file.path, read_tombstones, directory, segment)
+            problems += _problems_of(segment.deleted.file.path, read_tombstones, directory, segment)
     return problems + _duplicates_across(directory, manifest, {problem.file for problem in problems})
 
 
 def _hdf5_files(manifest: Manifest) -> list[FileEntry]:
-    return [record for record in manifest.files if record.arrays]
+    return [entry for entry in manifest.files if entry.arrays]
 
 
-def _try(path: str, check: Callable[..., object], *arguments: object) -> list[Problem]:
+def _problems_of(path: str, check: Callable[..., object], *arguments: object) -> list[Problem]:
+    """Call ``check`` and return its error as a problem of the file at ``path``."""
     try:
         check(*arguments)
     except (CorruptIndexError, StorageError) as error:
@@ -108,10 +111,10 @@ def _try(path: str, check: Callable[..., object], *arguments: object) -> list[Pr
     return []
 
 
-def _segment_problems(directory: Path, record: SegmentEntry) -> list[Problem]:
-    path = record.files[0].path
+def _segment_problems(directory: Path, entry: SegmentEntry) -> list[Problem]:
+    path = entry.files[0].path
     try:
-        segment = Segment.open(directory / names.SEGMENTS, record)
+        segment = Segment.open(directory / names.SEGMENTS, entry)
     except CorruptIndexError as error:
         return [Problem(path, str(error))]
     try:
@@ -126,21 +129,21 @@ def _segment_problems(directory: Path, record: SegmentEntry) -> list[Problem]:
 
 
 def content_problems(segment: Segment) -> Iterator[str]:
-    """Yield what is inconsistent inside a segment: offsets, ids, their order and hashes, texts, metadata.
+    """Yield a message for each inconsistency in a segment: offsets, ids, their order and hashes, texts, metadata.
 
     Raises
     ------
     CorruptIndexError
-        Something cannot be read at all.
+        A part of the segment cannot be read at all.
     """
     for name in sorted(segment.names):
         if name.endswith(("_offsets", "_blocks")) and not _ascending(segment.rows(name)):
             yield f"{name!r} runs backwards"
-            return  # what these offsets lead to cannot be trusted
+            return  # the data that these offsets refer to cannot be trusted
     yield from _id_problems(segment)
     if segment.has_texts:
         for document in range(segment.documents):
-            segment.record(document)
+            segment.title_and_text(document)
     segment.all_metadata()
 
 
@@ -152,20 +155,20 @@ def _id_problems(segment: Segment) -> Iterator[str]:
         return
     ordered = [ids[i] for i in order.tolist()]
     if any(one == two for one, two in pairwise(ordered)):
-        yield "an id is there twice"
+        yield "an id occurs twice"
     if any(one > two for one, two in pairwise(ordered)):
         yield "'id_order' does not sort the ids"
     hashes = segment.rows("id_hashes")
     if not _ascending(hashes) or not np.array_equal(id_hashes(ids)[hash_order], hashes):
-        yield "'id_hashes' are not those of the ids"
+        yield "'id_hashes' do not match the ids"
 
 
 def _duplicates_across(directory: Path, manifest: Manifest, bad: set[str]) -> list[Problem]:
-    """Return a problem for each segment with an id of an earlier one; equal hashes tell where to look."""
-    sound = [record for record in manifest.segments if not any(file.path in bad for file in record.files)]
+    """Return a problem for each segment that repeats an id of an earlier segment; equal hashes show where to look."""
+    sound = [entry for entry in manifest.segments if not any(file.path in bad for file in entry.files)]
     if not sound:
         return []
-    segments = [Segment.open(directory / names.SEGMENTS, record) for record in sound]
+    segments = [Segment.open(directory / names.SEGMENTS, entry) for entry in sound]
     hashes = np.concatenate([segment.rows("id_hashes") for segment in segments])
     owners = np.repeat(np.arange(len(segments)), [segment.documents for segment in segments])
     order = np.argsort(hashes, kind="stable")

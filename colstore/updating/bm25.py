@@ -67,5 +67,5 @@ def _passages(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _passage(segment: Segment, local: int) -> str:
-    title, text = segment.record(local) or ("", "")
+    title, text = segment.title_and_text(local) or ("", "")
     return Document("", text, title).passage

@@ -47,7 +47,7 @@ def live_batches(source: LiveSegment, codec: Codec) -> Iterator[Batch]:
 def _records(segment: Segment, numbers: Ints) -> list[Record] | None:
     if not segment.has_texts:
         return None
-    pairs = [segment.record(int(i)) or ("", "") for i in numbers]
+    pairs = [segment.title_and_text(int(i)) or ("", "") for i in numbers]
     return [(*pair, segment.metadata(int(i))) for i, pair in zip(numbers, pairs, strict=True)]
 
 

@@ -20,9 +20,9 @@ from colstore.store import (
     check_folder,
     commit,
     generations,
-    gone,
     highest,
     load,
+    missing_manifest_error,
     verify_manifest,
 )
 from colstore.store.manifest import timestamp, writer_name
@@ -101,7 +101,7 @@ def history(path: Path, level: Level = "full") -> list[Generation]:
     """
     check_folder(path)
     missing = _missing_newest(path)
-    listed = [Generation(missing, problems=(str(gone(path, missing)),))] if missing else []
+    listed = [Generation(missing, problems=(str(missing_manifest_error(path, missing)),))] if missing else []
     newest: _Opened | None = None
     with ExitStack() as until_the_end:
         for number in reversed(generations(path)):
@@ -255,7 +255,7 @@ def _same(one: Place, other: Place, arrays: tuple[str, ...]) -> bool:
     here, there = _token_range(one), _token_range(other)
     if here[1] - here[0] != there[1] - there[0]:
         return False
-    if first.record(i) != second.record(j) or first.metadata(i) != second.metadata(j):
+    if first.title_and_text(i) != second.title_and_text(j) or first.metadata(i) != second.metadata(j):
         return False
     return all(np.array_equal(first.rows(name, *here), second.rows(name, *there)) for name in arrays)
 

@@ -381,7 +381,7 @@ class TestFolders:
 
     @pytest.mark.parametrize(
         ("architecture", "message"),
-        [("BertForSequenceClassification", "cross-encoder"), ("ColPaliForRetrieval", "images of pages")],
+        [("BertForSequenceClassification", "cross-encoder"), ("ColPaliForRetrieval", "page images")],
     )
     def test_of_another_trade(self, copy: Any, architecture: str, message: str) -> None:
         folder = copy("plain", "bert")

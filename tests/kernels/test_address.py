@@ -37,6 +37,6 @@ def test_the_address_is_what_numpy_says(tmp_path: Path, quick: object) -> None:
 
 
 def test_another_layout_of_objects_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert address.quick_is_right()
+    assert address.quick_address_is_valid()
     monkeypatch.setattr(address, "slow_address", lambda array: array.ctypes.data + 8)
-    assert not address.quick_is_right()
+    assert not address.quick_address_is_valid()

@@ -25,7 +25,7 @@ def test_flavours_go_by_the_features_of_the_processor() -> None:
 
 @pytest.mark.parametrize("name", available_flavours())
 def test_every_flavour_of_this_processor_is_right(folder: Path, name: str) -> None:
-    assert flavours.is_right(name)
+    assert flavours.is_correct(name)
 
 
 def test_the_fastest_is_chosen_and_tried_once(folder: Path, forget: Forget, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_the_fastest_is_chosen_and_tried_once(folder: Path, forget: Forget, monk
 def test_one_that_computes_nonsense_is_passed_over_with_a_warning(
     folder: Path, forget: Forget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from colstore.kernels.sources.products import ByteProducts
+    from colstore.kernels.sources.byte_products import ByteProducts
 
     right = ByteProducts._accumulate
 
@@ -50,7 +50,7 @@ def test_one_that_computes_nonsense_is_passed_over_with_a_warning(
     monkeypatch.delenv("COLSTORE_KERNELS", raising=False)
     monkeypatch.setattr(ByteProducts, "_accumulate", swapped)
     for _ in range(2):  # the second time from what the cache says
-        with pytest.warns(RuntimeWarning, match="do not work here"):
+        with pytest.warns(RuntimeWarning, match="compute wrong results"):
             assert flavours.flavour() == "portable"
         forget()
 
@@ -60,5 +60,5 @@ def test_the_user_chooses_among_those_there_are(folder: Path, forget: Forget, mo
     assert flavours.flavour() == "portable"
     monkeypatch.setenv("COLSTORE_KERNELS", "neon")
     forget()
-    with pytest.raises(ConfigError, match="neon: this processor has"):
+    with pytest.raises(ConfigError, match="neon: this processor supports only"):
         flavours.flavour()

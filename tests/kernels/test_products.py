@@ -9,8 +9,8 @@ import pytest
 from llvmlite import ir
 
 from colstore.kernels.processor import NEEDS
+from colstore.kernels.sources.byte_products import ByteProducts
 from colstore.kernels.sources.emit import I8, I64, Emitter, size
-from colstore.kernels.sources.products import ByteProducts
 
 TARGET = "x86_64-unknown-linux-gnu"
 

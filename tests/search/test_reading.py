@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import colstore
 from colstore.errors import CorruptIndexError
 from colstore.search import segment_view as engine
-from colstore.store import read_ahead as ahead
+from colstore.store import prefetch
 
 RANGES = st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**5)), min_size=1, max_size=20)
 
@@ -23,7 +23,7 @@ RANGES = st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**5)), min_s
 def test_merged_ranges_cover_every_byte_once_on_whole_pages(ranges: list[tuple[int, int]], near: int) -> None:
     starts = np.array([start for start, _ in ranges], np.int64)
     stops = starts + np.array([size for _, size in ranges], np.int64)
-    low, high = ahead.merged(starts, stops, near)
+    low, high = prefetch.merged(starts, stops, near)
     assert (low % mmap.PAGESIZE == 0).all()
     assert (low[1:] > high[:-1] + near).all()
     for start, stop in zip(starts, stops, strict=True):
@@ -37,12 +37,12 @@ def test_what_is_in_memory_is_not_asked_for_and_what_may_not_be_is(monkeypatch: 
         data = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
         starts, stops = np.array([0, 600_000]), np.array([10, 600_100])
         assert int(data.max()) == 0  # every page read
-        monkeypatch.setattr(ahead, "_in_memory", lambda *_: False)
-        assert ahead.read_ahead(data, starts, stops) == 2
-        monkeypatch.setattr(ahead, "_in_memory", lambda *_: True)
-        assert ahead.read_ahead(data, starts, stops) == 0
-        assert ahead.read_ahead(data, starts[:0], stops[:0]) == 0
-        assert ahead.read_ahead(np.zeros(10, np.uint8), starts, stops) == 0  # not a mapped file
+        monkeypatch.setattr(prefetch, "_in_memory", lambda *_: False)
+        assert prefetch.prefetch_ranges(data, starts, stops) == 2
+        monkeypatch.setattr(prefetch, "_in_memory", lambda *_: True)
+        assert prefetch.prefetch_ranges(data, starts, stops) == 0
+        assert prefetch.prefetch_ranges(data, starts[:0], stops[:0]) == 0
+        assert prefetch.prefetch_ranges(np.zeros(10, np.uint8), starts, stops) == 0  # not a mapped file
         del data
 
 
@@ -53,7 +53,7 @@ def test_ranking_asks_for_the_candidates_rows_alone(index: colstore.Index, monke
         asked.append((low, high))
         return len(low)
 
-    monkeypatch.setattr("colstore.store.segment_reader.read_ahead", note)
+    monkeypatch.setattr("colstore.store.segment_reader.prefetch_ranges", note)
     index.rerank("bees", ["d3"])
     (view,) = index._live().views
     ((low, high),) = asked

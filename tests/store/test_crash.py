@@ -78,8 +78,8 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
         assert manifest.generation in (acknowledged, acknowledged + 1)
         assert len(manifest.segments) == manifest.generation
         assert verify(directory, "full") == []
-        for number, record in enumerate(manifest.segments, start=1):
-            segment = Segment.open(segments_folder(directory), record)
+        for number, entry in enumerate(manifest.segments, start=1):
+            segment = Segment.open(segments_folder(directory), entry)
             assert segment.ids.all() == [f"{number}-{i}" for i in range(20)]
             assert (segment.rows("vectors") == number).all()
     assert verify(directory, "deep") == []
@@ -116,8 +116,8 @@ def test_a_commit_that_stops_at_any_call_leaves_the_old_or_the_new_index(
         with monkeypatch.context() as patch:
             patch.setattr(os, call, stopping)
             try:
-                record = make_segment(segments_folder(directory), f"n{stop_at}", ids=[f"n{stop_at}"])
-                commit(directory, replace(old, generation=old.generation + 1, segments=(record,)))
+                entry = make_segment(segments_folder(directory), f"n{stop_at}", ids=[f"n{stop_at}"])
+                commit(directory, replace(old, generation=old.generation + 1, segments=(entry,)))
             except Killed:
                 completed = False
             else:

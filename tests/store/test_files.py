@@ -30,7 +30,7 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
-    with files.Beside(tmp_path / "a") as file:
+    with files.AtomicFile(tmp_path / "a") as file:
         file.append(b"one")
         assert [path.name for path in tmp_path.iterdir()] == [file.path.name]
     assert list(tmp_path.iterdir()) == []
@@ -48,7 +48,7 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (errno.ENOSPC, "disk is full.*committed before is untouched"),
+        (errno.ENOSPC, "disk is full.*Earlier commits are not affected"),
         (errno.EDQUOT, "quota"),
         (errno.EIO, "I/O error"),
         (errno.EROFS, "read-only"),
@@ -90,7 +90,7 @@ def test_an_exclusive_name_is_given_once(tmp_path: Path, monkeypatch: pytest.Mon
     if not links:
         monkeypatch.setattr(os, "link", failing(errno.EOPNOTSUPP))
     for content in (b"first", b"second"):
-        with files.Beside(tmp_path / "a") as file:
+        with files.AtomicFile(tmp_path / "a") as file:
             file.append(content)
             if content == b"first":
                 file.publish_exclusive()
@@ -103,7 +103,7 @@ def test_an_exclusive_name_is_given_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_link_that_fails_for_another_reason_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", failing(errno.EIO))
-    with files.Beside(tmp_path / "a") as file, pytest.raises(StorageError, match="I/O error"):
+    with files.AtomicFile(tmp_path / "a") as file, pytest.raises(StorageError, match="I/O error"):
         file.publish_exclusive()
     assert list(tmp_path.iterdir()) == []
 
@@ -141,7 +141,7 @@ def test_only_ordinary_files_of_bounded_size_are_read(tmp_path: Path) -> None:
     assert read_file(tmp_path / "a", 4) == b"1234"
     with pytest.raises(CorruptIndexError, match="4 bytes, where at most 3"):
         read_file(tmp_path / "a", 3)
-    with pytest.raises(CorruptIndexError, match="not an ordinary file"):
+    with pytest.raises(CorruptIndexError, match="not a regular file"):
         read_file(tmp_path, 3)
     with pytest.raises(MissingFileError):
         read_file(tmp_path / "a/b", 3)

@@ -41,13 +41,13 @@ def test_it_lists_ids_texts_and_vectors(tmp_path: Path, make_index: Any, make_se
     found = read(tmp_path)
     assert [document[:3] for document in found] == [(x, f"title {x}", f"text of {x}") for x in ids]
     vectors = np.concatenate([document[3] for document in found])
-    expected = [Segment.open(segments_folder(tmp_path), record).rows("vectors") for record in segments]
+    expected = [Segment.open(segments_folder(tmp_path), entry).rows("vectors") for entry in segments]
     np.testing.assert_array_equal(vectors, np.concatenate(expected))
 
 
 def test_it_leaves_out_deleted_documents(tmp_path: Path, make_index: Any, make_segment: Any) -> None:
-    record = make_segment(segments_folder(tmp_path), ids=["a", "b", "c"], counts=[1, 2, 3])
-    make_index(tmp_path, segments=[write_tombstones(tmp_path, record, 1, np.array([0, 2]), 4)])
+    entry = make_segment(segments_folder(tmp_path), ids=["a", "b", "c"], counts=[1, 2, 3])
+    make_index(tmp_path, segments=[write_tombstones(tmp_path, entry, 1, np.array([0, 2]), 4)])
     assert [document[0] for document in read(tmp_path)] == ["b"]
 
 

@@ -51,11 +51,11 @@ def test_a_golden_index_is_what_was_checked_in(version: int) -> None:
 
 def read_segments(directory: Path, manifest: Manifest) -> list[dict[str, Any]]:
     found = []
-    for record in manifest.segments:
-        segment = Segment.open(segments_folder(directory), record)
+    for entry in manifest.segments:
+        segment = Segment.open(segments_folder(directory), entry)
         ends = segment.doc_offsets().tolist()
         for i in range(segment.documents):
-            title_text = segment.record(i)
+            title_text = segment.title_and_text(i)
             assert title_text is not None
             rows = segment.rows("vectors", ends[i], ends[i + 1])
             fields = {"id": segment.ids[i], "title": title_text[0], "text": title_text[1]}
@@ -80,12 +80,12 @@ def test_a_golden_index_reads_as_it_was_written(version: int) -> None:
 def test_the_deleted_and_added_documents_of_a_golden_index_are_known(version: int) -> None:
     directory = directory_of(version)
     manifest = latest(directory)
-    deleted = [read_tombstones(directory, record) for record in manifest.segments]
+    deleted = [read_tombstones(directory, entry) for entry in manifest.segments]
     assert deleted[0] is not None
     assert (deleted[0].tolist(), deleted[1]) == ([1], None)
     assert (manifest.documents, manifest.live_documents) == (43, 42)
     assert manifest.tokens - manifest.live_tokens == 2
-    added = [record.added for record in manifest.segments]
+    added = [entry.added for entry in manifest.segments]
     assert added[0] is None
     assert added[1] is not None
     assert (added[1].tokens, added[1].error) == (manifest.segments[1].tokens, 0.25)

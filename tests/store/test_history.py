@@ -117,8 +117,8 @@ def good_file(**changes: Any) -> dict[str, Any]:
     ("changes", "message"),
     [
         ({"format": "other"}, "not a colstore manifest"),
-        ({"format_version": True}, "version True"),
-        ({"format_version": 0}, "version 0"),
+        ({"format_version": True}, "True is not a valid format version"),
+        ({"format_version": 0}, "0 is not a valid format version"),
         ({"generation": 7}, "generation 7"),
         ({"generation": 0}, "at least 1"),
         ({"documents": 4}, "its segments have 3"),
@@ -135,10 +135,10 @@ def good_file(**changes: Any) -> dict[str, Any]:
         ({"encoder": {"settings": {}, "files": [good_file(path="encoder/../../x")]}}, "not a file name"),
         ({"encoder": {"settings": {}, "files": [good_file(path="/etc/passwd")]}}, "not a file name"),
         ({"encoder": {"settings": {}, "files": [good_file(path="notes.txt")]}}, "not a file name"),
-        ({"encoder": {"settings": {}, "files": [good_file(path="codec-000002.h5")]}}, "cannot belong"),
+        ({"encoder": {"settings": {}, "files": [good_file(path="codec-000002.h5")]}}, "not a file of the part"),
         ({"encoder": {"settings": {}, "files": [good_file(), good_file()]}}, "named twice"),
         ({"encoder": {"settings": {}, "files": [good_file(checksum="0" * 31)]}}, "checksum"),
-        ({"centroids": good_file()}, "cannot belong"),
+        ({"centroids": good_file()}, "not a file of the part"),
         ({"codec": None}, "must be an object"),
     ],
 )
@@ -165,8 +165,8 @@ def test_a_forged_segment_is_refused(index: Path) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_change_of_a_manifest_is_refused_by_name(data: st.DataObject) -> None:
-    record = FileEntry("codec-000001.h5", 10, "0" * 32)
-    manifest = Manifest(1, "2026-01-31T12:00:00Z", "w", 8, {}, Part({}, (record,)), ())
+    entry = FileEntry("codec-000001.h5", 10, "0" * 32)
+    manifest = Manifest(1, "2026-01-31T12:00:00Z", "w", 8, {}, Part({}, (entry,)), ())
     raw = bytearray(manifest.to_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 2))] = data.draw(st.integers(0, 255))
@@ -203,7 +203,7 @@ def test_a_generation_is_committed_once(index: Path) -> None:
     good = latest(index)
     for generation in (1, 2):
         commit(index, replace(good, generation=3)) if generation == 2 else None
-        with pytest.raises(IndexLockedError, match="meanwhile"):
+        with pytest.raises(IndexLockedError, match="in the meantime"):
             commit(index, replace(good, generation=generation, writer="late"))
     assert latest(index) == replace(good, generation=3)
 
@@ -235,7 +235,7 @@ def test_a_link_that_loses_the_race_at_the_last_moment_is_named(index: Path, mon
     good = latest(index)
     commit(index, replace(good, generation=2))
     monkeypatch.setattr("colstore.store.history.generations", lambda _: [1])
-    with pytest.raises(IndexLockedError, match="generation 2 meanwhile"):
+    with pytest.raises(IndexLockedError, match="generation 2 in the meantime"):
         commit(index, replace(good, generation=2, writer="late"))
 
 

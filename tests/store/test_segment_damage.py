@@ -23,12 +23,12 @@ IDS = [f"document-{i:05d}" for i in range(4000)]
 @pytest.fixture
 def damaged(tmp_path: Path, make_segment: Any, flip: Any) -> Callable[[str], Segment]:
     """Return a function that flips the middle byte of an array on disk and opens the segment."""
-    record: SegmentEntry = make_segment(tmp_path, ids=IDS, counts=[9] * len(IDS), batch=1000)
+    entry: SegmentEntry = make_segment(tmp_path, ids=IDS, counts=[9] * len(IDS), batch=1000)
 
     def damage(name: str) -> Segment:
-        spec = record.arrays[name]
+        spec = entry.arrays[name]
         flip(tmp_path / "000001.h5", spec.offset + spec.nbytes // 2)
-        return Segment.open(tmp_path, record)
+        return Segment.open(tmp_path, entry)
 
     return damage
 
@@ -65,7 +65,7 @@ def test_a_changed_lookup_table_is_found(damaged: Any, name: str) -> None:
 def test_a_changed_text_is_found(damaged: Any, name: str) -> None:
     segment = damaged(name)
     with pytest.raises(ChecksumError):
-        [segment.record(i) for i in range(len(IDS))]
+        [segment.title_and_text(i) for i in range(len(IDS))]
 
 
 @pytest.mark.parametrize("name", ["metadata", "metadata_blocks", "metadata_sizes"])
@@ -75,24 +75,24 @@ def test_changed_metadata_is_found(damaged: Any, name: str) -> None:
 
 
 def test_each_flipped_byte_of_a_segment_is_found(tmp_path: Path, make_segment: Any, flip: Any) -> None:
-    record = make_segment(tmp_path)
+    entry = make_segment(tmp_path)
     path = tmp_path / "000001.h5"
-    for position in range(0, record.bytes, 97):
+    for position in range(0, entry.bytes, 97):
         flip(path, position)
         with pytest.raises(CorruptIndexError):  # some are seen at once, the others here
-            Segment.open(tmp_path, record).ensure_all()
+            Segment.open(tmp_path, entry).ensure_all()
         flip(path, position)
-    Segment.open(tmp_path, record).ensure_all()
+    Segment.open(tmp_path, entry).ensure_all()
 
 
 def test_ranges_check_exactly_the_blocks_they_touch(tmp_path: Path, make_segment: Any, flip: Any) -> None:
-    record = make_segment(tmp_path, ids=IDS, counts=[9] * len(IDS), batch=1000)
-    spec = record.arrays["vectors"]
+    entry = make_segment(tmp_path, ids=IDS, counts=[9] * len(IDS), batch=1000)
+    spec = entry.arrays["vectors"]
     bad = 2
     flip(tmp_path / "000001.h5", bad * BLOCK_BYTES)
     random = np.random.default_rng(3)
     for _ in range(60):
-        segment = Segment.open(tmp_path, record)
+        segment = Segment.open(tmp_path, entry)
         starts = random.integers(0, segment.tokens, random.integers(0, 4))
         stops = np.minimum(starts + random.integers(0, 9000, len(starts)), segment.tokens)
         first = (spec.offset + starts * spec.row_bytes) // BLOCK_BYTES
@@ -121,46 +121,46 @@ def test_rows_that_are_not_there_are_refused(tmp_path: Path, make_segment: Any) 
         with pytest.raises(CorruptIndexError, match="rows"):
             segment.rows("vectors", start, stop)
     with pytest.raises(IndexError):
-        segment.record(3)
+        segment.title_and_text(3)
     with pytest.raises(IndexError):
         segment.metadata(-1)
 
 
 @pytest.mark.parametrize("name", ["000001.h5", "000001.sums"])
 def test_a_missing_file_has_its_error(tmp_path: Path, make_segment: Any, name: str) -> None:
-    record = make_segment(tmp_path)
+    entry = make_segment(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(MissingFileError, match=name):
-        Segment.open(tmp_path, record)
+        Segment.open(tmp_path, entry)
 
 
 @pytest.mark.parametrize("name", ["000001.h5", "000001.sums"])
 @pytest.mark.parametrize("change", [-1, 1])
 def test_a_file_of_another_size_is_never_mapped(tmp_path: Path, make_segment: Any, name: str, change: int) -> None:
-    record = make_segment(tmp_path)
+    entry = make_segment(tmp_path)
     os.truncate(tmp_path / name, (tmp_path / name).stat().st_size + change)
     with pytest.raises(TruncatedFileError, match=name):
-        Segment.open(tmp_path, record)
+        Segment.open(tmp_path, entry)
 
 
 def test_a_pipe_in_place_of_a_segment_does_not_block(tmp_path: Path, make_segment: Any) -> None:
-    record = make_segment(tmp_path)
+    entry = make_segment(tmp_path)
     (tmp_path / "000001.h5").unlink()
     os.mkfifo(tmp_path / "000001.h5")
-    with pytest.raises(CorruptIndexError, match="not an ordinary file"):
-        Segment.open(tmp_path, record)
+    with pytest.raises(CorruptIndexError, match="not a regular file"):
+        Segment.open(tmp_path, entry)
 
 
 def test_changed_checksums_are_found(tmp_path: Path, make_segment: Any, flip: Any) -> None:
-    record = make_segment(tmp_path)
+    entry = make_segment(tmp_path)
     flip(tmp_path / "000001.sums", 0)
-    segment = Segment.open(tmp_path, record)
+    segment = Segment.open(tmp_path, entry)
     with pytest.raises(ChecksumError, match=r"000001\.sums"):
         segment.ensure_all()
 
 
-def forged(record: SegmentEntry, name: str, **changes: Any) -> SegmentEntry:
-    return replace(record, arrays={**record.arrays, name: replace(record.arrays[name], **changes)})
+def forged(entry: SegmentEntry, name: str, **changes: Any) -> SegmentEntry:
+    return replace(entry, arrays={**entry.arrays, name: replace(entry.arrays[name], **changes)})
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def forged(record: SegmentEntry, name: str, **changes: Any) -> SegmentEntry:
         ("vectors", {"dtype": ">f2"}, "not allowed"),
         ("vectors", {"offset": 7}, "cannot start"),
         ("vectors", {"shape": ()}, "1 to 4 axes"),
-        ("vectors", {"shape": (2**61, 4)}, "cannot be"),
+        ("vectors", {"shape": (2**61, 4)}, "too large"),
         ("vectors", {"shape": (2**40, 4)}, "overlaps|past the file"),
         ("vectors", {"offset": 0}, "overlaps"),
         ("id_bytes", {"offset": 2**40}, "past the file"),
@@ -179,11 +179,11 @@ def forged(record: SegmentEntry, name: str, **changes: Any) -> SegmentEntry:
 def test_arrays_that_cannot_be_are_refused(
     tmp_path: Path, make_segment: Any, name: str, changes: dict[str, Any], message: str
 ) -> None:
-    record = make_segment(tmp_path)
+    entry = make_segment(tmp_path)
     if name == "vectors" and changes.get("offset") == 0:
-        changes = {"offset": record.arrays["doc_offsets"].offset}
+        changes = {"offset": entry.arrays["doc_offsets"].offset}
     with pytest.raises(CorruptIndexError, match=message):
-        forged(record, name, **changes)
+        forged(entry, name, **changes)
 
 
 @pytest.mark.parametrize(
@@ -207,10 +207,10 @@ def test_arrays_that_do_not_fit_each_other_are_refused(
 
 @pytest.mark.parametrize("name", ["doc_offsets", "id_bytes", "id_hashes", "texts_blocks"])
 def test_a_segment_without_an_array_that_all_have_is_refused(tmp_path: Path, make_segment: Any, name: str) -> None:
-    record = make_segment(tmp_path)
-    arrays = {key: spec for key, spec in record.arrays.items() if key != name}
+    entry = make_segment(tmp_path)
+    arrays = {key: spec for key, spec in entry.arrays.items() if key != name}
     with pytest.raises(CorruptIndexError, match=name):
-        Segment.open(tmp_path, replace(record, arrays=arrays))
+        Segment.open(tmp_path, replace(entry, arrays=arrays))
 
 
 def test_offsets_are_given_out_only_if_they_rise(tmp_path: Path, make_segment: Any) -> None:
@@ -274,7 +274,7 @@ def test_a_record_of_another_shape_is_refused(
     segment = Segment.open(tmp_path, make_segment(tmp_path))
     monkeypatch.setattr(text_blocks.BlockReader, "get", lambda *_: ["only a title"])
     with pytest.raises(CorruptIndexError, match="not a title and a text"):
-        segment.record(0)
+        segment.title_and_text(0)
     with pytest.raises(CorruptIndexError, match="not an object"):
         segment.metadata(0)
 
@@ -282,7 +282,7 @@ def test_a_record_of_another_shape_is_refused(
 def test_the_cache_of_texts_is_bounded(tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_blocks, "_CACHE_BYTES", 3000)
     segment = Segment.open(tmp_path, make_segment(tmp_path, ids=IDS))
-    assert [segment.record(i) for i in range(0, 4000, 5)] == [(f"title {x}", f"text of {x}") for x in IDS[::5]]
+    assert [segment.title_and_text(i) for i in range(0, 4000, 5)] == [(f"title {x}", f"text of {x}") for x in IDS[::5]]
     reader = segment._texts
     assert reader is not None
     assert 0 < reader._cached_bytes <= 3000

@@ -48,14 +48,14 @@ def test_everything_comes_back(make_segment: Any, rows: list[Any], batch: int) -
     ids, counts = [row[0] for row in rows], [row[1] for row in rows]
     records = [(title, text, metadata) for _, _, title, text, metadata in rows]
     with tempfile.TemporaryDirectory() as folder:
-        record = make_segment(Path(folder), "x-1", ids, counts, records, batch=batch)
-        segment = Segment.open(Path(folder), SegmentEntry.from_json(record.to_json()))
+        entry = make_segment(Path(folder), "x-1", ids, counts, records, batch=batch)
+        segment = Segment.open(Path(folder), SegmentEntry.from_json(entry.to_json()))
         assert segment.ids.all() == ids
         assert [segment.ids[i] for i in range(len(ids))] == ids
         assert segment.ids.find_many(ids).tolist() == list(range(len(ids)))
         assert [ids[i] for i in segment.rows("id_order")] == sorted(ids, key=str.encode)
         assert np.diff(segment.rows("doc_offsets").astype(int)).tolist() == counts
-        assert [segment.record(i) for i in range(len(ids))] == [(title, text) for title, text, _ in records]
+        assert [segment.title_and_text(i) for i in range(len(ids))] == [(title, text) for title, text, _ in records]
         assert [segment.metadata(i) for i in range(len(ids))] == [metadata for _, _, metadata in records]
         assert segment.all_metadata() == [metadata for _, _, metadata in records]
         assert ("metadata" in segment.names) == any(metadata for _, _, metadata in records)
@@ -79,15 +79,15 @@ def test_payload_comes_back_bit_for_bit(tmp_path: Path) -> None:
             ids = [f"d{j}" for j in range(i, i + 500)]
             writer.append(ids, counts[i : i + 500], {name: array[part] for name, array in arrays.items()})
         assert (writer.documents, writer.tokens) == (3000, tokens)
-        record = writer.seal({"postings": np.arange(7, dtype=np.uint16), "odd": np.zeros((0, 3), np.float32)})
-    segment = Segment.open(tmp_path, record)
+        entry = writer.seal({"postings": np.arange(7, dtype=np.uint16), "odd": np.zeros((0, 3), np.float32)})
+    segment = Segment.open(tmp_path, entry)
     for name, array in arrays.items():
         np.testing.assert_array_equal(segment.rows(name), array)
         assert not segment.array(name).flags.writeable
     assert segment.rows("postings").tolist() == list(range(7))
     assert segment.rows("odd").shape == (0, 3)
     assert not segment.has_texts
-    assert segment.record(5) is None
+    assert segment.title_and_text(5) is None
     assert segment.metadata(5) == {}
     assert segment.all_metadata() == [{}] * 3000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000001.h5", "000001.sums"]
@@ -126,8 +126,8 @@ def test_equal_hashes_do_not_confuse_ids(tmp_path: Path, make_segment: Any, monk
 def test_the_file_is_plain_hdf5(tmp_path: Path, make_segment: Any) -> None:
     import h5py
 
-    record = make_segment(tmp_path, ids=["a", "b"], counts=[2, 1])
-    segment = Segment.open(tmp_path, record)
+    entry = make_segment(tmp_path, ids=["a", "b"], counts=[2, 1])
+    segment = Segment.open(tmp_path, entry)
     with h5py.File(tmp_path / "000001.h5", "r") as file:
         assert set(file) == segment.names
         assert file.attrs["colstore_format"] == "segment 1"
@@ -153,7 +153,7 @@ def test_threads_may_share_a_segment(tmp_path: Path, make_segment: Any) -> None:
     wrong: list[int] = []
 
     def read() -> None:
-        wrong.extend(i for i in range(500) if segment.record(i) != (f"title d{i}", f"text of d{i}"))
+        wrong.extend(i for i in range(500) if segment.title_and_text(i) != (f"title d{i}", f"text of d{i}"))
         segment.ensure_all()
 
     threads = [threading.Thread(target=read) for _ in range(4)]
@@ -167,7 +167,7 @@ def test_threads_may_share_a_segment(tmp_path: Path, make_segment: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"ids": ["a", "a"], "counts": [1, 1]}, DuplicateIdError, "'a' is there twice"),
+        ({"ids": ["a", "a"], "counts": [1, 1]}, DuplicateIdError, "'a' occurs twice"),
         ({"ids": ["\ud800"], "counts": [1]}, CorpusError, "UTF-8"),
         ({"ids": ["a"], "counts": [1], "records": [("", "\udfff", {})]}, CorpusError, "'a' cannot be stored"),
         (
@@ -178,11 +178,11 @@ def test_threads_may_share_a_segment(tmp_path: Path, make_segment: Any) -> None:
         ({"ids": ["a"], "counts": [1], "records": [("", None, {})]}, CorpusError, "must be strings"),
         ({"ids": ["a"], "counts": [1], "records": []}, CorpusError, "each document needs"),
         ({"ids": ["a", "b"], "counts": [2, -1]}, VectorError, "at least 0"),
-        ({"segment_id": "../x"}, ConfigError, "cannot be the id"),
+        ({"segment_id": "../x"}, ConfigError, "not a valid segment id"),
         ({"extra": {"vectors": np.zeros(3)}}, ConfigError, "already"),
-        ({"extra": {"doc_offsets": np.zeros(3)}}, ConfigError, "cannot be the name"),
-        ({"extra": {"a/b": np.zeros(3)}}, ConfigError, "cannot be the name"),
-        ({"extra": {"objects": np.array([None])}}, ConfigError, "cannot be"),
+        ({"extra": {"doc_offsets": np.zeros(3)}}, ConfigError, "not a valid array name"),
+        ({"extra": {"a/b": np.zeros(3)}}, ConfigError, "not a valid array name"),
+        ({"extra": {"objects": np.array([None])}}, ConfigError, "use 1 to 4 axes"),
         ({"extra": {"scalar": np.array(1.0)}}, ConfigError, "0 axes"),
     ],
 )
@@ -206,8 +206,8 @@ def test_wrong_token_arrays_are_refused_and_the_writer_goes_on(tmp_path: Path) -
             with pytest.raises(VectorError):
                 writer.append(["bad"], [3], bad)
         writer.append(["good"], [3], good)
-        record = writer.seal()
-    assert Segment.open(tmp_path, record).ids.all() == ["good"]
+        entry = writer.seal()
+    assert Segment.open(tmp_path, entry).ids.all() == ["good"]
 
 
 def test_a_writer_seals_once(tmp_path: Path) -> None:

@@ -48,23 +48,23 @@ def test_unknown_levels_and_other_folders_are_refused(index: Path, tmp_path: Pat
 
 
 def test_each_file_that_is_damaged_is_found(index: Path, flip: Any) -> None:
-    for record in latest(index).files:
-        path = index / record.path
+    for entry in latest(index).files:
+        path = index / entry.path
         good = path.read_bytes()
-        for position in range(0, record.bytes, max(record.bytes // 7, 1)):
+        for position in range(0, entry.bytes, max(entry.bytes // 7, 1)):
             flip(path, position)
             assert verify(index, "quick") == []
-            assert {problem.file for problem in verify(index)} == {record.path}
-            assert {problem.file for problem in verify(index, "deep")} >= {record.path}
+            assert {problem.file for problem in verify(index)} == {entry.path}
+            assert {problem.file for problem in verify(index, "deep")} >= {entry.path}
             path.write_bytes(good)
         for content, message in ((good[:-1], "bytes, where"), (good + b"x", "bytes, where")):
             path.write_bytes(content)
             (problem,) = verify(index, "quick")
-            assert problem.file == record.path
+            assert problem.file == entry.path
             assert message in problem.message
         path.unlink()
         for level in LEVELS:
-            assert record.path in {problem.file for problem in verify(index, level)}
+            assert entry.path in {problem.file for problem in verify(index, level)}
         path.write_bytes(good)
     assert verify(index, "deep") == []
 
@@ -96,18 +96,18 @@ def test_the_same_id_in_two_segments_is_found_by_deep(tmp_path: Path, make_index
     assert verify(tmp_path, "deep") == [Problem("segments/000002.h5", "id 'b' is also in segment 000000")]
 
 
-def changed(record: SegmentEntry, folder: Path, name: str, values: Any) -> Segment:
+def changed(entry: SegmentEntry, folder: Path, name: str, values: Any) -> Segment:
     """Return the segment with other values in an array and right checksums: a bug's or an enemy's work."""
     from colstore.store.checksums import checksum, file_sums
 
-    path = folder / f"{record.id}.h5"
-    spec = record.arrays[name]
+    path = folder / f"{entry.id}.h5"
+    spec = entry.arrays[name]
     data = bytearray(path.read_bytes())
     data[spec.offset : spec.offset + spec.nbytes] = np.array(values, spec.dtype).tobytes()
     path.write_bytes(bytes(data))
     whole, sums = file_sums(path)
-    (folder / f"{record.id}.sums").write_bytes(sums.tobytes())
-    return Segment.open(folder, replace(record, checksum=whole, sums_checksum=checksum(sums.tobytes())))
+    (folder / f"{entry.id}.sums").write_bytes(sums.tobytes())
+    return Segment.open(folder, replace(entry, checksum=whole, sums_checksum=checksum(sums.tobytes())))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def changed(record: SegmentEntry, folder: Path, name: str, values: Any) -> Segme
         ("id_order", [0, 0, 2], "permutation"),
         ("id_order", [0, 1, 9], "permutation"),
         ("id_hash_order", [0, 0, 1], "permutation"),
-        ("id_hashes", [1, 2, 3], "not those of the ids"),
-        ("id_bytes", list(b"aa\xc3\xbc"), "there twice"),
+        ("id_hashes", [1, 2, 3], "do not match the ids"),
+        ("id_bytes", list(b"aa\xc3\xbc"), "occurs twice"),
     ],
 )
 def test_inconsistent_content_is_found(
@@ -190,7 +190,7 @@ def hostile(path: Path, kind: str) -> None:
         ("external", "external storage"),
         ("link", "link to somewhere else"),
         ("soft link", "link to somewhere else"),
-        ("group", "no dataset"),
+        ("group", "not a dataset"),
         ("plain", "lies at byte"),
     ],
 )
@@ -208,15 +208,15 @@ def test_hdf5_that_reaches_elsewhere_is_a_problem(tmp_path: Path, kind: str, mes
 
 
 def test_hdf5_of_other_arrays_or_none_is_a_problem(tmp_path: Path, make_segment: Any, flip: Any) -> None:
-    record = make_segment(tmp_path)
-    fewer = {name: spec for name, spec in record.arrays.items() if name != "vectors"}
+    entry = make_segment(tmp_path)
+    fewer = {name: spec for name, spec in entry.arrays.items() if name != "vectors"}
     assert layout_problems(tmp_path / "000001.h5", fewer) == ["'vectors' is not in the manifest"]
-    more = {**record.arrays, "codes": record.arrays["vectors"]}
+    more = {**entry.arrays, "codes": entry.arrays["vectors"]}
     assert layout_problems(tmp_path / "000001.h5", more) == ["array 'codes' is missing"]
-    other = {**record.arrays, "vectors": replace(record.arrays["vectors"], dtype="<u2")}
+    other = {**entry.arrays, "vectors": replace(entry.arrays["vectors"], dtype="<u2")}
     assert "is <f2 (6, 4), not <u2 (6, 4)" in layout_problems(tmp_path / "000001.h5", other)[0]
     flip(tmp_path / "000001.h5", 0)
-    assert "libhdf5 cannot read it" in layout_problems(tmp_path / "000001.h5", record.arrays)[0]
+    assert "libhdf5 cannot read it" in layout_problems(tmp_path / "000001.h5", entry.arrays)[0]
 
 
 def test_files_of_arrays_come_back_and_damage_is_found(tmp_path: Path, flip: Any) -> None:
@@ -225,20 +225,20 @@ def test_files_of_arrays_come_back_and_damage_is_found(tmp_path: Path, flip: Any
         "rotation": np.eye(3),
         "none": np.zeros((0, 4), np.uint8),
     }
-    record = write_arrays_file(tmp_path, codec_name(2), arrays, {"bits": 4, "name": "ü"})
-    assert FileEntry.from_json(record.to_json()) == record
-    loaded = read_arrays_file(tmp_path, record)
+    entry = write_arrays_file(tmp_path, codec_name(2), arrays, {"bits": 4, "name": "ü"})
+    assert FileEntry.from_json(entry.to_json()) == entry
+    loaded = read_arrays_file(tmp_path, entry)
     assert loaded.attributes == {"bits": 4, "name": "ü"}
     assert set(loaded.arrays) == set(arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(loaded.arrays[name], array)
         assert loaded.arrays[name].dtype == array.dtype
-    flip(tmp_path / record.path, record.arrays["centroids"].offset + 5)
+    flip(tmp_path / entry.path, entry.arrays["centroids"].offset + 5)
     with pytest.raises(ChecksumError, match="codec-000002"):
-        read_arrays_file(tmp_path, record)
-    (tmp_path / record.path).unlink()
+        read_arrays_file(tmp_path, entry)
+    (tmp_path / entry.path).unlink()
     with pytest.raises(MissingFileError):
-        read_arrays_file(tmp_path, record)
+        read_arrays_file(tmp_path, entry)
 
 
 def test_files_are_only_written_under_names_of_the_format(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_files_are_only_written_under_names_of_the_format(tmp_path: Path) -> Non
         with pytest.raises(ConfigError, match="not a file name"):
             write_whole(tmp_path, path, b"")
     for name in ("attributes", "A", "a/b"):
-        with pytest.raises(ConfigError, match="array names"):
+        with pytest.raises(ConfigError, match="invalid array names"):
             write_arrays_file(tmp_path, codec_name(1), {name: np.zeros(2)}, {})
     with pytest.raises(CorruptIndexError, match="no attributes"):
         read_arrays_file(tmp_path, write_whole(tmp_path, codec_name(1), b"bytes"))

@@ -1,8 +1,8 @@
-"""Kernel ``assign``: the nearest centroid of each token, by brute force in integers.
+"""Kernel ``assign``: the nearest centroid of each token, by exhaustive comparison in integers.
 
-The byte product turned round: 32 tokens, rounded to bytes, lie in the lanes, and the centroids stream past as
-codes. The offset of the codes adds the same to all products of a token, so the largest integer is the nearest
-centroid; among equals, the first.
+This is the byte product with the roles exchanged: 32 tokens, rounded to bytes, are in the lanes, and the centroids
+take the place of the codes. The offset of the codes adds the same number to all products of a token, so the largest
+product belongs to the nearest centroid; among equal products, the first one counts.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from llvmlite import ir
 from numba import types
 
 from colstore.kernels.layout import WIDTHS
+from colstore.kernels.sources.byte_products import ByteProducts
 from colstore.kernels.sources.compile import compiled, shifted
 from colstore.kernels.sources.emit import I32, Emitter, LaneBest, emitted, size
-from colstore.kernels.sources.products import ByteProducts
 
 LANES = 32
 ROWS = 2
@@ -38,7 +38,7 @@ def build(*, dim: int, flavour: str) -> Any:
         codes: Any,
         products: Any,
     ) -> None:
-        # rounded: dim bytes; layout: LANES * dim bytes; codes and products: room for LANES more than count
+        # rounded has dim bytes, layout LANES * dim bytes; codes and products have space for count + LANES numbers
         for first in range(0, count, LANES):
             for lane in range(LANES):
                 token = shifted(tokens, min(first + lane, count - 1) * dim)
@@ -57,12 +57,12 @@ def build(*, dim: int, flavour: str) -> Any:
 def _spread(dim: int) -> Any:
     @emitted
     def spread(e: Emitter, rounded: Any, layout: Any, lane: Any) -> None:
-        """Put the bytes of one token into its lane, four dimensions at a time."""
+        """Copy the bytes of one token into its lane, four dimensions at a time."""
         b = e.builder
-        place = b.mul(lane, size(4))
+        offset = b.mul(lane, size(4))
         with e.counted(size(dim // 4)) as group:
             four = e.load(rounded, b.mul(group, size(4)), I32)
-            e.store(four, layout, b.add(b.mul(group, size(4 * LANES)), place))
+            e.store(four, layout, b.add(b.mul(group, size(4 * LANES)), offset))
 
     return spread
 

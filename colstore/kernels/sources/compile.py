@@ -1,4 +1,4 @@
-"""What kernel sources share: typed pointers that index like arrays, and the way to machine code."""
+"""Compilation of kernel sources: typed pointers that can be indexed like arrays, and access to the machine code."""
 
 from __future__ import annotations
 
@@ -26,14 +26,22 @@ POINTERS: dict[str, Any] = {
     "float": types.float32,
 }
 UNSIGNED = {1: "u8", 2: "u16", 4: "u32"}
-"""Names of the unsigned types by their bytes: codes and postings come in the narrowest that fits."""
+"""Names of the unsigned types by their size in bytes. Codes and postings use the narrowest type that fits."""
 
 REASSOCIATE = {"reassoc", "contract", "nsz"}
-"""Lets LLVM sum in vectors. The order of a sum is then LLVM's choice, but still the same for every row."""
+"""Flags that let LLVM vectorise sums. LLVM then chooses the order of a sum, but it is the same for every row."""
 
 
 def compiled(signature: str, fastmath: set[str] | bool = False) -> Callable[[Callable[..., None]], Any]:
-    """Compile a function of pointers and sizes; ``signature`` names their types: ``"u8 i64 f32 int"``."""
+    """Return a decorator that compiles a function of pointers and sizes.
+
+    Parameters
+    ----------
+    signature
+        Types of the arguments, as keys of :data:`POINTERS`, such as ``"u8 i64 f32 int"``.
+    fastmath
+        Flags of LLVM's fast-math mode.
+    """
     arguments = [POINTERS[word] for word in signature.split()]
     options = {"error_model": "numpy", "fastmath": fastmath, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
@@ -45,7 +53,7 @@ def compiled(signature: str, fastmath: set[str] | bool = False) -> Callable[[Cal
 
 
 def target_features() -> frozenset[str]:
-    """Return the features that numba compiles for: the processor's, unless numba was told otherwise."""
+    """Return the features that numba compiles for: those of the processor, unless numba is configured otherwise."""
     _, _, features = cpu_target.target_context.codegen().magic_tuple()
     return frozenset(word[1:] for word in features.split(",") if word.startswith("+"))
 
@@ -57,12 +65,12 @@ def symbol(function: Any) -> str:
 
 
 def address(function: Any) -> int:
-    """Return where a compiled function lies."""
+    """Return the address of a compiled function."""
     return int(function.library.get_pointer_to_function(symbol(function)))
 
 
 def portable_object(function: Any) -> bytes | None:
-    """Return the machine code of a compiled function; ``None`` if it calls anything but itself and libc."""
+    """Return the machine code of a compiled function, or ``None`` if it calls functions other than those of libc."""
     module = llvm.parse_assembly(function.library.get_llvm_str())
     outside = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
     if outside - {"memset", "memcpy", "memmove"}:
@@ -84,8 +92,8 @@ def _load(_context: Any, pointer: Any, index: Any) -> Any:
 @intrinsic
 def _store(_context: Any, pointer: Any, index: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        where = builder.gep(arguments[0], [arguments[1]])
-        stored = builder.store(context.data_model_manager[pointer.dtype].as_data(builder, arguments[2]), where)
+        target = builder.gep(arguments[0], [arguments[1]])
+        stored = builder.store(context.data_model_manager[pointer.dtype].as_data(builder, arguments[2]), target)
         stored.align = 1
         return context.get_dummy_value()
 
@@ -94,7 +102,7 @@ def _store(_context: Any, pointer: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def shifted(_context: Any, pointer: Any, count: Any) -> Any:
-    """Return the pointer ``count`` elements further on."""
+    """Return the pointer advanced by ``count`` elements."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
@@ -104,7 +112,7 @@ def shifted(_context: Any, pointer: Any, count: Any) -> Any:
 
 @intrinsic
 def half_to_float(_context: Any, half: Any) -> Any:
-    """Return the float32 of a float16's bits (finite values only)."""
+    """Return the float32 of the bits of a float16, which must be finite."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return Emitter(builder).half_to_float(arguments[0])
@@ -114,7 +122,7 @@ def half_to_float(_context: Any, half: Any) -> Any:
 
 @intrinsic
 def root(_context: Any, value: Any) -> Any:
-    """Return the square root of a float32, by the processor's instruction: ``numpy.sqrt`` calls a library."""
+    """Return the square root of a float32 by the processor's instruction, because ``numpy.sqrt`` calls a library."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return Emitter(builder).call("llvm.sqrt.f32", ir.FloatType(), arguments)

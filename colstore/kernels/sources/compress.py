@@ -1,11 +1,10 @@
-"""Kernel ``compress``: the residual of each token on a uniform grid, of the step that suits that token best.
+"""Kernel ``compress``: the residual of each token, quantised on a uniform grid with the step that fits it best.
 
-For a token ``x`` with centroid ``c`` the residual is ``r = x / |x| - c``; its codes are ``k = round(r / step
-+ middle)``, clipped, and the grid value of a code is ``u = k - middle``. Of :data:`STEPS` (in root mean
-squares of the residual) the step is kept whose ``u`` points most nearly along ``r``, as extended RaBitQ does
-(arXiv 2409.09913). Then ``x`` is fitted by ``outer * c + inner * u``, with ``inner / outer`` the
-least-squares length of ``r`` on ``u``, and ``outer`` such that the whole has the length of ``x``: what is
-stored scores like the vector it stands for.
+For a token ``x`` with centroid ``c`` the residual is ``r = x / |x| - c``. Its codes are ``k = round(r / step +
+middle)``, clipped, and the grid value of a code is ``u = k - middle``. Of :data:`STEPS` (multiples of the root mean
+square of the residual), the step is chosen whose ``u`` has the largest cosine with ``r``, as in extended RaBitQ
+(arXiv 2409.09913). Then ``x`` is approximated by ``outer * c + inner * u``, where ``inner / outer`` is the
+least-squares length of ``r`` along ``u`` and ``outer`` gives the approximation the length of ``x``.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def build(*, bits: int, dim: int) -> Any:
         payload: Any,
         scales: Any,
     ) -> None:
-        # nearest, residual: room for one token
+        # nearest and residual have space for one token
         for i in range(count):
             centroid = shifted(centroids, int(codes[i]) * dim)
             length, deviation = subtract(shifted(tokens, i * dim), centroid, centroid_scale, nearest, residual)
@@ -57,7 +56,7 @@ def build(*, bits: int, dim: int) -> Any:
 def _subtract(dim: int) -> Any:
     @register_jitable
     def subtract(token: Any, centroid: Any, centroid_scale: Any, nearest: Any, residual: Any) -> Any:
-        """Write the centroid, and what it leaves of the token at length 1; return length and deviation."""
+        """Write the centroid, and the residual of the token at length 1; return the token's length and deviation."""
         square = types.float32(0)
         for j in range(dim):
             square += token[j] * token[j]
@@ -82,7 +81,7 @@ def _fit(bits: int, dim: int) -> Any:
 
     @register_jitable
     def fit(residual: Any, deviation: Any) -> Any:
-        """Return the inverse of the best step, and the least-squares length of the residual on its grid."""
+        """Return the inverse of the best step, and the least-squares length of the residual along its grid values."""
         best = types.float32(-1)
         inverse = types.float32(0)
         inner = types.float32(0)
@@ -110,7 +109,7 @@ def _measure(bits: int, dim: int) -> Any:
 
     @register_jitable
     def measure(nearest: Any, residual: Any, inverse: Any, inner: Any) -> Any:
-        """Replace the residual by its codes, and return the length of what they stand for."""
+        """Replace the residual by its codes, and return the length of the decoded vector."""
         square = types.float32(0)
         for j in range(dim):
             k = np.rint(residual[j] * inverse + middle)

@@ -1,4 +1,4 @@
-"""Kernel ``dense``: MaxSim of documents from float16 vectors, in float32."""
+"""Kernel ``dense``: the MaxSim of documents by their float16 vectors, computed in float32."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from colstore.kernels.sources.compile import compiled, shifted
 from colstore.kernels.sources.emit import F32, I16, Emitter, LaneBest, emitted, size
 
 ROWS = {1: 6, 2: 4, 3: 3, 4: 2}
-"""Tokens at a time for so many vectors of lanes: as many accumulators as sixteen registers hold."""
+"""Tokens processed at a time, by the number of lane vectors: the accumulators must fit into sixteen registers."""
 
 WIDTH = 8
 
@@ -25,7 +25,7 @@ def build(*, dim: int, vectors: int) -> Any:
     def dense(
         payload: Any, starts: Any, stops: Any, documents: Any, query: Any, used: Any, scores: Any, tokens: Any
     ) -> None:
-        best = shifted(scores, documents)  # the caller leaves room for one row of lanes behind the scores
+        best = shifted(scores, documents)  # the caller allocates space for one row of lanes after the scores
         for d in range(documents):
             first = shifted(payload, starts[d] * dim)
             best_of(first, stops[d] - starts[d], query, best, shifted(tokens, d * lanes))
@@ -66,8 +66,8 @@ def _document(dim: int, vectors: int) -> Any:
 def _to_floats(e: Emitter, payload: Any, rows: list[Any], floats: list[Any], dim: int) -> None:
     b = e.builder
     with e.counted(size(dim // WIDTH)) as step:
-        place = b.mul(step, size(WIDTH))
+        offset = b.mul(step, size(WIDTH))
         for row, target in zip(rows, floats, strict=True):
-            source = b.mul(b.add(b.mul(row, size(dim)), place), size(2))
+            source = b.mul(b.add(b.mul(row, size(dim)), offset), size(2))
             halves = e.load(payload, source, ir.VectorType(I16, WIDTH))
-            e.store(e.half_to_float(halves), target, b.mul(place, size(4)))
+            e.store(e.half_to_float(halves), target, b.mul(offset, size(4)))

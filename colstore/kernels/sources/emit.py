@@ -1,4 +1,4 @@
-"""A thin writer of LLVM vector instructions, and the small patterns that several kernels write with it."""
+"""A thin layer for emitting LLVM vector instructions, and small patterns that several kernels share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def filled(kind: Any, value: float) -> Any:
 
 
 class Emitter:
-    """Writes instructions at the builder's position; offsets are bytes from ``i8*`` pointers.
+    """Emits instructions at the builder's position. Offsets are in bytes from ``i8*`` pointers.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ class Emitter:
         return self.builder.call(function, arguments)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Return ``a * b + c`` on float vectors, fused where the processor can."""
+        """Return ``a * b + c`` of float vectors, as a fused operation if the processor has one."""
         return self.call(f"llvm.fmuladd.v{a.type.count}f32", a.type, [a, b, c])
 
     def half_to_float(self, half: Any) -> Any:
-        """Return float32 of float16 bits, scalar or vector; finite values only."""
+        """Return the float32 of float16 bits, scalar or vector; the values must be finite."""
         b = self.builder
         vector = isinstance(half.type, ir.VectorType)
         wide = ir.VectorType(I32, half.type.count) if vector else I32
@@ -81,21 +81,21 @@ class Emitter:
         return b.bitcast(b.or_(b.bitcast(value, wide), sign), real)
 
     def slot(self, kind: Any) -> Any:
-        """Return an uninitialised slot, allocated once a function whatever loop it is asked for in.
+        """Return an uninitialised stack slot, allocated once in the function even when requested inside a loop.
 
         LLVM turns slots into registers.
         """
         return cgutils.alloca_once(self.builder, kind)
 
     def slots(self, kind: Any, count: int, start: float) -> list[Any]:
-        """Return slots that start as ``start`` whenever this place is passed."""
+        """Return slots that are set to ``start`` each time execution reaches this point."""
         slots = [self.slot(kind) for _ in range(count)]
         for slot in slots:
             self.builder.store(filled(kind, start), slot)
         return slots
 
     def room(self, kind: Any, count: int) -> Any:
-        """Return an ``i8*`` to room for ``count`` values on the stack."""
+        """Return an ``i8*`` to space for ``count`` values on the stack."""
         return self.builder.bitcast(self.slot(ir.ArrayType(kind, count)), I8.as_pointer())
 
     def smaller(self, a: Any, b: Any) -> Any:
@@ -103,23 +103,23 @@ class Emitter:
         return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
 
     def keep(self, order: str, value: Any, slot: Any) -> None:
-        """Put a float value into the slot where it stands so to what the slot holds."""
+        """Store a float value in the slot, lane by lane, if ``value <order> content`` holds: ``"<"`` or ``">"``."""
         held = self.builder.load(slot)
         better = self.builder.fcmp_ordered(order, value, held)
         self.builder.store(self.builder.select(better, value, held), slot)
 
     @contextmanager
     def counted(self, count: Any) -> Iterator[Any]:
-        """Write a loop; yields its index."""
+        """Emit a loop and yield its index."""
         with cgutils.for_range(self.builder, count) as loop:
             yield loop.index
 
     @contextmanager
     def tiles(self, count: Any, rows: int) -> Iterator[list[Any]]:
-        """Write a loop over ``rows`` numbers below ``count`` at a time; yields them.
+        """Emit a loop over the numbers below ``count``, ``rows`` at a time, and yield these numbers.
 
-        The last tile repeats the last number instead of running over: what is done twice there must not
-        matter.
+        The last tile repeats the last number instead of exceeding ``count``, so the body of the loop must tolerate
+        processing that number twice.
         """
         b = self.builder
         last = b.sub(count, size(1))
@@ -129,16 +129,16 @@ class Emitter:
 
 
 class LaneBest:
-    """The largest value of each lane so far and the row that had it: the first, among equals.
+    """The largest value of each lane so far and its row; among equal values, the first row.
 
     Parameters
     ----------
     emitter
-        Where to write.
+        Emitter of the instructions.
     kind
-        Vector type of the values, of float32 or int32.
+        Vector type of the values, with float32 or int32 elements.
     vectors
-        How many such vectors there are.
+        Number of such vectors.
     """
 
     def __init__(self, emitter: Emitter, kind: Any, vectors: int) -> None:
@@ -149,25 +149,25 @@ class LaneBest:
         self.rows = emitter.slots(ir.VectorType(I32, kind.count), vectors, 0)
 
     def offer(self, values: Sequence[Any], row: Any) -> None:
-        """Compare one vector of values for each vector of lanes, all of the row numbered ``row``."""
+        """Compare the values of the row numbered ``row``, one vector of values for each vector of lanes."""
         b = self.e.builder
         number = self.e.splat(b.trunc(row, I32), self.width)
-        for value, best, where in zip(values, self.values, self.rows, strict=True):
+        for value, best, best_row in zip(values, self.values, self.rows, strict=True):
             better = self.compare(">", value, b.load(best))
             b.store(b.select(better, value, b.load(best)), best)
-            b.store(b.select(better, number, b.load(where)), where)
+            b.store(b.select(better, number, b.load(best_row)), best_row)
 
     def write(self, values: Any, rows: Any) -> None:
-        """Store values and rows, four bytes a lane."""
-        for v, (best, where) in enumerate(zip(self.values, self.rows, strict=True)):
+        """Store the values and rows, with four bytes for each lane."""
+        for v, (best, best_row) in enumerate(zip(self.values, self.rows, strict=True)):
             self.e.store(self.e.builder.load(best), values, size(4 * self.width * v))
-            self.e.store(self.e.builder.load(where), rows, size(4 * self.width * v))
+            self.e.store(self.e.builder.load(best_row), rows, size(4 * self.width * v))
 
 
 def emitted(write: Callable[..., None]) -> Any:
-    """Make ``write(emitter, *arguments)`` a function that kernels call.
+    """Turn ``write(emitter, *arguments)`` into a function that kernels can call.
 
-    Pointers arrive as ``i8*``, integers as 64 bits; nothing is returned.
+    Pointers are passed as ``i8*`` and integers with 64 bits. The function returns nothing.
     """
 
     def define(_context: Any, *arguments: Any) -> Any:
@@ -180,7 +180,7 @@ def emitted(write: Callable[..., None]) -> Any:
 
         return types.void(*taken), codegen
 
-    # numba reads the parameters from the signature, and cannot do so from ``*arguments``
+    # numba reads the parameters from the signature, which ``*arguments`` does not provide
     parameters = list(inspect.signature(write).parameters.values())[1:]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     define.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]

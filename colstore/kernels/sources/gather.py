@@ -1,8 +1,9 @@
-"""Kernel ``gather``: walk the postings of the probed centroids, adding up for each document each lane's best.
+"""Kernel ``gather``: walk the postings of the probed centroids, and add up the best similarity of each lane.
 
-A lane's centroids come best first, so the first time a document turns up is its best: a stamp per document
-tells whether this lane has seen it. What a lane did not find counts as its threshold, the similarity of the
-last centroid probed, for every document alike; totals are therefore kept above the sum of the thresholds.
+The centroids of a lane come best first, so the first time that a lane meets a document is its best match there. A
+stamp for each document tells whether the lane has met it already. A document that a lane does not meet counts with
+the lane's threshold, the similarity of the last probed centroid. The totals therefore count only the gains over these
+thresholds, whose sum is the same for all documents.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ def build(*, posting_bytes: int) -> Any:
         postings: Any,
         stamps: Any,
         used: Any,
-        wanted: Any,
+        nprobe: Any,
         base: Any,
         totals: Any,
-        found: Any,
+        document_count: Any,
         documents: Any,
     ) -> None:
-        # stamps: one number a document, at most ``base`` where this query has not seen it
+        # stamps has one number for each document, at most ``base`` if this query has not met the document yet
         seen = 0
         for lane in range(used):
             stamp = base + 1 + lane
-            threshold = values[lane * wanted + counts[lane] - 1]
+            threshold = values[lane * nprobe + counts[lane] - 1]
             for rank in range(counts[lane]):
-                gain = values[lane * wanted + rank] - threshold
-                centroid = chosen[lane * wanted + rank]
-                for place in range(offsets[centroid], offsets[centroid + 1]):
-                    document = postings[place]
+                gain = values[lane * nprobe + rank] - threshold
+                centroid = chosen[lane * nprobe + rank]
+                for position in range(offsets[centroid], offsets[centroid + 1]):
+                    document = postings[position]
                     last = stamps[document]
                     if last <= base:
                         documents[seen] = document
@@ -49,6 +50,6 @@ def build(*, posting_bytes: int) -> Any:
                     elif last < stamp:
                         totals[document] += gain
                         stamps[document] = stamp
-        found[0] = seen
+        document_count[0] = seen
 
     return gather

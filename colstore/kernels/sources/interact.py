@@ -1,7 +1,7 @@
-"""Kernel ``interact``: MaxSim of documents with their tokens replaced by centroids, from the byte table.
+"""Kernel ``interact``: the MaxSim of documents with their tokens replaced by centroids, by the byte table.
 
-One load and one maximum a token: two orders of magnitude cheaper than scoring the residuals (PLAID's centroid
-interaction, arXiv 2205.09707, section 4.2).
+It takes one load and one maximum for each token, and is two orders of magnitude cheaper than scoring the residuals
+(PLAID's centroid interaction, arXiv 2205.09707, section 4.2).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def build(*, lanes: int, code_bytes: int) -> Any:
         with e.counted(count) as token:
             code = e.load(codes, b.mul(token, size(code_bytes)), ir.IntType(8 * code_bytes))
             row = e.load(table, b.mul(b.zext(code, I64), size(lanes)), kind)
-            kept = b.load(top)
-            b.store(b.select(b.icmp_signed(">", row, kept), row, kept), top)
+            held = b.load(top)
+            b.store(b.select(b.icmp_signed(">", row, held), row, held), top)
         e.store(b.load(top), best, size(0))
 
     @compiled(f"{UNSIGNED[code_bytes]} i64 i64 int i8 f32 int i8 f32")
@@ -43,7 +43,7 @@ def build(*, lanes: int, code_bytes: int) -> Any:
         best: Any,
         scores: Any,
     ) -> None:
-        # best: room for one row of lanes
+        # best has space for one row of lanes
         for d in range(documents):
             best_of(shifted(codes, starts[d]), stops[d] - starts[d], table, best)
             total = types.float32(0)

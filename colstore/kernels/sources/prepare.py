@@ -1,6 +1,6 @@
-"""Kernel ``prepare``: rotate a query, round it to bytes as the byte product wants them, and bound its sums.
+"""Kernel ``prepare``: rotate a query, round it to bytes in the layout of the byte product, and bound its sums.
 
-Every sum runs in a fixed order, so that a query's bytes are the same whatever else is asked.
+Every sum has a fixed order, so that the bytes of a query do not depend on other queries.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def _measure(row: Any, dim: Any) -> Any:
     """Return the largest magnitude, the sum of squares and the sum of one row."""
     largest = types.float32(0)
     squares = types.float32(0)
-    plain = types.float32(0)
+    total = types.float32(0)
     for o in range(dim):
         x = row[o]
         largest = max(largest, abs(x))
         squares += x * x
-        plain += x
-    return largest, squares, plain
+        total += x
+    return largest, squares, total
 
 
 @register_jitable
@@ -43,7 +43,7 @@ def _round(row: Any, dim: Any, step: Any, layout: Any, lanes: Any) -> Any:
 
 @register_jitable
 def _largest_block(pair: Any, groups: Any, run: Any, stride: Any) -> Any:
-    """Return the largest magnitude that the bytes of one pair reach within ``run`` groups, of either sign."""
+    """Return the largest sum of the bytes of one pair within ``run`` groups, of either sign, as a magnitude."""
     worst = 0
     for first in range(0, groups, run):
         above = 0
@@ -59,7 +59,7 @@ def _largest_block(pair: Any, groups: Any, run: Any, stride: Any) -> Any:
 
 @register_jitable
 def _longest_safe_run(layout: Any, lanes: Any, groups: Any, largest_code: Any) -> Any:
-    """Return how many groups of dimensions 16-bit sums of pairs can surely hold."""
+    """Return the number of groups of dimensions whose sums of pairs are certain to fit into 16 bits."""
     run = groups
     while run > 1:
         worst = 0
@@ -89,7 +89,7 @@ def build() -> Any:
         rows: Any,
         flush: Any,
     ) -> None:
-        # top: the largest residual code; layout and rows come as zeros
+        # top is the largest residual code; layout and rows are initialised with zeros
         rotate_rows(query, tokens, rotation, dim_in, dim, rotated)
         factor, bias = rows, shifted(rows, lanes)
         centroid_factor, centroid_offset = shifted(rows, 2 * lanes), shifted(rows, 3 * lanes)
@@ -97,8 +97,8 @@ def build() -> Any:
         middle = types.float32(0.5) * types.float32(top)
         for lane in range(tokens):
             row = shifted(rotated, lane * dim)
-            largest, squares, plain = _measure(row, dim)
-            sums[lane] = plain
+            largest, squares, total = _measure(row, dim)
+            sums[lane] = total
             norms[lane] = root(squares)
             if largest > types.float32(SMALLEST):
                 step = largest / types.float32(127)

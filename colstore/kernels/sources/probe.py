@@ -1,8 +1,8 @@
-"""Kernel ``probe``: the nearest centroids of each query lane, best first, from the table of ``scan``.
+"""Kernel ``probe``: the nearest centroids of each query lane, best first, by the table of ``scan``.
 
-The ``wanted``-th largest of the group maxima can be no larger than the ``wanted``-th largest similarity, so a
-threshold found among a sixteenth of the values (by bisection, all lanes at once) admits every centroid that
-belongs in the list and few others; those are sorted in by insertion, ties by number.
+The ``nprobe``-th largest of the group maxima is at most the ``nprobe``-th largest similarity. A threshold is therefore
+found among the group maxima, a sixteenth of the values, by bisection in all lanes at once. It admits every centroid
+that belongs in the list and few others. These are inserted in order, ties by centroid number.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ WIDTH = 8
 
 
 @register_jitable
-def _insert(value: Any, number: Any, values: Any, chosen: Any, kept: Any, wanted: Any) -> Any:
-    """Sort a value in behind its equals, dropping the last if the list is full; return the new length."""
-    at = kept if kept < wanted else wanted - 1
+def _insert(value: Any, number: Any, values: Any, chosen: Any, length: Any, nprobe: Any) -> Any:
+    """Insert a value after its equals, dropping the last one if the list is full; return the new length."""
+    at = length if length < nprobe else nprobe - 1
     while at > 0 and values[at - 1] < value:
         values[at] = values[at - 1]
         chosen[at] = chosen[at - 1]
         at -= 1
     values[at] = value
     chosen[at] = number
-    return min(kept + 1, wanted)
+    return min(length + 1, nprobe)
 
 
 def build(*, lanes: int) -> Any:
@@ -47,22 +47,22 @@ def build(*, lanes: int) -> Any:
         count: Any,
         groups: Any,
         used: Any,
-        wanted: Any,
+        nprobe: Any,
         chosen: Any,
         values: Any,
         counts: Any,
         lowest: Any,
     ) -> None:
-        # lowest: room for one row of lanes
-        thresholds(group_best, groups, wanted, lowest)
+        # lowest has space for one row of lanes
+        thresholds(group_best, groups, nprobe, lowest)
         for lane in range(used):
-            base = lane * wanted
+            base = lane * nprobe
             counts[lane] = nearest(
                 shifted(table, lane),
                 shifted(group_best, lane),
                 count,
                 groups,
-                wanted,
+                nprobe,
                 lowest[lane],
                 shifted(chosen, base),
                 shifted(values, base),
@@ -76,15 +76,15 @@ def _thresholds(lanes: int) -> Any:
     vectors = lanes // WIDTH
 
     @emitted
-    def thresholds(e: Emitter, group_best: Any, groups: Any, wanted: Any, lowest: Any) -> None:
-        """Write a value for each lane that at least ``wanted`` of its groups reach."""
+    def thresholds(e: Emitter, group_best: Any, groups: Any, nprobe: Any, lowest: Any) -> None:
+        """Write, for each lane, a value that at least ``nprobe`` of its group maxima reach."""
         b = e.builder
         low, high = e.slots(real, vectors, float("inf")), e.slots(real, vectors, float("-inf"))
         with e.counted(groups) as group:
             for v, value in enumerate(_row(e, group_best, group, real, vectors)):
                 e.keep("<", value, low[v])
                 e.keep(">", value, high[v])
-        enough = e.splat(b.trunc(wanted, I32), WIDTH)
+        enough = e.splat(b.trunc(nprobe, I32), WIDTH)
         with e.counted(size(ROUNDS)):
             middle = [
                 b.fmul(filled(real, 0.5), b.fadd(b.load(below), b.load(above)))
@@ -117,22 +117,22 @@ def _nearest(lanes: int) -> Any:
         group_best: Any,
         count: Any,
         groups: Any,
-        wanted: Any,
+        nprobe: Any,
         threshold: Any,
         chosen: Any,
         values: Any,
     ) -> Any:
-        """Fill the list of one lane, to which the first four pointers point; return its length."""
-        if wanted >= groups:
+        """Fill the list of one lane and return its length. The table and ``group_best`` start at that lane."""
+        if nprobe >= groups:
             threshold = types.float32(-np.inf)
-        kept = 0
+        length = 0
         for g in range(groups):
             if group_best[g * lanes] < threshold:
                 continue
             for c in range(g * GROUP, min(g * GROUP + GROUP, count)):
                 value = table[c * lanes]
-                if value >= threshold and (kept < wanted or value > values[kept - 1]):
-                    kept = _insert(value, c, values, chosen, kept, wanted)
-        return kept
+                if value >= threshold and (length < nprobe or value > values[length - 1]):
+                    length = _insert(value, c, values, chosen, length, nprobe)
+        return length
 
     return nearest

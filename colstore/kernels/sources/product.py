@@ -1,13 +1,13 @@
-"""Kernel ``product``: the bare byte product of one small shape, by which a flavour is tried."""
+"""Kernel ``product``: the byte product alone, in one small shape, on which a flavour is tried."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from colstore.kernels.layout import TRIAL_DIM, TRIAL_LANES, TRIAL_ROWS, WIDTHS
+from colstore.kernels.sources.byte_products import ByteProducts
 from colstore.kernels.sources.compile import compiled
 from colstore.kernels.sources.emit import Emitter, emitted, size
-from colstore.kernels.sources.products import ByteProducts
 
 
 def build(*, flavour: str) -> Any:

@@ -1,7 +1,7 @@
 """Kernel ``refine``: the float similarity of each query lane with the one token that ``score`` matched it to.
 
-``score`` rounds the query to bytes, which moves a similarity by about a thousandth. The best token is hardly
-ever another one for that, so its similarity alone is taken again, with the query and the table in float32.
+``score`` rounds the query to bytes, which changes a similarity by about a thousandth. This hardly ever changes which
+token is the best match, so only the similarity of that token is computed again, with the query in float32.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba import types
 
 from colstore.kernels.layout import CENTROID_MIDDLE
+from colstore.kernels.sources.byte_products import unpack
 from colstore.kernels.sources.compile import UNSIGNED, compiled, half_to_float, shifted
 from colstore.kernels.sources.emit import F32, I8, Emitter, emitted, size
-from colstore.kernels.sources.products import unpack
 
 WIDTH = 8
 
@@ -42,8 +42,8 @@ def build(*, bits: int, dim: int, code_bytes: int) -> Any:
         lanes: Any,
         scores: Any,
     ) -> None:
-        # tokens: rows of ``lanes``, of which ``rows`` says each document's
-        scratch = shifted(scores, documents)  # the caller leaves room for sixteen floats behind the scores
+        # tokens has rows of ``lanes`` numbers; rows has the row of each document
+        scratch = shifted(scores, documents)  # the caller allocates space for sixteen floats after the scores
         for d in range(documents):
             total = types.float32(0)
             for lane in range(used):
@@ -69,7 +69,7 @@ def _products(bits: int, dim: int) -> Any:
 
     @emitted
     def products(e: Emitter, payload: Any, centroid: Any, query: Any, out: Any) -> None:
-        """Write eight partial sums of the product with the residual's codes, eight with the centroid's."""
+        """Write eight partial sums of the product with the residual codes, and eight of that with the centroid."""
         b = e.builder
         row = payload
         if bits < 8:
@@ -77,10 +77,10 @@ def _products(bits: int, dim: int) -> Any:
             unpack(e, payload, row, bits, dim)
         sums = e.slots(real, 2, 0.0)
         with e.counted(size(dim // WIDTH)) as step:
-            place = b.mul(step, size(WIDTH))
-            lane = e.load(query, b.mul(place, size(4)), real)
+            offset = b.mul(step, size(WIDTH))
+            lane = e.load(query, b.mul(offset, size(4)), real)
             for slot, source in zip(sums, (row, centroid), strict=True):
-                whole = b.uitofp(e.load(source, place, bytes_), real)
+                whole = b.uitofp(e.load(source, offset, bytes_), real)
                 b.store(e.multiply_add(whole, lane, b.load(slot)), slot)
         for k, slot in enumerate(sums):
             e.store(b.load(slot), out, size(4 * WIDTH * k))

@@ -1,7 +1,7 @@
-"""Kernel ``rotate``: rows of vectors times a matrix, each sum in the order of its terms.
+"""Kernel ``rotate``: vectors times a matrix, with each sum computed in the order of its terms.
 
-A product from BLAS depends on how many rows there are; what is stored of a token must depend on that token
-alone.
+The rounding of a BLAS product depends on the number of rows, but the stored form of a token must depend only on that
+token.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def rotate_rows(e: Emitter, vectors: Any, count: Any, matrix: Any, dim_in: Any, 
         sources = [b.gep(vectors, [b.mul(row, bytes_in)]) for row in rows]
         targets = [b.gep(rotated, [b.mul(row, bytes_out)]) for row in rows]
         with e.counted(b.sdiv(dim, size(WIDTH))) as column:
-            place = b.mul(column, size(4 * WIDTH))
+            offset = b.mul(column, size(4 * WIDTH))
             sums = e.slots(real, ROWS, 0.0)
             with e.counted(dim_in) as j:
-                line = e.load(matrix, b.add(b.mul(j, bytes_out), place), real)
+                line = e.load(matrix, b.add(b.mul(j, bytes_out), offset), real)
                 for source, slot in zip(sources, sums, strict=True):
                     x = e.splat(e.load(source, b.mul(j, size(4)), F32), WIDTH)
                     b.store(e.multiply_add(x, line, b.load(slot)), slot)
             for target, slot in zip(targets, sums, strict=True):
-                e.store(b.load(slot), target, place)
+                e.store(b.load(slot), target, offset)
 
 
 def build() -> Any:
-    """Compile for every dimension that comes out as a multiple of eight."""
+    """Compile for every output dimension that is a multiple of eight."""
 
     @compiled("f32 int f32 int int f32")
     def rotate(vectors: Any, count: Any, matrix: Any, dim_in: Any, dim: Any, rotated: Any) -> None:

@@ -1,8 +1,7 @@
 """Kernel ``scan``: the similarity of every centroid with every query lane, by the byte product.
 
-Writes the table of similarities ``(centroids, lanes)`` as float32 (scoring needs it) and as int8 (the
-centroid interaction reads it fast), and the largest of each 16 consecutive centroids (which ``probe`` selects
-by).
+It writes the table of similarities ``(centroids, lanes)`` as float32 for scoring and as int8 for the centroid
+interaction, and the largest similarity of each 16 consecutive centroids, by which ``probe`` selects.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from typing import Any
 from llvmlite import ir
 
 from colstore.kernels.layout import GROUP, WIDTHS
+from colstore.kernels.sources.byte_products import ByteProducts
 from colstore.kernels.sources.compile import compiled, shifted
 from colstore.kernels.sources.emit import F32, I8, Emitter, emitted, filled, size
-from colstore.kernels.sources.products import ByteProducts
 
 ROWS = {1: 8, 2: 4, 3: 4, 4: 2}
-"""Centroids at a time for so many vectors of lanes."""
+"""Centroids processed at a time, by the number of lane vectors."""
 
 
 def build(*, dim: int, vectors: int, flavour: str) -> Any:
@@ -51,9 +50,9 @@ def build(*, dim: int, vectors: int, flavour: str) -> Any:
             for number, row in zip(at, sums, strict=True):
                 for v, whole in enumerate(row):
                     value = e.multiply_add(b.sitofp(whole, real), factors[v], offsets[v])
-                    place = b.add(b.mul(number, size(lanes)), size(v * width))
-                    e.store(value, table, b.mul(place, size(4)))
-                    e.store(_to_bytes(e, b.fmul(value, scales[v])), coarse, place)
+                    position = b.add(b.mul(number, size(lanes)), size(v * width))
+                    e.store(value, table, b.mul(position, size(4)))
+                    e.store(_to_bytes(e, b.fmul(value, scales[v])), coarse, position)
                     e.keep(">", value, best[v])
         for v, slot in enumerate(best):
             e.store(b.load(slot), group_best, size(4 * width * v))
@@ -82,7 +81,7 @@ def _lanes(e: Emitter, row: Any, kind: Any, vectors: int) -> list[Any]:
 
 
 def _to_bytes(e: Emitter, value: Any) -> Any:
-    """Clip to -127..127 and cut to int8."""
+    """Clip to -127..127 and truncate to int8."""
     b = e.builder
     for sign, bound in (("<", 127.0), (">", -127.0)):
         limit = filled(value.type, bound)

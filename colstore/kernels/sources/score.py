@@ -1,11 +1,11 @@
-"""Kernel ``score``: MaxSim of documents from their stored codes: unpacked, multiplied, maximised in one pass.
+"""Kernel ``score``: the MaxSim of documents by their stored codes, unpacked, multiplied and maximised in one pass.
 
 For each token ``t`` and query lane ``l``::
 
     similarity = scales[t, 0] * table[codes[t], l] + scales[t, 1] * (product * factor[l] + bias[l])
 
-where ``product`` is the integer product of the token's residual codes with the query bytes. A document's lane
-keeps the largest similarity and the token that had it; the score is the sum over the used lanes.
+where ``product`` is the integer product of the token's residual codes with the query bytes. Each lane of a document
+records the largest similarity and its token; the score is the sum over the used lanes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from llvmlite import ir
 from numba import types
 
 from colstore.kernels.layout import WIDTHS
+from colstore.kernels.sources.byte_products import ByteProducts, unpack
 from colstore.kernels.sources.compile import UNSIGNED, compiled, shifted
 from colstore.kernels.sources.emit import F32, I8, I16, I64, Emitter, LaneBest, emitted, size
-from colstore.kernels.sources.products import ByteProducts, unpack
 
 ROWS = {1: 6, 2: 4, 3: 3, 4: 2}
-"""Tokens at a time for so many vectors of lanes: as many accumulators as sixteen registers hold."""
+"""Tokens processed at a time, by the number of lane vectors: the accumulators must fit into sixteen registers."""
 
 
 def build(*, bits: int, dim: int, vectors: int, code_bytes: int, flavour: str) -> Any:
@@ -47,7 +47,7 @@ def build(*, bits: int, dim: int, vectors: int, code_bytes: int, flavour: str) -
         scores: Any,
         tokens: Any,
     ) -> None:
-        best = shifted(scores, documents)  # the caller leaves room for one row of lanes behind the scores
+        best = shifted(scores, documents)  # the caller allocates space for one row of lanes after the scores
         for d in range(documents):
             first = starts[d]
             best_of(

@@ -1,7 +1,7 @@
-"""Kernel ``select``: the positions of (about) the ``wanted`` largest of many values, by a histogram.
+"""Kernel ``select``: the positions of (about) the ``k`` largest of many values, by a histogram.
 
-Keeps every value in the bins above the cut and, in order of position, as many of the bin at the cut as there
-is room for. The order of the result is that of the positions.
+It selects all values in the bins above the cut and, in order of position, as many of those in the bin at the cut as
+are still needed. The positions are returned in ascending order.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from colstore.kernels.sources.compile import compiled
 
 @register_jitable
 def _bin(value: Any, low: Any, scale: Any) -> Any:
-    """Return the bin of a value: never one outside, whatever rounding or an infinite scale does."""
-    place = (value - low) * scale
-    if not place > 0:
+    """Return the bin of a value. It is always a valid bin, even after rounding or with an infinite scale."""
+    position = (value - low) * scale
+    if not position > 0:
         return 0
-    return int(min(place, types.float32(BINS - 1)))
+    return int(min(position, types.float32(BINS - 1)))
 
 
 def build() -> Any:
     """Compile once."""
 
     @compiled("f32 i64 int int i32 i64")
-    def select(values: Any, histogram: Any, count: Any, wanted: Any, positions: Any, kept: Any) -> None:
+    def select(values: Any, histogram: Any, count: Any, k: Any, positions: Any, selected: Any) -> None:
         low = types.float32(np.inf)
         high = types.float32(-np.inf)
         for i in range(count):
@@ -42,10 +42,10 @@ def build() -> Any:
             histogram[_bin(values[i], low, scale)] += 1
         cut = BINS - 1
         above = 0
-        while cut > 0 and above + histogram[cut] < wanted:
+        while cut > 0 and above + histogram[cut] < k:
             above += histogram[cut]
             cut -= 1
-        spare = wanted - above
+        spare = k - above
         n = 0
         for i in range(count):
             b = _bin(values[i], low, scale)
@@ -56,6 +56,6 @@ def build() -> Any:
                 positions[n] = i
                 n += 1
                 spare -= 1
-        kept[0] = n
+        selected[0] = n
 
     return select

@@ -1,7 +1,8 @@
-"""Tells the system which parts of a mapped file will be read, so that a cold disk is asked for all of them at once.
+"""Prefetching: tell the operating system which parts of a mapped file will be read.
 
-Without it every page that is not in memory is waited for in turn, and Linux reads 128 KiB around each. Asking costs a
-system call a range, so a sample of the ranges is looked at first: where they are in memory already, nothing is asked.
+Without it, a reader waits for each page that is not in memory in turn, and Linux reads 128 KiB around each of them.
+With it, the disk receives all requests at once. Each range costs a system call, so a sample of the ranges is examined
+first: if the sample is in memory already, nothing is requested.
 """
 
 from __future__ import annotations
@@ -16,15 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAR_BYTES = 64 * 1024
-"""Ranges closer together than this are read as one: a disk reads the gap faster than it seeks."""
+"""Ranges closer together than this are merged, because a disk reads the gap faster than it seeks."""
 SAMPLE = 24
+"""Number of ranges that are examined."""
 Offsets = NDArray[np.int64]
 
 
-def read_ahead(data: NDArray[np.uint8], starts: Offsets, stops: Offsets) -> int:
-    """Ask for byte ranges ``starts[i]..stops[i]`` of a mapped file, and return how many ranges that came to.
+def prefetch_ranges(data: NDArray[np.uint8], starts: Offsets, stops: Offsets) -> int:
+    """Ask the system to read the byte ranges ``starts[i]..stops[i]`` of a mapped file into memory.
 
-    Where the platform has no such call, or the bytes are in memory, nothing happens. Contents never change.
+    Nothing happens if the platform has no such call or the bytes are in memory already.
+
+    Parameters
+    ----------
+    data
+        The mapped file, shape ``(bytes,)``, uint8.
+    starts, stops
+        Byte offsets, shape ``(n,)``, int64.
+
+    Returns
+    -------
+    int
+        Number of ranges that were requested, after merging.
     """
     mapping = _mapping_of(data)
     if mapping is None or not len(starts):
@@ -38,7 +52,7 @@ def read_ahead(data: NDArray[np.uint8], starts: Offsets, stops: Offsets) -> int:
 
 
 def merged(starts: Offsets, stops: Offsets, near: int) -> tuple[Offsets, Offsets]:
-    """Return the ranges in ascending order on whole pages, those less than ``near`` bytes apart as one.
+    """Return ascending ranges of whole pages, after merging ranges that are at most ``near`` bytes apart.
 
     >>> low, high = merged(np.array([900_000, 5, 4_000]), np.array([900_001, 10, 9_000]), near=0)
     >>> (low // mmap.PAGESIZE).tolist() == [0, 900_000 // mmap.PAGESIZE], bool(high[0] >= 9_000)
@@ -52,7 +66,7 @@ def merged(starts: Offsets, stops: Offsets, near: int) -> tuple[Offsets, Offsets
 
 
 def _mapping_of(data: NDArray[np.uint8]) -> mmap.mmap | None:
-    """Return the map behind an array, if there is one that can be advised on."""
+    """Return the memory map behind an array, or ``None`` if there is none or the platform has no ``madvise``."""
     base: Any = data
     while isinstance(base, np.ndarray | memoryview):
         base = base.base if isinstance(base, np.ndarray) else base.obj
@@ -60,22 +74,22 @@ def _mapping_of(data: NDArray[np.uint8]) -> mmap.mmap | None:
 
 
 def _in_memory(data: NDArray[np.uint8], low: Offsets) -> bool:
-    """Tell whether the first pages of a sample of ranges are all in memory; ``False`` where that cannot be told."""
-    probe = _mincore()
-    if probe is None:
+    """Return whether the first pages of a sample of ranges are all in memory; ``False`` if that is unknown."""
+    mincore = _mincore()
+    if mincore is None:
         return False
-    chosen = np.unique(np.linspace(0, len(low) - 1, SAMPLE).astype(np.int64))
+    sample = np.unique(np.linspace(0, len(low) - 1, SAMPLE).astype(np.int64))
     state = (ctypes.c_ubyte * 1)()
-    first = data.ctypes.data
-    for start in low[chosen].tolist():  # a page that is needed; those between two ranges may never be
-        if probe(ctypes.c_void_p(first + start), ctypes.c_size_t(1), state) != 0 or not state[0] & 1:
+    address = data.ctypes.data
+    for start in low[sample].tolist():  # the first page of a range is needed; a page in a merged gap may not be
+        if mincore(ctypes.c_void_p(address + start), ctypes.c_size_t(1), state) != 0 or not state[0] & 1:
             return False
     return True
 
 
 @cache
 def _mincore() -> Any:  # noqa: ANN401 - a foreign function
-    """Return the C library's ``mincore``; ``None`` where there is none."""
+    """Return the C library's ``mincore``, or ``None`` if there is none."""
     if not sys.platform.startswith("linux"):
         return None
     try:

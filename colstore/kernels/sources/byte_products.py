@@ -1,15 +1,15 @@
-"""The byte product that every integer kernel rests on, and the unpacking of codes for it.
+"""The byte product, on which all integer kernels are based, and the unpacking of codes for it.
 
-The product multiplies unsigned codes by signed query bytes, four dimensions at a time for all query lanes at
-once. Its operands lie as
+The product multiplies unsigned codes by signed query bytes, four dimensions at a time for all query lanes at once. Its
+operands have these layouts:
 
-- codes: one byte a dimension, in order;
+- codes: one byte for each dimension, in order;
 - query: ``[groups of 4 dimensions][lanes][4 dimensions]``, int8.
 
-Four flavours compute the same integers: AVX512-VNNI, AVX-VNNI, AVX2 (``vpmaddubsw``), and plain vector
-arithmetic that LLVM lowers for any processor. AVX2 and the portable flavour add in 16 bits, which can
-overflow: the caller says after how many groups (``flush``) the sums must be widened, a bound that ``prepare``
-works out for each query.
+Four flavours compute the same integers: AVX512-VNNI, AVX-VNNI, AVX2 (``vpmaddubsw``), and portable vector arithmetic
+that LLVM lowers for any processor. AVX2 and the portable flavour add in 16 bits, which can overflow. The caller
+therefore states after how many groups (``flush``) the sums must be widened, a bound that ``prepare`` computes for each
+query.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from colstore.kernels.sources.emit import I8, I16, I32, Emitter, filled, size
 
 
 class ByteProducts:
-    """Integer products of ``rows`` of codes with the query lanes.
+    """Integer products of ``rows`` rows of codes with the query lanes.
 
     Parameters
     ----------
     emitter
-        Where to write.
+        Emitter of the instructions.
     flavour
         One of :data:`colstore.kernels.layout.WIDTHS`.
     rows, vectors
-        Code rows at a time, and vectors of query lanes: ``rows * vectors`` accumulators.
+        Number of code rows at a time, and of vectors of query lanes. There are ``rows * vectors`` accumulators.
     wide
-        Codes may exceed 15 (up to 126): each step is widened at once, and ``flush`` is ignored.
+        Whether codes may exceed 15 (up to 126). If so, each step is widened at once, and ``flush`` is ignored.
     """
 
     def __init__(self, emitter: Emitter, flavour: str, rows: int, vectors: int, *, wide: bool = False) -> None:
@@ -53,10 +53,10 @@ class ByteProducts:
     def run(
         self, codes: Sequence[Any], query: Any, groups: int, flush: Any, weights: Sequence[int] = (1,)
     ) -> list[list[Any]]:
-        """Write the product; returns int32 sums, ``[row][vector]``.
+        """Emit the product and return its int32 sums, ``[row][vector]``.
 
-        ``codes`` are ``i8*`` pointers, one a row, each to ``len(weights)`` planes of ``4 * groups`` bytes;
-        plane ``p`` counts ``weights[p]`` times.
+        ``codes`` has an ``i8*`` pointer for each row, to ``len(weights)`` planes of ``4 * groups`` bytes. The product
+        of plane ``p`` is multiplied by ``weights[p]``.
         """
         b = self.e.builder
         for slot in self.totals:
@@ -71,7 +71,7 @@ class ByteProducts:
         return [sums[i : i + self.vectors] for i in range(0, len(sums), self.vectors)]
 
     def _direct_plane(self, codes: Sequence[Any], query: Any, groups: int, weight: int) -> None:
-        """Add straight into 32-bit sums; a weight is applied by summing apart and scaling at the end."""
+        """Add directly into 32-bit sums. A weighted plane is summed separately and multiplied at the end."""
         b = self.e.builder
         targets = self.totals if weight == 1 else self.e.slots(self.sums, len(self.totals), 0)
         with self.e.counted(size(groups)) as group:
@@ -81,7 +81,7 @@ class ByteProducts:
                 b.store(b.add(b.load(total), b.mul(b.load(part), filled(self.sums, weight))), total)
 
     def _flushed_plane(self, codes: Sequence[Any], query: Any, groups: int, flush: Any, weight: int) -> None:
-        """Add in narrow sums, and widen them every ``flush`` groups."""
+        """Add into narrow sums, and widen them after every ``flush`` groups."""
         b = self.e.builder
         blocks = b.sdiv(b.sub(b.add(size(groups), flush), size(1)), flush)
         with self.e.counted(blocks) as block:
@@ -107,7 +107,7 @@ class ByteProducts:
     def _accumulate(self, total: Any, codes: Any, lanes: Any) -> Any:
         e, b = self.e, self.e.builder
         if self.flavour.startswith("vnni"):
-            # operands of 32-bit lanes: LLVM declared those once, and upgrades them now that it declares bytes
+            # 32-bit operands: older versions of LLVM declare the intrinsic so, and newer ones, with bytes, convert them
             words = [b.bitcast(operand, self.sums) for operand in (codes, lanes)]
             return e.call(f"llvm.x86.avx512.vpdpbusd.{32 * self.width}", self.sums, [total, *words])
         if self.flavour == "avx2":
@@ -120,7 +120,7 @@ class ByteProducts:
         return self.e.call("llvm.x86.avx2.pmadd.wd", self.sums, [shorts, weights])
 
     def _widen(self, partial: Any, weight: int) -> Any:
-        """Add the parts of each lane, in 32 bits, ``weight`` times."""
+        """Add the parts of each lane in 32 bits, and multiply the sum by ``weight``."""
         b = self.e.builder
         if self.flavour == "avx2":
             return self._pairs(partial, weight)
@@ -135,9 +135,9 @@ class ByteProducts:
 
 
 def unpack(e: Emitter, packed: Any, row: Any, bits: int, dim: int) -> None:
-    """Write the codes of one token as bytes; plane ``p`` has dimensions ``p * n ... (p + 1) * n - 1``.
+    """Write the codes of one token as bytes; plane ``p`` has the dimensions ``p * n ... (p + 1) * n - 1``.
 
-    At 8 bits the low halves come first and the high halves behind them, as two planes of ``dim`` bytes.
+    At 8 bits each code is split: the low halves form a first plane of ``dim`` bytes, and the high halves a second one.
     """
     b = e.builder
     stored = dim * bits // 8

@@ -12,10 +12,10 @@ from colstore.errors import CorpusError, QueryError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 WHERE_HELP = (
-    "Only documents whose metadata say so: KEY=VALUE, KEY!=VALUE, KEY>VALUE, KEY>=VALUE, KEY<VALUE, KEY<=VALUE, "
-    'KEY~VALUE (a list that contains VALUE), or a filter in JSON such as \'{"year": {"gte": 2020}}\'. Can be given more '
-    "than once: all must hold; KEY=VALUE with the same KEY again means any of the values. 2020 stands for the number "
-    'and for the text, "2020" in double quotes for the text. See docs/filters.md.'
+    "Only documents whose metadata match: KEY=VALUE, KEY!=VALUE, KEY>VALUE, KEY>=VALUE, KEY<VALUE, KEY<=VALUE, "
+    'KEY~VALUE (a list that contains VALUE), or a filter in JSON such as \'{"year": {"gte": 2020}}\'. May be repeated: '
+    "all must match, and KEY=VALUE with the same KEY matches any of the values. An unquoted 2020 stands for the number "
+    'and for the text, "2020" in double quotes for the text alone. See docs/filters.md.'
 )
 
 
@@ -72,5 +72,6 @@ def read_ids(_context: click.Context, _option: click.Parameter, file: TextIO | N
     try:
         return [line.rstrip("\r\n") for line in file if line.strip()]
     except UnicodeDecodeError as error:
+        file.close()  # click closes it at the end of the command, which does not begin
         name = Path(getattr(file, "name", "the file of ids")).name
         raise CorpusError(f"ids must be UTF-8: {error.reason}", source=name) from error

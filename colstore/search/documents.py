@@ -84,9 +84,11 @@ def _own_views(searcher: Searcher) -> deque[SegmentView]:
 
 
 def _consumed(views: deque[SegmentView]) -> Iterator[SegmentView]:
-    """Yield views and let go of each one, with the texts that it has in memory, before the one after the next."""
+    """Yield views, and forget the texts of each one when the next is asked for."""
     while views:
-        yield views.popleft()
+        view = views.popleft()
+        yield view
+        view.segment.forget_texts()
 
 
 def _numbered(view: SegmentView, allowed: Ints | None) -> Iterator[tuple[str, int]]:

@@ -228,7 +228,7 @@ def _values(field: str, operand: object) -> tuple[Json | range, ...]:
         return (operand,)
     if not _is_collection(operand):
         raise QueryError(
-            f"'in' and 'nin' on {field!r} take a list of values, got {reprlib.repr(operand)}; make a list of an iterator"
+            f"'in' and 'nin' on {field!r} take a list of values (and no iterator), got {reprlib.repr(operand)}"
         )
     assert isinstance(operand, Iterable)  # as _is_collection has found
     return tuple(json_value(field, value) for value in operand)
@@ -294,14 +294,14 @@ def _from_numpy(value: Any) -> object:  # noqa: ANN401 - a scalar or an array of
 
 
 def _number(field: str, value: Any) -> int | float:  # noqa: ANN401 - any real number
-    if value != value:  # NaN of any type
-        raise QueryError(f"a filter on {field!r} cannot compare with NaN")
     if isinstance(value, Integral):
         return int(value)
     try:
         number = float(value)
     except (OverflowError, ValueError) as error:
         raise QueryError(f"a filter on {field!r} cannot compare with {reprlib.repr(value)}: {error}") from error
+    if math.isnan(number):
+        raise QueryError(f"a filter on {field!r} cannot compare with NaN")
     is_whole = not isinstance(value, float) and math.isfinite(number) and value == int(value)
     return int(value) if is_whole and int(value).bit_length() <= MAX_INTEGER_BITS else number
 

@@ -308,7 +308,7 @@ def _mistake(comparison: Comparison, views: Sequence[SegmentView]) -> QueryError
     kinds = " or ".join(_NAMES[kind] for kind in sorted(_kinds(comparison) or ()))
     what = f"a list with {kinds} in it" if comparison.op == "contains" else kinds
     return QueryError(
-        f"the filter compares the metadata field {field!r} with {what}, and no document has that there: the field holds "
+        f"the filter compares the metadata field {field!r} with {what}, and no document has that there: it holds "
         f"{_NAMES[_KINDS[type(value)]]}, such as {reprlib.repr(value)}{_remedy(comparison, value)}"
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from colstore.config import OnError, SearchParams
-from colstore.errors import ColstoreError, EncoderError, QueryError, UnknownIdError
+from colstore.errors import ColstoreError, EncoderError, QueryError
 from colstore.reports import BuildReport, Listener
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.stage import RerankStage, as_stage
@@ -21,7 +21,7 @@ from colstore.search.searcher import Searcher
 from colstore.search.session import Candidates, QueryLike, SearchRequest, Session, check_k, options_of, text_of
 from colstore.snapshot.snapshot import RERANK, Snapshot
 from colstore.store import Level, Manifest
-from colstore.types import Encoder, FloatMatrix, Hit, Reranker
+from colstore.types import Document, Encoder, FloatMatrix, Hit, Reranker
 
 if TYPE_CHECKING:  # imported by the methods that need them
     from colstore.corpus import CorpusSource, RunLine
@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # imported by the methods that need them
     from colstore.search.tune import TuneReport
     from colstore.snapshot.info import IndexInfo
     from colstore.updating.add import OnDuplicate
-    from colstore.updating.delete import OnUnknownId
     from colstore.updating.verify import VerifyReport
 
 
@@ -221,24 +220,6 @@ class Index:
             run, queries, rank, on_duplicate=on_duplicate, on_unknown_query=on_unknown_query, report=report
         )
 
-    def vectors(self, ids: Iterable[str]) -> list[FloatMatrix]:
-        """Return the decoded token vectors of documents, ``(tokens, dim)`` float32 each, in the order asked.
-
-        Raises
-        ------
-        UnknownIdError
-            An id that is not in the index.
-        """
-        searcher = self._live()
-        names = checked_ids(ids)
-        made = []
-        for name, number in zip(names, find(searcher.views, names), strict=True):
-            if number < 0:
-                raise UnknownIdError(f"there is no document {name!r} in this index")
-            view, local = searcher.locate(int(number))
-            made.append(view.vectors(local))
-        return made
-
     def tune(
         self,
         queries: Sequence[QueryLike] | None = None,
@@ -351,6 +332,95 @@ class Index:
         self.refresh()
         return report
 
+    # --- reading back -----------------------------------------------------------------------------------------
+
+    def get(self, ids: Iterable[str], *, missing: OnError = "error") -> list[Document]:
+        """Return documents by id, in the order of ``ids``, with title, text and metadata (``vectors`` is ``None``).
+
+        Parameters
+        ----------
+        ids
+            Ids of the documents. An id that comes twice returns its document twice.
+        missing
+            Treatment of ids that the index does not hold: ``"error"``, or ``"skip"`` to leave them out.
+
+        Returns
+        -------
+        list of Document
+            Title and text are empty, and so are the metadata, where the index was built without texts.
+
+        Raises
+        ------
+        UnknownIdError
+            The index does not hold one of the ids, with ``missing="error"``.
+        QueryError
+            ``ids`` is a lone string, or holds something else than strings.
+        """
+        from colstore.search.documents import get_documents
+
+        return get_documents(self._live(), ids, missing)
+
+    def ids(self, where: Where | None = None) -> Iterator[str]:
+        """Return an iterator over the ids of all documents, or of those that ``where`` allows, in insertion order.
+
+        The iterator keeps to the snapshot of the moment of this call, also after :meth:`refresh` and :meth:`close`.
+        """
+        from colstore.search.documents import iter_ids
+
+        return iter_ids(self._live(), where)
+
+    def __iter__(self) -> Iterator[Document]:
+        """Return an iterator over all documents in insertion order, as :meth:`get` returns them.
+
+        It reads on demand, in bounded memory, and keeps to the snapshot of the moment when it was made, also after
+        :meth:`refresh` and :meth:`close`, and while another process writes. The documents of a compacted index follow
+        the order of its segments.
+        """
+        from colstore.search.documents import iter_documents
+
+        return iter_documents(self._live())
+
+    def count(self, where: Where | None = None) -> int:
+        """Return the number of documents, or of those that ``where`` allows.
+
+        Raises
+        ------
+        QueryError
+            An invalid filter.
+        """
+        from colstore.search.documents import count_documents
+
+        return count_documents(self._live(), where)
+
+    def vectors(self, ids: Iterable[str]) -> list[FloatMatrix]:
+        """Return the decoded token vectors of documents, ``(tokens, dim)`` float32 each, in the order of ``ids``.
+
+        Raises
+        ------
+        UnknownIdError
+            The index does not hold one of the ids.
+        QueryError
+            ``ids`` is a lone string, or holds something else than strings.
+        """
+        return [vectors for _, vectors in self.iter_vectors(checked_ids(ids))]
+
+    def iter_vectors(self, ids: Iterable[str] | None = None) -> Iterator[tuple[str, FloatMatrix]]:
+        """Return an iterator over ids and decoded token vectors, ``(tokens, dim)`` float32 each.
+
+        Parameters
+        ----------
+        ids
+            Ids of the documents, whose order is kept; ``None`` takes all documents in insertion order.
+
+        Raises
+        ------
+        UnknownIdError
+            The index does not hold one of the ids; raised at once, not while iterating.
+        """
+        from colstore.search.documents import iter_vectors
+
+        return iter_vectors(self._live(), ids)
+
     # --- changes ----------------------------------------------------------------------------------------------
 
     def add(
@@ -415,18 +485,29 @@ class Index:
         """Add documents in the place of those that have the same ids; see :meth:`add`."""
         return self.add(documents, on_duplicate="replace", wait=wait)
 
-    def delete(self, ids: Iterable[str], *, missing: OnUnknownId = "error", wait: float = 0.0) -> ChangeReport:
-        """Delete documents, all or none; see :func:`colstore.updating.delete.delete`.
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        where: Where | None = None,
+        missing: OnError = "error",
+        wait: float = 0.0,
+    ) -> ChangeReport:
+        """Delete documents by id, by a filter, or those of the ids that a filter allows, all in one commit.
+
+        See :func:`colstore.updating.delete.delete`.
 
         Raises
         ------
         UnknownIdError
-            An id is not there, unless ``missing="skip"``.
+            The index does not hold one of the ids, unless ``missing="skip"``.
+        QueryError
+            Neither ids nor a condition, or an invalid filter.
         """
         from colstore.updating.delete import delete
 
         self._live()
-        report = delete(self.path, ids, missing=missing, wait=wait)
+        report = delete(self.path, ids, where=where, missing=missing, wait=wait)
         self.refresh()
         return report
 

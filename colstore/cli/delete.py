@@ -1,30 +1,27 @@
-"""``colstore delete``: documents out of an index."""
+"""``colstore delete``: takes documents out of an index."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from typing import Any, Literal
 
 import click
 
 from colstore.cli.changes import json_option, show_report, wait_option
-from colstore.errors import CorpusError
+from colstore.cli.where import ids_option, where_option
 
 _EPILOG = """\b
 Example:
   $ colstore delete demo.colstore moon
   $ colstore delete demo.colstore moon sun --missing skip --json
+  $ colstore delete demo.colstore --where \'{"year": {"lt": 1950, "exists": true}}\'
 """
 
 
 @click.command("delete", epilog=_EPILOG)
 @click.argument("index")
-@click.argument("ids", nargs=-1, metavar="ID...")
-@click.option(
-    "--ids-from",
-    type=click.File("r", encoding="utf-8"),
-    help="File with one id on each line ('-': standard input), besides those named.",
-)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@ids_option("File with one id on each line ('-': standard input), besides those named.")
+@where_option
 @click.option(
     "--missing",
     type=click.Choice(["error", "skip"]),
@@ -35,26 +32,26 @@ Example:
 @wait_option
 @json_option
 def command(
-    index: str, ids: tuple[str, ...], ids_from: Iterable[str] | None, missing: str, wait: float, as_json: bool
+    index: str,
+    ids: tuple[str, ...],
+    ids_file: list[str] | None,
+    where: dict[str, Any] | None,
+    missing: Literal["error", "skip"],
+    wait: float,
+    as_json: bool,
 ) -> None:
-    """Delete the documents with these IDs from INDEX, all in one step.
+    """Delete documents from INDEX, all in one step: those with these IDs, or those that --where allows.
 
-    They are gone for every later search. Their bytes go when segments are merged (`colstore compact` does that at
-    once) and older generations are removed (after ten minutes; `colstore compact --clean` at once).
+    With both, the documents with these IDs that --where allows are deleted. They are gone for every later search. Their
+    bytes go when segments are merged (`colstore compact` does that at once) and older generations are removed (after
+    ten minutes; `colstore compact --clean` at once).
     """
     import colstore
 
-    wanted = [*ids, *_lines(ids_from)]
-    if not wanted:
-        raise click.UsageError("name at least one id, or a file of ids with --ids-from")
+    names = [*ids, *(ids_file or ())]
+    if not names and ids_file is None and where is None:
+        raise click.UsageError("name at least one id, a file of ids with --ids, or a filter with --where")
     with colstore.open(index) as opened:
-        report = opened.delete(wanted, missing=missing, wait=wait)  # type: ignore[arg-type]  # click checked it
+        chosen = None if not ids and ids_file is None else names
+        report = opened.delete(chosen, where=where, missing=missing, wait=wait)
     show_report(index, report.to_json(), as_json=as_json)
-
-
-def _lines(file: Iterable[str] | None) -> list[str]:
-    try:
-        return [] if file is None else [line.rstrip("\r\n") for line in file if line.strip()]
-    except UnicodeDecodeError as error:
-        name = Path(getattr(file, "name", "the file of ids")).name
-        raise CorpusError(f"ids must be UTF-8: {error.reason}", source=name) from error

@@ -15,9 +15,8 @@ from colstore.cli.failures import as_failure
 from colstore.cli.output import emit, one_line
 from colstore.cli.results import print_hits, print_json
 from colstore.cli.staging import stage_of, stage_options
-from colstore.cli.where import parse_filters, read_ids
+from colstore.cli.where import ids_option, where_option
 from colstore.errors import QueryError
-from colstore.types import Json
 
 if TYPE_CHECKING:
     from colstore import Index
@@ -39,7 +38,7 @@ class _Request:
 
     k: int
     ids: list[str] | None
-    where: dict[str, Json] | None
+    where: dict[str, Any] | None
     threads: int
     as_json: bool
     stage: RerankStage | None = None
@@ -50,20 +49,8 @@ class _Request:
 @click.argument("index")
 @click.argument("question", required=False)
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Number of hits.")
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=parse_filters,
-    help="Only documents whose metadata say so; can be given more than once (the same KEY again: any of its "
-    'values). Numbers, true, false, null and "quoted strings" are read as JSON.',
-)
-@click.option(
-    "--ids",
-    type=click.File(encoding="utf-8"),
-    callback=read_ids,
-    help="Only the documents named in this file, one id a line.",
-)
+@where_option
+@ids_option("Only the documents named in this file, one id a line.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of a search.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each question.")
 @click.option(
@@ -76,8 +63,8 @@ def command(
     index: str,
     question: str | None,
     k: int,
-    where: dict[str, Json] | None,
-    ids: list[str] | None,
+    where: dict[str, Any] | None,
+    ids_file: list[str] | None,
     threads: int,
     as_json: bool,
     first_stage: Literal["bm25"] | None,
@@ -90,7 +77,7 @@ def command(
     """
     import colstore
 
-    request = _Request(k, ids, where, threads, as_json, stage_of(**staging), first_stage)
+    request = _Request(k, ids_file, where, threads, as_json, stage_of(**staging), first_stage)
     with colstore.open(index) as opened:
         if question is not None:
             _answer(opened, question, request)

@@ -1,53 +1,77 @@
-"""``--where key=value`` and ``--ids FILE``: which documents may answer."""
+"""``--where FILTER`` and ``--ids FILE``: options that choose documents."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
 
 import click
 
-from colstore.types import Json
+from colstore.errors import CorpusError, QueryError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+WHERE_HELP = (
+    "Only documents whose metadata match: KEY=VALUE, KEY!=VALUE, KEY>VALUE, KEY>=VALUE, KEY<VALUE, KEY<=VALUE, "
+    'KEY~VALUE (a list that contains VALUE), or a filter in JSON such as \'{"year": {"gte": 2020}}\'. May be repeated: '
+    "all must match, and KEY=VALUE with the same KEY matches any of the values. An unquoted 2020 stands for the number "
+    'and for the text, "2020" in double quotes for the text alone. See docs/filters.md.'
+)
 
 
-def parse_filters(_context: click.Context, _option: click.Parameter, values: Iterable[str]) -> dict[str, Json] | None:
-    """Return the filters of all ``--where key=value`` options; ``None`` without any.
+def where_option(command: _F) -> _F:
+    """Add ``--where``."""
+    return click.option(
+        "--where", multiple=True, metavar="FILTER", callback=parse_filters, help=WHERE_HELP
+    )(command)  # fmt: skip
 
-    A value that reads as a JSON number, ``true``, ``false``, ``null`` or a quoted string is that; all else
-    is a string. A key given more than once may have any of its values.
+
+def ids_option(help_text: str) -> Callable[[_F], _F]:
+    """Add ``--ids``, with a help text that says what the ids are for."""
+    file = click.File(encoding="utf-8-sig")
+    return click.option("--ids", "ids_file", type=file, callback=read_ids, metavar="FILE", help=help_text)
+
+
+def parse_filters(
+    _context: click.Context | None, _option: click.Parameter | None, texts: Sequence[str]
+) -> dict[str, Any] | None:
+    """Return one filter for all ``--where`` options; ``None`` without any.
 
     Raises
     ------
     click.BadParameter
-        No ``=``, or no key.
+        One of them is not a filter.
 
     Examples
     --------
-    >>> parse_filters(None, None, ["year=2020", "lang=en", 'code="7"'])
-    {'year': 2020, 'lang': 'en', 'code': '7'}
-    >>> parse_filters(None, None, ["year=2020", "year=2021"])
-    {'year': [2020, 2021]}
+    >>> parse_filters(None, None, ["lang=en", "year>=2020"])
+    {'lang': 'en', 'and': [{'year': {'gte': 2020}}]}
     """
-    options: dict[str, list[Json]] = {}
-    for given in values:
-        key, equals, value = given.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"expected key=value, got {given!r}")
-        options.setdefault(key, []).append(_value(value))
-    return {key: found[0] if len(found) == 1 else found for key, found in options.items()} or None
+    if not texts:
+        return None
+    from colstore.search.filter_grammar import parse_where, where_from_texts
+
+    try:
+        where = where_from_texts(texts)
+        parse_where(where)
+    except QueryError as error:
+        raise click.BadParameter(str(error)) from error
+    return where
 
 
 def read_ids(_context: click.Context, _option: click.Parameter, file: TextIO | None) -> list[str] | None:
-    """Return the ids in a file, one a line, without empty lines; ``None`` without a file."""
+    """Return the ids in a file, one a line, without blank lines; ``None`` without a file.
+
+    Raises
+    ------
+    CorpusError
+        The file is not UTF-8.
+    """
     if file is None:
         return None
-    return [line for line in (raw.rstrip("\r\n") for raw in file) if line]
-
-
-def _value(text: str) -> Json:
     try:
-        value: Json = json.loads(text)
-    except ValueError:
-        return text
-    return text if isinstance(value, dict | list) else value
+        return [line.rstrip("\r\n") for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        file.close()  # click closes it at the end of the command, which does not begin
+        name = Path(getattr(file, "name", "the file of ids")).name
+        raise CorpusError(f"ids must be UTF-8: {error.reason}", source=name) from error

@@ -211,8 +211,6 @@ def _distinct(
     ids: Sequence[str], scores: Sequence[float] | None, fusion: Fusion | None
 ) -> tuple[list[str], list[float]]:
     """Return each id once, and the first stage's score of each: by rank where there are none."""
-    if isinstance(ids, str):
-        raise QueryError("rerank takes a list of ids")
     names = checked_ids(ids)
     if scores is None:
         if fusion is not None and fusion.needs_scores:

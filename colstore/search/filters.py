@@ -1,18 +1,35 @@
-"""Which documents a search may return: ``where=`` on metadata, ``ids=`` by name. Applied before probing."""
+"""Which documents a search may return: ``where=`` on metadata, ``ids=`` by name. Applied before probing.
+
+The filter language is read by :mod:`colstore.search.filter_grammar`; this module holds what each operator means.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import numpy as np
 
-from colstore.errors import QueryError, UnknownIdError
+from colstore.config import OnError
+from colstore.errors import ConfigError, QueryError, UnknownIdError
 from colstore.kernels.calls import Ints
+from colstore.search.filter_grammar import (
+    EVERYTHING,
+    And,
+    Comparison,
+    Expression,
+    Not,
+    Or,
+    comparisons_of,
+    parse_where,
+)
 from colstore.search.segment_view import SegmentView
 from colstore.types import Json
 
 Where = Mapping[str, Any]
+Metadata = Mapping[str, Json]
+Predicate = Callable[[Metadata], bool]
 _MISSING = object()
 
 
@@ -22,52 +39,77 @@ def allowed_documents(views: Sequence[SegmentView], where: Where | None, ids: It
     Parameters
     ----------
     views
-        Of the index.
+        All segments of the index.
     where
-        Field to a value (equal to it), to a list of values (any of them), or to a mapping of ``eq``, ``ne``, ``gt``,
-        ``gte``, ``lt``, ``lte``, ``in``; all fields must hold. A document without the field does not match.
+        A filter on metadata, see ``docs/filters.md``.
     ids
-        Names; all must be in the index.
+        Ids of the documents to choose from; all must be in the index.
 
     Raises
     ------
     QueryError
-        A field that no document has, an unknown comparison, or something else than fields and ids.
+        An invalid filter; a field that no document has; a comparison with a kind of value that no document has there.
     UnknownIdError
         An id that is not in the index.
     """
-    if where is None and ids is None:
-        return None
-    chosen = None if ids is None else by_ids(views, ids)
-    return chosen if where is None else _by_metadata(views, where, chosen)
+    expression = EVERYTHING if where is None else parse_where(where)
+    chosen = None if ids is None else np.unique(numbers_of(views, checked_ids(ids)))
+    if expression == EVERYTHING:
+        return chosen
+    check_fields(expression, views)
+    holds = predicate(expression)
+    if chosen is None:
+        numbers = (number for number, metadata in _live_metadata(views) if holds(metadata))
+    else:
+        numbers = (number for number, metadata in _metadata_of(views, chosen) if holds(metadata))
+    return np.fromiter(numbers, np.int64)
+
+
+def _live_metadata(views: Sequence[SegmentView]) -> Iterator[tuple[int, Metadata]]:
+    """Yield number and metadata of every document that is not deleted."""
+    for view in views:
+        deleted = view.is_deleted
+        for local, metadata in enumerate(view.metadata):
+            if not deleted[local]:
+                yield view.first + local, metadata
+
+
+def _metadata_of(views: Sequence[SegmentView], numbers: Ints) -> Iterator[tuple[int, Metadata]]:
+    """Yield number and metadata of some documents (ascending numbers)."""
+    for view in views:
+        start, stop = np.searchsorted(numbers, [view.first, view.first + view.documents])
+        for number in numbers[start:stop].tolist():
+            yield number, view.metadata[number - view.first]
+
+
+# --- ids ------------------------------------------------------------------------------------------------------
 
 
 def checked_ids(ids: Iterable[str]) -> list[str]:
-    """Return ids as a list; a lone string is a list of one.
+    """Return ids as a list.
 
     Raises
     ------
     QueryError
-        Something else than strings.
+        It is a lone string, not iterable, or holds something else than strings.
     """
+    if isinstance(ids, str):
+        raise QueryError(
+            f"ids must be a list of strings, got the string {ids!r}: to name one document, write [{ids!r}]"
+        )
     if not isinstance(ids, Iterable):
         raise QueryError(f"ids must be a list of strings, got {ids!r}")
-    wanted = [ids] if isinstance(ids, str) else list(ids)
-    for name in wanted:
+    names = list(ids)
+    for name in names:
         if not isinstance(name, str):
             raise QueryError(f"ids must be strings, got {name!r}")
-    return wanted
+    return names
 
 
-def by_ids(views: Sequence[SegmentView], ids: Iterable[str]) -> Ints:
-    """Return the ascending, distinct document numbers of ids."""
-    wanted = checked_ids(ids)
-    numbers = find(views, wanted)
-    missing = [name for name, number in zip(wanted, numbers, strict=True) if number < 0]
-    if missing:
-        shown = ", ".join(repr(name) for name in missing[:5])
-        raise UnknownIdError(f"{len(missing)} of {len(wanted)} ids are not in the index, such as {shown}")
-    return np.unique(numbers)
+def check_missing(missing: object) -> None:
+    """Refuse a treatment of unknown ids other than ``"error"`` and ``"skip"``."""
+    if missing not in get_args(OnError):
+        raise ConfigError(f"missing must be one of {get_args(OnError)}, got {missing!r}")
 
 
 def find(views: Sequence[SegmentView], ids: Sequence[str]) -> Ints:
@@ -81,65 +123,204 @@ def find(views: Sequence[SegmentView], ids: Sequence[str]) -> Ints:
     return numbers
 
 
-def _by_metadata(views: Sequence[SegmentView], where: Where, chosen: Ints | None) -> Ints:
-    if not isinstance(where, Mapping):
-        raise QueryError(f"where must map metadata fields to values, got {where!r}")
-    tests = {field: _test(field, condition) for field, condition in where.items()}
-    unseen = set(tests)
-    found = []
-    for view in views:
-        for local, metadata in enumerate(view.metadata):
-            if view.is_deleted[local]:
-                continue
-            if unseen:
-                unseen -= metadata.keys()
-            if all(test(metadata.get(field, _MISSING)) for field, test in tests.items()):
-                found.append(view.first + local)
-    if unseen:
-        known = sorted({field for view in views for metadata in view.metadata[:1000] for field in metadata})
-        raise QueryError(
-            f"no document has the metadata field {sorted(unseen)[0]!r}; there are {', '.join(known[:20]) or 'none'}"
-        )
-    numbers = np.array(found, np.int64)
-    return numbers if chosen is None else np.intersect1d(numbers, chosen)
+def numbers_of(views: Sequence[SegmentView], ids: Sequence[str]) -> Ints:
+    """Return the document number of each id.
+
+    Raises
+    ------
+    UnknownIdError
+        The index does not hold one of them.
+    """
+    numbers = find(views, ids)
+    unknown = [ids[i] for i in np.flatnonzero(numbers < 0).tolist()]
+    if unknown:
+        shown = ", ".join(repr(name) for name in unknown[:5])
+        raise UnknownIdError(f"{len(unknown)} of {len(ids)} ids are not in the index, such as {shown}")
+    return numbers
 
 
-def _test(field: str, condition: Any) -> Callable[[Any], bool]:  # noqa: ANN401 - any JSON
-    if isinstance(condition, Mapping):
-        parts = [_comparison(field, name, operand) for name, operand in condition.items()]
-        return lambda value: value is not _MISSING and all(part(value) for part in parts)
-    if isinstance(condition, list | tuple | set | frozenset):
-        return lambda value: any(_equal(value, option) for option in condition)
-    return lambda value: _equal(value, condition)
+# --- the meaning of filters -----------------------------------------------------------------------------------
 
 
-def _comparison(field: str, name: str, operand: Any) -> Callable[[Any], bool]:  # noqa: ANN401 - any JSON
-    match name:
+def predicate(expression: Expression) -> Predicate:
+    """Return the function that tells whether a filter holds for a document's metadata.
+
+    Comparisons are those of JSON: a number never equals a text or a boolean, 1 equals 1.0. Orderings hold between two
+    numbers or between two texts (by code points) only. No comparison holds for a missing field. ``contains`` looks for
+    an element of a list.
+    """
+    match expression:
+        case Comparison():
+            return _comparison(expression)
+        case Not(part):
+            holds = predicate(part)
+            return lambda metadata: not holds(metadata)
+        case And(parts):
+            tests = [predicate(part) for part in parts]
+            return lambda metadata: all(test(metadata) for test in tests)
+        case Or(parts):
+            tests = [predicate(part) for part in parts]
+            return lambda metadata: any(test(metadata) for test in tests)
+
+
+def _comparison(comparison: Comparison) -> Predicate:
+    field, test = comparison.field, _test(comparison)
+
+    def holds(metadata: Metadata) -> bool:
+        value = metadata.get(field, _MISSING)
+        return value is not _MISSING and test(value)
+
+    return holds
+
+
+def _test(comparison: Comparison) -> Callable[[Any], bool]:
+    """Return the test of a value that is there."""
+    operand: Any = comparison.operand
+    match comparison.op:
+        case "exists":
+            return lambda _: True
         case "eq":
-            return lambda value: _equal(value, operand)
-        case "ne":
-            return lambda value: not _equal(value, operand)
+            key = _key(operand)
+            return lambda value: _key(value) == key
         case "in":
-            if not isinstance(operand, list | tuple | set | frozenset):
-                raise QueryError(f"'in' for {field!r} needs a list of values, got {operand!r}")
-            return lambda value: any(_equal(value, option) for option in operand)
+            return _member_test(operand)
+        case "contains":
+            key = _key(operand)
+            return lambda value: isinstance(value, list) and any(_key(item) == key for item in value)
+    of_kind = _KINDS[type(operand)]
+    match comparison.op:
         case "gt":
-            return lambda value: _ordered(value, operand) and value > operand
+            return lambda value: bool(_KINDS[type(value)] == of_kind and value > operand)
         case "gte":
-            return lambda value: _ordered(value, operand) and value >= operand
+            return lambda value: bool(_KINDS[type(value)] == of_kind and value >= operand)
         case "lt":
-            return lambda value: _ordered(value, operand) and value < operand
+            return lambda value: bool(_KINDS[type(value)] == of_kind and value < operand)
         case "lte":
-            return lambda value: _ordered(value, operand) and value <= operand
-    raise QueryError(f"{name!r} is no comparison for {field!r}: there are eq, ne, gt, gte, lt, lte and in")
+            return lambda value: bool(_KINDS[type(value)] == of_kind and value <= operand)
 
 
-def _equal(value: Any, wanted: Json) -> bool:  # noqa: ANN401 - any JSON
-    """Compare as JSON does: true is not 1."""
-    return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
+def _member_test(operands: Sequence[Json | range]) -> Callable[[Any], bool]:
+    ranges = [operand for operand in operands if isinstance(operand, range)]
+    keys = {_key(operand) for operand in operands if not isinstance(operand, range)}
+    if not ranges:
+        return lambda value: _key(value) in keys
+    return lambda value: _key(value) in keys or any(_in_range(value, numbers) for numbers in ranges)
 
 
-def _ordered(value: Any, operand: Any) -> bool:  # noqa: ANN401 - any JSON
-    numbers = isinstance(value, int | float) and isinstance(operand, int | float)
-    plain = not isinstance(value, bool) and not isinstance(operand, bool)
-    return (numbers and plain) or (isinstance(value, str) and isinstance(operand, str))
+def _in_range(value: Any, numbers: range) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether a whole number is in a range, without walking through it."""
+    is_whole = _KINDS[type(value)] == "number" and value % 1 == 0
+    return is_whole and int(value) in numbers
+
+
+_KINDS = {
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    list: "list",
+    dict: "object",
+}
+
+
+_NAMES = {
+    "text": "text",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+    "list": "a list",
+    "object": "an object",
+}
+
+
+def _key(value: Any) -> tuple[str, Any]:  # noqa: ANN401 - any JSON
+    """Return what is equal, and hashes equally, for equal JSON values: true is not 1, 1 is 1.0."""
+    kind = _KINDS[type(value)]
+    if kind == "list":
+        return kind, tuple(_key(item) for item in value)
+    if kind == "object":
+        return kind, frozenset((name, _key(item)) for name, item in value.items())
+    return kind, value
+
+
+# --- filters that match nothing by mistake --------------------------------------------------------------------
+
+
+def check_fields(expression: Expression, views: Sequence[SegmentView]) -> None:
+    """Refuse a filter with a comparison that says nothing about this index: most likely a mistake.
+
+    Either no document has the field, or no document has a value of the operand's kind there (the filter compares with a
+    number, the field holds text). A field that the filter also tests with ``exists`` may be missing and may hold
+    anything. An index without documents takes every filter.
+
+    Raises
+    ------
+    QueryError
+        With the known fields, or a value that the field does hold.
+    """
+    comparisons = list(comparisons_of(expression))
+    exempt = {comparison.field for comparison in comparisons if comparison.op == "exists"}
+    waiting = [(comparison, _kinds(comparison)) for comparison in comparisons if comparison.field not in exempt]
+    is_empty = True
+    for _, metadata in _live_metadata(views):
+        is_empty = False
+        if not waiting:
+            return
+        waiting = [
+            (comparison, kinds) for comparison, kinds in waiting if not _is_comparable(comparison, kinds, metadata)
+        ]
+    if waiting and not is_empty:
+        raise _mistake(waiting[0][0], views)
+
+
+def _kinds(comparison: Comparison) -> frozenset[str] | None:
+    """Return the kinds of values that a comparison can be true of; ``None`` for any."""
+    operands = comparison.operand if comparison.op == "in" else (comparison.operand,)
+    assert isinstance(operands, tuple)  # as the grammar has made it
+    kinds = frozenset("number" if isinstance(operand, range) else _KINDS[type(operand)] for operand in operands)
+    return None if not kinds or "null" in kinds else kinds
+
+
+def _is_comparable(comparison: Comparison, kinds: frozenset[str] | None, metadata: Metadata) -> bool:
+    """Tell whether a document has the field, with a value of one of these kinds."""
+    if comparison.field not in metadata:
+        return False
+    value = metadata[comparison.field]
+    if comparison.op != "contains":
+        return kinds is None or _KINDS[type(value)] in kinds
+    if not isinstance(value, list):
+        return False
+    return kinds is None or not value or any(_KINDS[type(item)] in kinds for item in value)
+
+
+def _mistake(comparison: Comparison, views: Sequence[SegmentView]) -> QueryError:
+    """Return the error for a comparison that no document is comparable with."""
+    field, fields, value = comparison.field, set[str](), None
+    for _, metadata in _live_metadata(views):
+        fields.update(metadata)
+        value = metadata.get(field) if value is None else value
+    if field not in fields:
+        return QueryError(
+            f"no document has the metadata field {field!r}; there are {', '.join(sorted(fields)[:20]) or 'none'}. "
+            f'Where it may be missing, test that, too: {{"exists": true}} beside the comparison'
+        )
+    kinds = " or ".join(_NAMES[kind] for kind in sorted(_kinds(comparison) or ()))
+    what = f"a list with {kinds} in it" if comparison.op == "contains" else kinds
+    return QueryError(
+        f"the filter compares the metadata field {field!r} with {what}, and no document has that there: it holds "
+        f"{_NAMES[_KINDS[type(value)]]}, such as {reprlib.repr(value)}{_remedy(comparison, value)}"
+    )
+
+
+def _remedy(comparison: Comparison, value: Json) -> str:
+    """Return what to do where a field holds another kind of value than the filter compares with."""
+    if comparison.op == "contains" and not isinstance(value, list):
+        return ". 'contains' looks for an element of a list"
+    if isinstance(value, list) and comparison.op in ("eq", "in"):
+        return ". To look for an element of a list, use 'contains'"
+    if isinstance(value, str):
+        return '. To compare with text, put the value in quotes, such as "2020"'
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return ". To compare with a number, write it without quotes"
+    return ""

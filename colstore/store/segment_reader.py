@@ -293,6 +293,12 @@ class Segment:
             found += [self._as_metadata(len(found), value) for value in values]
         return found
 
+    def forget_texts(self) -> None:
+        """Drop the decompressed texts and metadata that are kept in memory."""
+        for reader in (self._texts, self._metadata):
+            if reader is not None:
+                reader.clear()
+
     def close(self) -> None:
         """Release the file. It is safe to call this twice, and while arrays are still in use."""
         self._arrays, self._doc_offsets, self._data = {}, None, np.zeros(0, np.uint8)

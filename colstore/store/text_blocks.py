@@ -148,6 +148,12 @@ class BlockReader:
             raise self._damage(number, f"not a list of {expected} entries")
         return values, size
 
+    def clear(self) -> None:
+        """Drop the blocks that are kept decompressed."""
+        with self._lock:
+            self._cache.clear()
+            self._cached_bytes = 0
+
     def _decode(self, number: int, data: bytes, size: int) -> Json:
         decompressor = zlib.decompressobj()
         try:

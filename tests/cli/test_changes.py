@@ -59,7 +59,7 @@ def test_deleting(cli: Cli, index: Path) -> None:
     assert "2 deleted" in cli("delete", index, "bees", "rost").stdout
     result = cli("delete", index, "bees")
     assert (result.exit_code, "nothing was deleted" in result.stderr) == (1, True)
-    result = cli("delete", index, "--ids-from", "-", "--missing", "skip", "--json", input="bees\ntides\n\n")
+    result = cli("delete", index, "--ids", "-", "--missing", "skip", "--json", input="bees\ntides\n\n")
     report = json.loads(result.stdout)
     assert (report["deleted"], report["unknown"], report["documents"]) == (1, 1, 1)
 
@@ -70,7 +70,7 @@ def test_deleting_nothing_is_a_mistake_on_the_command_line(cli: Cli, index: Path
 
 def test_ids_in_another_encoding_are_named(cli: Cli, index: Path, tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_bytes("Bär\n".encode("latin-1"))
-    result = cli("delete", index, "--ids-from", tmp_path / "ids.txt")
+    result = cli("delete", index, "--ids", tmp_path / "ids.txt")
     assert (result.exit_code, "ids.txt" in result.stderr) == (1, True)
 
 

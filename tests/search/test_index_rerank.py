@@ -111,7 +111,7 @@ def test_first_stage_scores_that_do_not_fit_are_refused(index: colstore.Index) -
     for scores in ([1.0], [1.0, float("nan")]):
         with pytest.raises(QueryError, match="one finite score"):
             index.rerank(QUERY, ["d1", "d2"], scores=scores)
-    with pytest.raises(QueryError, match="list of ids"):
+    with pytest.raises(QueryError, match="list of strings"):
         index.rerank(QUERY, "d1")
 
 

@@ -35,8 +35,8 @@ def test_filters_see_no_deleted_metadata(texts: Index) -> None:
     texts.delete(["tides"])
     assert {hit.id for hit in texts.search("the moon", where={"year": 2020})} == {"bees", "bread"}
     texts.delete(["bees", "bread"])
-    with pytest.raises(QueryError, match="no document has the metadata field"):
-        texts.search("the moon", where={"year": 2020})
+    assert texts.search("the moon", where={"year": 2020}) == []
+    assert texts.count({"year": 2020}) == 0
 
 
 def test_probing_never_returns_deleted_documents(tmp_path: Path, document: Any) -> None:
@@ -68,7 +68,7 @@ def test_unknown_ids_are_counted_on_request(index: Index) -> None:
 
 
 def test_deleting_twice_is_an_error(index: Index) -> None:
-    index.delete("d1")
+    index.delete(["d1"])
     with pytest.raises(UnknownIdError):
         index.delete(["d1"])
 
@@ -106,6 +106,65 @@ def test_info_tells_what_is_deleted(index: Index) -> None:
     index.delete(["d0", "d1"])
     info = index.info()
     assert (info.documents, info.tokens, info.deleted, info.deleted_share) == (18, 72, 2, 0.1)
+
+
+# --- by a filter ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def numbered(index: Index, document: Any) -> Index:
+    """Return an index of d0..d19 with metadata: ten in one segment, ten in another."""
+    index.delete([f"d{i}" for i in range(20)])
+    index.add([document(i) for i in range(10)])
+    index.add([document(i) for i in range(10, 20)])
+    return index
+
+
+@pytest.mark.usefixtures("unmerged")
+def test_a_filter_deletes_what_it_allows_in_one_commit(numbered: Index) -> None:
+    generation = numbered.generation
+    report = numbered.delete(where={"number": {"gte": 8, "lt": 12}})
+    assert (report.deleted, report.unknown, report.documents, report.generation) == (4, 0, 16, generation + 1)
+    assert list(numbered.ids()) == [f"d{i}" for i in range(20) if not 8 <= i < 12]
+    assert numbered.verify("deep").ok
+    assert not numbered.delete(where={"number": {"gte": 8, "lt": 12}}).committed
+
+
+@pytest.mark.usefixtures("unmerged")
+def test_ids_and_a_filter_delete_what_both_name(numbered: Index) -> None:
+    report = numbered.delete(["d2", "d15", "d3", "d2"], where={"number": [3, 15, 16]})
+    assert (report.deleted, report.unknown, len(numbered)) == (2, 0, 18)
+    assert ("d2" in numbered, "d3" in numbered, "d15" in numbered, "d16" in numbered) == (True, False, False, True)
+    with pytest.raises(UnknownIdError, match="nothing was deleted"):
+        numbered.delete(["d2", "nobody"], where={"number": 2})
+    report = numbered.delete(["d2", "nobody"], where={"number": 2}, missing="skip")
+    assert (report.deleted, report.unknown) == (1, 1)
+    assert numbered.delete([], where={"number": 4}).deleted == 0
+
+
+@pytest.mark.usefixtures("unmerged")
+def test_a_filter_is_evaluated_on_the_newest_generation(numbered: Index, document: Any) -> None:
+    with colstore.open(numbered.path) as other:
+        numbered.add([document(30)])
+        numbered.delete(["d19"])
+        assert other.delete(where={"number": {"gte": 18}}).deleted == 2  # d18 and d30, which it has not seen yet
+    numbered.refresh()
+    assert list(numbered.ids()) == [f"d{i}" for i in range(18)]
+
+
+def test_deleting_without_a_condition_is_refused(numbered: Index, files_of: Any) -> None:
+    before = files_of(numbered.path)
+    with pytest.raises(QueryError, match="nothing says what to delete"):
+        numbered.delete()
+    for ids in (None, ["d1"]):
+        with pytest.raises(QueryError, match="without a condition"):
+            numbered.delete(ids, where={})
+    bad: list[dict[str, Any]] = [{"nubmer": 1}, {"number": {"above": 1}}, {"number": "1"}, {"or": []}, {"not": {}}]
+    for where in bad:
+        with pytest.raises(QueryError):
+            numbered.delete(where=where)
+    assert files_of(numbered.path) == before
+    assert not numbered.delete([]).committed
 
 
 def test_arguments_that_cannot_be_are_named(index: Index) -> None:

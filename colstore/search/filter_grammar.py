@@ -201,11 +201,11 @@ def _operation(field: str, name: object, operand: object) -> Expression:
 
 
 def _exists(field: str, operand: object) -> Expression:
-    wanted = json_value(field, operand)
-    if not isinstance(wanted, bool):
+    present = json_value(field, operand)
+    if not isinstance(present, bool):
         raise QueryError(f"'exists' on {field!r} takes true or false, got {reprlib.repr(operand)}")
     test = Comparison(field, "exists", True)
-    return test if wanted else Not(test)
+    return test if present else Not(test)
 
 
 def _ordered(field: str, name: str, operand: object) -> Json:

@@ -83,7 +83,8 @@ def same(one: Any, two: Any) -> bool:
         return bool(one == two)
     if type(one) is not type(two):
         return False
-    return bool(one == two)
+    equal: bool = one == two
+    return equal
 
 
 def ordered(op: str, value: Any, operand: Any) -> bool:
@@ -94,7 +95,7 @@ def ordered(op: str, value: Any, operand: Any) -> bool:
 
 def one_test(op: str, there: bool, value: Any, operand: Any) -> bool:
     if op == "exists":
-        return there == operand
+        return there is operand
     if op == "ne":
         return not (there and same(value, operand))
     if op == "nin":

@@ -1,10 +1,10 @@
-"""Ways to quantise token vectors, side by side: what each loses, and how many bytes it takes.
+"""Comparison of methods to quantise token vectors: the loss of quality and the bytes for each token.
 
     python scripts/bench_codecs.py --collection scifact --queries 100
 
-All share one set of centroids; every document is scored on the decoded unit vectors in float32, so that only the codes
-differ. Recall is of exact float32. Bytes are those of one token: code, scales, payload. `bench_kernels.py` has the
-speed of scoring colstore's own codes.
+All methods share one set of centroids. Every document is scored with the decoded unit vectors in float32, so that only
+the codes differ. Recall is measured against exact float32 scores. The bytes are those of one token: code, scales and
+payload. `bench_kernels.py` measures the speed of scoring colstore's own codes.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from colstore.indexing.nearest import Nearest
 
 CHUNK = 65_536
 STEPS = {4: 0.335, 2: 1.0, 1: 1.6}
-"""Step of a uniform grid, in standard deviations of what is quantised."""
+"""Step of a uniform grid, in standard deviations of the quantised values."""
 
 
 def unit(rows: Floats) -> Floats:
-    """Return rows of length 1."""
+    """Return the rows normalised to length 1."""
     normed: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return normed
 
 
 def by_chunks(rows: Floats, work: Callable[[Floats], Floats]) -> Floats:
-    """Apply ``work`` to some rows at a time."""
+    """Apply ``work`` to the rows in chunks."""
     return np.concatenate([work(rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK)])
 
 
 def nearest_rows(centroids: Centroids, rows: Floats) -> Floats:
-    """Return the centroid of each row, in the space the rows are in."""
-    found = centroids.floats_of(Nearest(centroids.values)(centroids.rotate(rows)))
-    back: Floats = found @ centroids.rotation.T
+    """Return the nearest centroid of each row, in the space of the rows."""
+    values = centroids.floats_of(Nearest(centroids.values)(centroids.rotate(rows)))
+    back: Floats = values @ centroids.rotation.T
     return back
 
 
@@ -52,7 +52,7 @@ def grid(values: Any, bits: int, step: Any) -> Floats:
 
 
 def quantile_buckets(rows: Floats, near: Floats, bits: int) -> Floats:
-    """Quantise as PLAID does: buckets of equal counts over all components, each decoded as its median."""
+    """Quantise like PLAID: buckets with equal counts over all components, each decoded as its median."""
     residuals = rows - near
     sample = residuals[:: max(1, len(rows) // 50_000)].ravel()
     cuts = np.quantile(sample, np.arange(1, 2**bits) / 2**bits)
@@ -61,7 +61,7 @@ def quantile_buckets(rows: Floats, near: Floats, bits: int) -> Floats:
 
 
 def uniform(rows: Floats, near: Floats, bits: int, rotation: Floats | None, *, own_step: bool) -> Floats:
-    """Quantise residuals on a uniform grid, rotated or not, with a step for all tokens or one for each."""
+    """Quantise residuals on a uniform grid, rotated or not, with one step for all tokens or one for each token."""
     residuals = rows - near if rotation is None else (rows - near) @ rotation
     spread: Any = residuals.std(axis=1, keepdims=True) if own_step else residuals.std()
     decoded = grid(residuals, bits, STEPS[bits] * spread)
@@ -69,7 +69,7 @@ def uniform(rows: Floats, near: Floats, bits: int, rotation: Floats | None, *, o
 
 
 def product_codes(rows: Floats, near: Floats, bytes_a_token: int) -> Floats:
-    """Quantise residuals by FAISS's product quantiser of 256 codewords a part."""
+    """Quantise residuals with FAISS's product quantiser, with 256 codewords for each part."""
     import faiss
 
     residuals = np.ascontiguousarray(rows - near)
@@ -86,7 +86,7 @@ def ours(rows: Floats, centroids: Centroids, bits: int) -> Floats:
 
 
 def variants(rows: Floats, centroids: Centroids) -> Iterator[tuple[str, float, Callable[[], Floats]]]:
-    """Yield name, bytes a token, and what makes the decoded vectors."""
+    """Yield the name of each method, its bytes for a token, and a function that returns the decoded vectors."""
     dim = rows.shape[1]
     rotation = random_rotation(dim, dim, 1)
     near = by_chunks(rows, partial(nearest_rows, centroids))
@@ -114,11 +114,11 @@ def all_scores(vectors: Floats, collection: Collection, queries: list[Floats]) -
     import torch
 
     tokens, starts = torch.from_numpy(vectors), collection.offsets[:-1]
-    found = []
+    values = []
     for query in queries:
         similarity = (torch.from_numpy(query) @ tokens.T).numpy()
-        found.append(np.maximum.reduceat(similarity, starts, axis=1).sum(axis=0))
-    return found
+        values.append(np.maximum.reduceat(similarity, starts, axis=1).sum(axis=0))
+    return values
 
 
 def best(scores: Floats, k: int) -> list[int]:

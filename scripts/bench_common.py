@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in words, real token vectors, medians, tables and JSON."""
+"""Helpers of the benchmarks: a description of the machine, real token vectors, statistics, tables and JSON."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Collection:
-    """Token vectors of a collection and its test queries.
+    """Token vectors of a collection and of its test queries.
 
-    ``documents`` is ``(tokens, dim)`` float32 with ``offsets`` (documents + 1,); ``queries`` one matrix each.
+    ``documents`` has shape ``(tokens, dim)``, float32; document ``i`` has the rows ``offsets[i]..offsets[i + 1]``.
+    ``queries`` has one matrix for each query.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Collection:
 
 
 def machine() -> dict[str, Any]:
-    """Return processor, cores, load and versions."""
+    """Return the processor, the number of cores, the load, and the versions of the libraries."""
     names = (
         "colstore",
         "numpy",
@@ -86,7 +87,7 @@ def _version(name: str) -> str | None:
 
 
 def load_collection(name: str, dim: int | None, *, model: str = "embedded") -> Collection:
-    """Encode a collection of ``../shared/data`` (or ``data``) once; ``bench-results/`` keeps the vectors as float16."""
+    """Encode a collection of ``../shared/data`` (or ``data``), or load its vectors, cached in ``bench-results/``."""
     from colstore.corpus import read_qrels, read_queries
     from colstore.encode import load_encoder
 
@@ -94,29 +95,29 @@ def load_collection(name: str, dim: int | None, *, model: str = "embedded") -> C
     qrels = read_qrels(folder / "qrels" / "test.tsv")
     encoder = functools.cache(lambda: load_encoder(model))
     ids, documents, lengths = _document_vectors(name, folder, encoder)
-    kept = RESULTS / f"{name}-queries.npz"
-    asked = [query for query in read_queries(folder) if query.id in qrels]
-    if not kept.exists():
-        matrices = [encoder().encode_queries([query.text])[0] for query in asked]
-        np.savez(kept, rows=np.concatenate(matrices), lengths=[len(m) for m in matrices])
-    stored = np.load(kept)
+    cached = RESULTS / f"{name}-queries.npz"
+    judged_queries = [query for query in read_queries(folder) if query.id in qrels]
+    if not cached.exists():
+        matrices = [encoder().encode_queries([query.text])[0] for query in judged_queries]
+        np.savez(cached, rows=np.concatenate(matrices), lengths=[len(m) for m in matrices])
+    stored = np.load(cached)
     queries = np.split(stored["rows"], np.cumsum(stored["lengths"])[:-1])
     if dim is not None and dim != documents.shape[1]:
         documents, queries = _projected(name, documents, queries, dim)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return Collection(name, ids, documents, offsets, [q.id for q in asked], queries, qrels)
+    return Collection(name, ids, documents, offsets, [q.id for q in judged_queries], queries, qrels)
 
 
 def _projected(name: str, documents: Floats, queries: list[Floats], dim: int) -> tuple[Floats, list[Floats]]:
-    """Return everything on ``dim`` principal axes of the documents, kept for the next time."""
+    """Project documents and queries on ``dim`` principal axes of the documents; the result is cached."""
     from colstore.encode import fit_projection
 
-    kept = RESULTS / f"{name}-documents-{dim}.npy"
+    cached = RESULTS / f"{name}-documents-{dim}.npy"
     sample = np.random.default_rng(0).choice(len(documents), min(len(documents), 131_072), replace=False)
     projection = fit_projection(documents[np.sort(sample)], dim)
-    if not kept.exists():
-        np.save(kept, np.concatenate([projection.apply(part) for part in np.array_split(documents, 64)]))
-    return np.load(kept), [projection.apply(query) for query in queries]
+    if not cached.exists():
+        np.save(cached, np.concatenate([projection.apply(part) for part in np.array_split(documents, 64)]))
+    return np.load(cached), [projection.apply(query) for query in queries]
 
 
 def _document_vectors(name: str, folder: Path, encoder: Any) -> tuple[list[str], Floats, NDArray[np.int64]]:
@@ -126,19 +127,19 @@ def _document_vectors(name: str, folder: Path, encoder: Any) -> tuple[list[str],
     if not table.exists():
         print(f"encoding {name} once, into {rows.relative_to(REPOSITORY)}", file=sys.stderr)
         RESULTS.mkdir(exist_ok=True)
-        asked = list(read_documents(folder, on_error="skip"))
+        corpus = list(read_documents(folder, on_error="skip"))
         matrices: list[Any] = []
-        for first in range(0, len(asked), 512):
-            texts = encoder().encode_documents([document.passage for document in asked[first : first + 512]])
+        for first in range(0, len(corpus), 512):
+            texts = encoder().encode_documents([document.passage for document in corpus[first : first + 512]])
             matrices += [text.vectors.astype(np.float16) for text in texts]
         np.save(rows, np.concatenate(matrices))
-        table.write_text(json.dumps({"ids": [d.id for d in asked], "lengths": [len(m) for m in matrices]}))
+        table.write_text(json.dumps({"ids": [d.id for d in corpus], "lengths": [len(m) for m in matrices]}))
     stored = json.loads(table.read_text())
     return stored["ids"], np.load(rows).astype(np.float32), np.array(stored["lengths"], np.int64)
 
 
 def token_ids(collection: Collection, *, model: str = "embedded") -> NDArray[np.int64]:
-    """Return the vocabulary id of each token of a collection, for engines that cluster by it."""
+    """Return the vocabulary id of each token of a collection, for engines that cluster by token id."""
     from colstore.corpus import read_documents
     from colstore.encode import load_encoder
 
@@ -147,12 +148,12 @@ def token_ids(collection: Collection, *, model: str = "embedded") -> NDArray[np.
     texts = [document.passage for document in read_documents(folder, on_error="skip")]
     rows = [row.inputs["input_ids"] for row in encoder.prepare_documents(texts)]
     if [len(row) for row in rows] != np.diff(collection.offsets).tolist():
-        raise SystemExit("the model keeps other tokens than the tokenizer gives: no token ids for this model")
+        raise SystemExit("the model drops some of the tokenizer's tokens, so there are no token ids for this model")
     return np.concatenate([np.array(row, np.int64) for row in rows])
 
 
 def timed(work: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], list[float]]:
-    """Return results and milliseconds of each call."""
+    """Return the results and the milliseconds of each call."""
     results, milliseconds = [], []
     for item in items:
         start = perf_counter()
@@ -171,17 +172,17 @@ def p95(values: Sequence[float]) -> float:
     return float(np.percentile(values, 95))
 
 
-def ndcg(ranked: Sequence[str], judged: dict[str, int], k: int = 10) -> float:
+def ndcg(ranked: Sequence[str], grades: dict[str, int], k: int = 10) -> float:
     """Return nDCG@k with linear gains, as trec_eval computes it."""
-    gains = [judged.get(document, 0) for document in ranked[:k]]
-    ideal = sorted((grade for grade in judged.values() if grade > 0), reverse=True)[:k]
+    gains = [grades.get(document, 0) for document in ranked[:k]]
+    ideal = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:k]
     best = sum(grade / np.log2(rank + 2) for rank, grade in enumerate(ideal))
     return float(sum(max(grade, 0) / np.log2(rank + 2) for rank, grade in enumerate(gains)) / best) if best else 0.0
 
 
-def recall(found: Sequence[Any], wanted: Sequence[Any]) -> float:
-    """Return which part of ``wanted`` was found."""
-    return len(set(found) & set(wanted)) / len(wanted)
+def recall(retrieved: Sequence[Any], expected: Sequence[Any]) -> float:
+    """Return the share of ``expected`` that was retrieved."""
+    return len(set(retrieved) & set(expected)) / len(expected)
 
 
 def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -201,11 +202,11 @@ def _cell(value: Any) -> str:
 
 
 def write_json(name: str, results: dict[str, Any]) -> None:
-    """Keep results beside the others, with the machine and the commit they were made on."""
+    """Write results to ``bench-results/``, with a description of the machine and the commit."""
     RESULTS.mkdir(exist_ok=True)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     whole = {"machine": machine(), "commit": commit.stdout.strip(), **results}
     (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n")
-    print(f"\nkept as bench-results/{name}.json")
+    print(f"\nsaved as bench-results/{name}.json")

@@ -1,11 +1,11 @@
-"""How fast documents are encoded, how good the vectors are, and how long it takes until an index answers.
+"""Speed of encoding documents, quality of the vectors, and time from starting a process to the first hits.
 
     python scripts/bench_encode.py                            speed of every backend on a sample of SciFact
-    python scripts/bench_encode.py --quality onnx-int8        nDCG@10 of a backend as well (encodes whole collections)
-    python scripts/bench_encode.py --only startup             processes alone
+    python scripts/bench_encode.py --quality onnx-int8        also nDCG@10 of a backend (encodes whole collections)
+    python scripts/bench_encode.py --only startup             only the processes
 
-Speeds are the best of several rounds that take turns, so that a busy machine slows all alike; tokens per second of
-processor time are printed beside them, and are what to compare where other work shares the machine.
+A speed is the best of several rounds in which the encoders take turns, so that other work on the machine affects all of
+them. If there is other work, compare the tokens per second of processor time, which are printed, too.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from colstore.encode.export import PROBES, parity
 from colstore.errors import ColstoreError
 from colstore.frozen import FrozenEncoder
 
-QUESTION = "do statins lower C-reactive protein in older people?"
+QUERY = "do statins lower C-reactive protein in older people?"
 LIMIT = 0.005
-"""The loss of nDCG@10 up to which a backend is offered."""
+"""Largest loss of nDCG@10 with which a backend is offered."""
 
 
 @dataclass
 class Contestant:
-    """Something that encodes documents, and how long it took."""
+    """An encoder of documents, with the times that it took."""
 
     name: str
     encode: Callable[[list[str]], list[Floats]]
@@ -65,20 +65,20 @@ def contestants(encoder: TransformerEncoder, backends: list[str]) -> Iterator[Co
     yield Contestant("MultiVectorEncoder, defaults", lambda texts: _plain(encoder, texts))
     for name in backends:
         try:
-            mine = with_backend(encoder, name)
+            chosen = with_backend(encoder, name)
         except ColstoreError as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
-        yield Contestant(name, lambda texts, mine=mine: [text.vectors for text in mine.encode_documents(texts)])  # type: ignore[misc]  # a default binds it
+        yield Contestant(name, lambda texts, chosen=chosen: [text.vectors for text in chosen.encode_documents(texts)])  # type: ignore[misc]  # a default binds it
 
 
 def _plain(encoder: TransformerEncoder, texts: list[str]) -> list[Floats]:
-    made = encoder.model.encode_document(texts, show_progress_bar=False)
-    return [np.asarray(matrix) for matrix in made]
+    encoded = encoder.model.encode_document(texts, show_progress_bar=False)
+    return [np.asarray(matrix) for matrix in encoded]
 
 
 def race(field_: list[Contestant], texts: list[str], rounds: int) -> None:
-    """Let each encode the texts once in every round."""
+    """Let each contestant encode the texts once in every round."""
     for contestant in field_:
         contestant.encode(texts[:2])
     for _ in range(rounds):
@@ -118,7 +118,7 @@ def _cosines(one: Floats, other: Floats) -> Floats:
 
 
 def mean_ndcg(collection: Collection, matrices: Iterator[Floats]) -> float:
-    """Return nDCG@10 of exact MaxSim over float vectors, with one matrix for each document in order."""
+    """Return the mean nDCG@10 of exact MaxSim; ``matrices`` yields the float vectors of each document in order."""
     queries = np.concatenate(collection.queries).astype(np.float32)
     starts = np.cumsum([0, *map(len, collection.queries)])[:-1]
     scores = np.stack([np.add.reduceat((queries @ matrix.T).max(axis=1), starts) for matrix in matrices], axis=1)
@@ -129,7 +129,7 @@ def mean_ndcg(collection: Collection, matrices: Iterator[Floats]) -> float:
 
 
 def quality_rows(encoder: TransformerEncoder, names: list[str], backends: list[str]) -> list[dict[str, Any]]:
-    """Return nDCG@10 of backends, of the float32 vectors, and the loss; queries stay in float32."""
+    """Return the nDCG@10 of backends and of float32 vectors, and the loss. Queries are always in float32."""
     rows = []
     for name in names:
         collection = load_collection(name, None)
@@ -137,9 +137,9 @@ def quality_rows(encoder: TransformerEncoder, names: list[str], backends: list[s
         base = mean_ndcg(collection, (collection.documents[a:b] for a, b in bounds))
         collection = replace(collection, documents=np.empty((0, 0), np.float32))  # gigabytes
         for backend in backends:
-            mine = with_backend(encoder, backend)
+            chosen = with_backend(encoder, backend)
             start = time.perf_counter()
-            found = mean_ndcg(collection, _encoded(mine, name))
+            found = mean_ndcg(collection, _encoded(chosen, name))
             loss = base - found
             rows.append(
                 {
@@ -157,9 +157,9 @@ def quality_rows(encoder: TransformerEncoder, names: list[str], backends: list[s
 
 
 def _encoded(encoder: TransformerEncoder, name: str) -> Iterator[Floats]:
-    asked = list(read_documents(SHARED / name, on_error="skip"))
-    for first in range(0, len(asked), 256):
-        texts = [document.passage for document in asked[first : first + 256]]
+    corpus = list(read_documents(SHARED / name, on_error="skip"))
+    for first in range(0, len(corpus), 256):
+        texts = [document.passage for document in corpus[first : first + 256]]
         yield from (text.vectors for text in encoder.encode_documents(texts))
 
 
@@ -174,17 +174,17 @@ def frozen_rows(encoder: TransformerEncoder, data: Path) -> list[dict[str, Any]]
     for dtype in ("float32", "float16", "int8"):
         files = export_query_encoder(encoder, frozen_dtype=dtype)
         frozen = FrozenEncoder.load(files)
-        asked = replace(collection, queries=[frozen.encode_queries([text])[0] for text in texts])
+        frozen_queries = replace(collection, queries=[frozen.encode_queries([text])[0] for text in texts])
         seconds = [_timed(partial(frozen.encode_queries, [text])) for text in texts[:100]]
         rows.append(
             {
                 "storage": dtype,
                 "MB": round(len(files["query.onnx"]) / 1e6, 1),
                 "parity, SciFact": max(
-                    float(np.abs(a - b).max()) for a, b in zip(collection.queries, asked.queries, strict=True)
+                    float(np.abs(a - b).max()) for a, b in zip(collection.queries, frozen_queries.queries, strict=True)
                 ),
                 "parity, odd": parity(encoder, frozen, PROBES),
-                "nDCG@10": round(mean_ndcg(asked, (collection.documents[a:b] for a, b in bounds)), 5),
+                "nDCG@10": round(mean_ndcg(frozen_queries, (collection.documents[a:b] for a, b in bounds)), 5),
                 "ms a query": round(1000 * median(seconds), 2),
             }
         )
@@ -198,13 +198,13 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def process_rows(index: Path, repeats: int) -> list[dict[str, Any]]:
-    """Return wall times of fresh processes, and of questions in a live one."""
+    """Return the wall times of new processes, and of queries in a running process."""
     python, command = sys.executable, [sys.executable, "-m", "colstore.cli"]
     cases = {
         "python -c pass": [python, "-c", "pass"],
         "import colstore": [python, "-c", "import colstore"],
         "colstore --help": [*command, "--help"],
-        "colstore search, fresh process": [*command, "search", str(index), QUESTION],
+        "colstore search, fresh process": [*command, "search", str(index), QUERY],
     }
     rows = []
     for name, arguments in cases.items():
@@ -212,9 +212,9 @@ def process_rows(index: Path, repeats: int) -> list[dict[str, Any]]:
         walls = [_timed(run) for _ in range(repeats)]
         rows.append({"what": name, "median ms": round(1000 * median(walls), 1), "best ms": round(1000 * min(walls), 1)})
     with colstore.open(index) as opened:
-        opened.search(QUESTION)
-        walls = [_timed(lambda: opened.search(QUESTION)) for _ in range(50)]
-        encode = [_timed(lambda: opened.encoder.encode_queries([QUESTION])) for _ in range(50)]
+        opened.search(QUERY)
+        walls = [_timed(lambda: opened.search(QUERY)) for _ in range(50)]
+        encode = [_timed(lambda: opened.encoder.encode_queries([QUERY])) for _ in range(50)]
     for name, seconds in (("text to hits, live", walls), ("of which encoding", encode)):
         best, middle = 1000 * min(seconds), 1000 * median(seconds)
         rows.append({"what": name, "median ms": round(middle, 1), "best ms": round(best, 1)})
@@ -222,7 +222,7 @@ def process_rows(index: Path, repeats: int) -> list[dict[str, Any]]:
 
 
 def build_rows(encoder: TransformerEncoder, documents: list[Any], folder: Path) -> list[dict[str, Any]]:
-    """Return the time of a whole build over the time of encoding alone, with the same backend."""
+    """Return the time of a whole build relative to that of encoding alone, with the same backend."""
     encoder.encode_documents([documents[0].passage])
     wall, cpu = time.perf_counter(), time.process_time()
     for first in range(0, len(documents), 256):
@@ -267,7 +267,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run what was asked for, print tables, keep them as JSON."""
+    """Run the selected benchmarks, print tables, and save them as JSON."""
     options = _arguments()
     about = machine()
     print(about, f"seed {options.seed}")
@@ -285,9 +285,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if "build" in options.only or "startup" in options.only:
             texts = [document.passage for document in documents[:32]]
-            mine = with_backend(encoder, "auto", texts)
-            print(f"\nbackend chosen by the self-test: {mine.settings['backend']}")
-            results["build"] = build_rows(mine, documents[: options.build_documents], Path(folder))
+            chosen = with_backend(encoder, "auto", texts)
+            print(f"\nbackend chosen by the self-test: {chosen.settings['backend']}")
+            results["build"] = build_rows(chosen, documents[: options.build_documents], Path(folder))
             print_table("A whole build (4 bits) over encoding alone", results["build"])
         if "startup" in options.only:
             results["startup"] = process_rows(Path(folder) / "index.colstore", 7)

@@ -1,6 +1,6 @@
-"""Scoring 1,000 candidates: our kernels against other ways to the same MaxSim, on the same arrays in one run.
+"""Scoring 1,000 candidates: colstore's kernels against other implementations of MaxSim, on the same arrays in one run.
 
-    pip install maxsim-cpu numkong      # each is measured where it is installed
+    pip install maxsim-cpu numkong      # each of them is measured if it is installed
     python scripts/bench_kernels.py
 
 One thread. 1,000 documents of 76 tokens, 32 query tokens, 128 dimensions, unit vectors.
@@ -26,12 +26,12 @@ DOCUMENTS, TOKENS, QUERY, DIM, CENTROIDS = 1000, 76, 32, 128, 8192
 
 
 def unit(rows: Any) -> Any:
-    """Return rows of length 1."""
+    """Return the rows normalised to length 1."""
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
 def clustered(generator: np.random.Generator) -> tuple[Any, Any]:
-    """Return documents ``(tokens, dim)`` around common centers, as real tokens are, and a query near some of them."""
+    """Return documents ``(tokens, dim)`` clustered around centers like real tokens, and a query near some of them."""
     centers = generator.standard_normal((2000, DIM)).astype(np.float32)
     near = centers[generator.integers(0, 2000, DOCUMENTS * TOKENS)]
     documents = unit(near + 0.6 * generator.standard_normal(near.shape).astype(np.float32)).astype(np.float32)
@@ -40,7 +40,7 @@ def clustered(generator: np.random.Generator) -> tuple[Any, Any]:
 
 
 def ours(documents: Any, query: Any, bits: int, flavour: str, centroids: Centroids) -> tuple[Callable[[int], Any], str]:
-    """Return a scorer from stored codes, everything from the float query to summed maxima included."""
+    """Return a function that scores stored codes, from the float query to the summed maxima, and its name."""
     codec = make(bits, centroids)  # type: ignore[arg-type]  # one of Bits
     arrays = codec.encode(documents)
     starts = np.arange(DOCUMENTS, dtype=np.int64) * TOKENS
@@ -56,30 +56,30 @@ def ours(documents: Any, query: Any, bits: int, flavour: str, centroids: Centroi
 
 
 def others(documents: Any, query: Any) -> list[tuple[str, Callable[[int], Any]]]:
-    """Return what is installed of the rest."""
-    found: list[tuple[str, Callable[[int], Any]]] = []
+    """Return the names and functions of the other implementations that are installed."""
+    scorers: list[tuple[str, Callable[[int], Any]]] = []
     cubes = documents.reshape(DOCUMENTS, TOKENS, DIM)
     try:
         import torch
 
         torch.set_num_threads(1)
-        flat, asked = torch.from_numpy(documents), torch.from_numpy(query)
+        flat, query_tensor = torch.from_numpy(documents), torch.from_numpy(query)
         for kind in ("float32", "bfloat16"):
-            a, b = flat.to(getattr(torch, kind)), asked.to(getattr(torch, kind))
-            found.append((f"torch {kind} matmul + max", _by_torch(a, b)))
+            a, b = flat.to(getattr(torch, kind)), query_tensor.to(getattr(torch, kind))
+            scorers.append((f"torch {kind} matmul + max", _by_torch(a, b)))
     except ImportError:
         pass
     try:
         import maxsim_cpu
 
-        found.append(("maxsim-cpu float32", lambda _: maxsim_cpu.maxsim_scores(query, cubes)))
+        scorers.append(("maxsim-cpu float32", lambda _: maxsim_cpu.maxsim_scores(query, cubes)))
     except ImportError:
         pass
     try:
         import numkong
 
         packed = numkong.dots_pack(documents)
-        found.append(
+        scorers.append(
             (
                 "numkong float32 dots_packed + max",
                 lambda _: (
@@ -89,7 +89,7 @@ def others(documents: Any, query: Any) -> list[tuple[str, Callable[[int], Any]]]
         )
     except (ImportError, AttributeError, TypeError):
         pass
-    return found
+    return scorers
 
 
 def _by_torch(documents: Any, query: Any) -> Callable[[int], Any]:
@@ -116,7 +116,7 @@ def main() -> None:
             work.append((name, run))
     times: dict[str, list[float]] = {name: [] for name, _ in work}
     results = {name: np.asarray(run(0)) for name, run in work}
-    for _ in range(arguments.rounds):  # interleaved, so that noise falls on all alike
+    for _ in range(arguments.rounds):  # interleaved, so that noise affects all of them
         for name, run in work:
             times[name] += timed(run, [0])[1]
     base = next(

@@ -1,11 +1,10 @@
-"""Peak memory of a build over a corpus, and over ten times as much.
+"""Peak memory of a build over a corpus, and over a corpus ten times as large.
 
     python scripts/bench_memory.py --times 1 10
 
-Each build runs in a process of its own over a collection (SciFact) repeated so many times under new ids; vectors are
-made by a hash
-(``FakeEncoder``), so that what is measured is colstore and not a model. Anonymous memory is what the process holds;
-resident memory counts mapped files, too, which the system takes back when it needs to.
+Each build runs in its own process, over a collection (SciFact) that is repeated the given number of times with new ids.
+The vectors are derived from a hash (``FakeEncoder``), so that the figures are those of colstore and not of a model.
+Anonymous memory belongs to the process alone; resident memory also includes mapped files, which the system can reclaim.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ print(json.dumps({
 
 
 def measure(collection: str, times: int) -> dict[str, Any]:
-    """Build in a fresh process."""
+    """Build in a new process and return its report."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "m.colstore")
         command = [sys.executable, "-c", _BUILD, path, str(SHARED / collection), str(times)]

@@ -1,9 +1,10 @@
-"""Other engines behind one function, for `bench_search.py --others`: fast-plaid and TACHIOM, where they are installed.
+"""Adapters of other engines for `bench_search.py --others`: fast-plaid and TACHIOM, if they are installed.
 
-    pip install fast-plaid        # asks for a torch version of its own: use a separate environment
+    pip install fast-plaid        # requires a certain version of torch: use a separate environment
     pip install tachiom           # needs a Rust compiler
 
-Each adapter builds an index in a folder, and returns named search functions ``(query, k) -> ids``, on one thread each.
+Each adapter builds an index in a folder and returns search functions ``(query, k) -> ids`` by name. Each of them uses
+one thread.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Search = Callable[[Floats, int], list[str]]
 
 
 def installed() -> Iterator[tuple[str, Callable[[Collection, Path], tuple[dict[str, Search], float]]]]:
-    """Yield name and builder of each engine that can be imported."""
+    """Yield the name and the builder of each engine that can be imported."""
     if find_spec("fast_plaid"):
         yield "fast-plaid", fast_plaid
     if find_spec("tachiom"):
@@ -30,9 +31,9 @@ def installed() -> Iterator[tuple[str, Callable[[Collection, Path], tuple[dict[s
 
 
 def fast_plaid(collection: Collection, folder: Path) -> tuple[dict[str, Search], float]:
-    """Build fast-plaid's index at its defaults (4 bits); search with 4 and 8 probes."""
+    """Build fast-plaid's index with its defaults (4 bits), and search with 4 and 8 probes."""
     import torch
-    from fast_plaid import search  # type: ignore[import-not-found]  # installed by those who want it
+    from fast_plaid import search  # type: ignore[import-not-found]  # optional
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     index = search.FastPlaid(index=str(folder / "fast-plaid"), device="cpu")
@@ -44,8 +45,8 @@ def fast_plaid(collection: Collection, folder: Path) -> tuple[dict[str, Search],
 
     def search_with(probes: int) -> Search:
         def run(query: Floats, k: int) -> list[str]:
-            asked = torch.from_numpy(query)[None]
-            found = index.search(asked, top_k=k, n_ivf_probe=probes, show_progress=False, n_processes=1)
+            query_tensor = torch.from_numpy(query)[None]
+            found = index.search(query_tensor, top_k=k, n_ivf_probe=probes, show_progress=False, n_processes=1)
             return [collection.ids[int(document)] for document, _ in found[0]]
 
         return run
@@ -54,7 +55,7 @@ def fast_plaid(collection: Collection, folder: Path) -> tuple[dict[str, Search],
 
 
 def tachiom(collection: Collection, _folder: Path) -> tuple[dict[str, Search], float]:
-    """Build TACHIOM's index at its defaults; search with 10 and 20 centroids a token."""
+    """Build TACHIOM's index with its defaults, and search with 10 and 20 centroids for each token."""
     from tachiom import Tachiom  # type: ignore[import-not-found]  # as above
 
     start = perf_counter()

@@ -1,13 +1,14 @@
-"""Reranking from disk and the cross-encoder stage: speed warm and cold, memory, quality beside it.
+"""Reranking from disk and the cross-encoder stage: speed with warm and cold cache, memory, and quality.
 
     python scripts/bench_rerank.py                       # everything (builds indexes in bench-results/ once)
     python scripts/bench_rerank.py --only speed stage
 
-``speed``    1,000 candidates of 76 tokens, ids to hits, against maxsim-cpu over float32 vectors in memory; one thread.
-``cold``     the same with the index's pages dropped from memory first.
-``runs``     BM25 top-100 of SciFact and NFCorpus reranked with all-MiniLM-L6-v2, queries encoded.
+``speed``    1,000 candidates of 76 tokens, from ids to hits, against maxsim-cpu with float32 vectors in memory; one
+             thread.
+``cold``     The same after dropping the index's pages from memory.
+``runs``     The top 100 of BM25 on SciFact and NFCorpus, reranked with all-MiniLM-L6-v2; the queries are encoded.
 ``policies`` ``always`` against ``uncertain`` with a *simulated* cross-encoder: relevance plus normal noise.
-``stage``    what the stage costs beside a model of MiniLM-L6's size (random weights: only time is looked at).
+``stage``    Overhead of the stage beside a model of MiniLM-L6's size (with random weights: only the time matters).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from colstore.store import prefetch
 CANDIDATES, TOKENS, QUERY_TOKENS, SEED = 1000, 76, 32, 0
 COLLECTIONS = ("scifact", "nfcorpus")
 SEPARATION = 2.5
-"""Standard deviations between relevant and other candidates in the simulated cross-encoder."""
+"""Distance between relevant and other candidates in the simulated cross-encoder, in standard deviations."""
 
 
 def synthetic(collection: Collection, documents: int) -> Path:
@@ -71,19 +72,19 @@ def synthetic(collection: Collection, documents: int) -> Path:
     return path
 
 
-def questions(collection: Collection, count: int) -> list[Floats]:
-    """Return queries of exactly 32 tokens: real ones, repeated."""
+def query_matrices(collection: Collection, count: int) -> list[Floats]:
+    """Return queries of exactly 32 tokens, made by repeating the tokens of real ones."""
     return [np.concatenate([query] * QUERY_TOKENS)[:QUERY_TOKENS].copy() for query in collection.queries[:count]]
 
 
-def chosen(documents: int, count: int) -> list[list[str]]:
-    """Return lists of 1,000 candidates."""
+def candidate_lists(documents: int, count: int) -> list[list[str]]:
+    """Return ``count`` lists of 1,000 random candidates."""
     generator = np.random.default_rng(SEED)
     return [[f"doc{i}" for i in generator.choice(documents, CANDIDATES, replace=False)] for _ in range(count)]
 
 
 def timed(work: Callable[[int], Any], count: int) -> list[float]:
-    """Return milliseconds of each of ``count`` calls."""
+    """Return the milliseconds of each of ``count`` calls."""
     milliseconds = []
     for i in range(count):
         start = perf_counter()
@@ -95,7 +96,7 @@ def timed(work: Callable[[int], Any], count: int) -> list[float]:
 def rerank_ms(
     index: colstore.Index, queries: Sequence[Floats], lists: Sequence[list[str]], k: int | None
 ) -> list[float]:
-    """Return milliseconds of reranking each list with its query."""
+    """Return the milliseconds of reranking each list with its query."""
 
     def one(i: int) -> None:
         index.rerank(queries[i], lists[i], k=k)
@@ -104,10 +105,10 @@ def rerank_ms(
 
 
 def speed(path: Path, documents: int, collection: Collection) -> list[dict[str, Any]]:
-    """Warm: ids to hits against maxsim-cpu."""
+    """Measure reranking with a warm cache, from ids to hits, against maxsim-cpu."""
     import maxsim_cpu
 
-    queries, lists = questions(collection, 40), chosen(documents, 40)
+    queries, lists = query_matrices(collection, 40), candidate_lists(documents, 40)
     rows: list[dict[str, Any]] = []
     with colstore.open(path) as index:
         dense = [np.stack(index.vectors(names)).astype(np.float32) for names in lists[:4]]
@@ -128,15 +129,15 @@ def speed(path: Path, documents: int, collection: Collection) -> list[dict[str, 
     return rows
 
 
-def dropped(index: colstore.Index) -> None:
-    """Drop an index's pages from memory: its own mappings, then the system's cache."""
+def drop_pages(index: colstore.Index) -> None:
+    """Drop an index's pages from memory: first those of its mappings, then those in the system's cache."""
     for view in index._live().views:
         mapping = prefetch._mapping_of(view.segment._data)
         assert mapping is not None
         mapping.madvise(mmap.MADV_DONTNEED)
     for file in sorted((index.path / "segments").iterdir()):
         descriptor = os.open(file, os.O_RDONLY)
-        os.fsync(descriptor)  # what was never written cannot be dropped
+        os.fsync(descriptor)  # pages that have not been written to the disk cannot be dropped
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(descriptor)
 
@@ -146,8 +147,8 @@ def _always(*_: Any) -> bool:
 
 
 def cold(path: Path, documents: int, collection: Collection) -> list[dict[str, Any]]:
-    """Cold cache, with and without reading ahead; blocks already compared with their checksums, and not."""
-    queries, lists = questions(collection, 12), chosen(documents, 12)
+    """Measure reranking with a cold cache: with and without prefetching, and with blocks that are not yet verified."""
+    queries, lists = query_matrices(collection, 12), candidate_lists(documents, 12)
     rows: list[dict[str, Any]] = []
     ahead = prefetch._in_memory
     with colstore.open(path) as index:
@@ -159,14 +160,14 @@ def cold(path: Path, documents: int, collection: Collection) -> list[dict[str, A
             setattr(prefetch, "_in_memory", found)  # noqa: B010 - switched off for comparison
             milliseconds = []
             for i in range(6):
-                dropped(index)
+                drop_pages(index)
                 milliseconds += rerank_ms(index, queries[i : i + 1], lists[i : i + 1], 100)
             rows.append({"state": label, "ms": median(milliseconds), "times warm": median(milliseconds) / warm})
     prefetch._in_memory = ahead
     milliseconds = []
     for i in range(3):
         with colstore.open(path) as index:
-            dropped(index)
+            drop_pages(index)
             milliseconds += rerank_ms(index, queries[i : i + 1], lists[i : i + 1], 100)
     rows.append(
         {
@@ -191,7 +192,7 @@ print(int([line for line in lines if line.startswith("Anonymous:")][0].split()[1
 
 
 def memory(path: Path, documents: int) -> float:
-    """Return anonymous resident MB of a fresh process after 20 reranks."""
+    """Return the anonymous resident memory in MB of a new process after 20 rerankings."""
     command = [sys.executable, "-c", _MEMORY, str(path), str(documents)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
@@ -236,10 +237,11 @@ def runs(name: str) -> dict[str, Any]:
 
 
 def simulated(maxsim: Sequence[float], relevant: Sequence[bool], seed: int) -> Floats:
-    """Return the scores of a simulated cross-encoder: what MaxSim sees, what it does not, and noise.
+    """Return the scores of a simulated cross-encoder: MaxSim's scores plus relevance plus noise.
 
-    That is MaxSim's own scores brought to mean 0 and deviation 1 over the candidates, plus 2.5 where the document is
-    relevant, plus standard normal noise. How often it puts a relevant candidate above another one is printed.
+    MaxSim's scores are standardised to mean 0 and deviation 1 over the candidates. A relevant document gets 2.5 more,
+    and every document gets standard normal noise. How often this ranks a relevant candidate above another one is
+    printed.
     """
     scores = np.asarray(maxsim)
     noise = np.random.default_rng([SEED, seed]).standard_normal(len(scores))
@@ -249,18 +251,18 @@ def simulated(maxsim: Sequence[float], relevant: Sequence[bool], seed: int) -> F
 
 
 def policies(name: str, depth: int) -> list[dict[str, Any]]:
-    """Calibrate ``uncertain`` on half of the queries, and compare the policies on the other half."""
+    """Calibrate ``uncertain`` on one half of the queries, and compare the policies on the other half."""
     index, collection = texts_index(name)
-    asked = {query.id: query.text for query in read_queries(SHARED / name) if query.id in collection.qrels}
+    query_texts = {query.id: query.text for query in read_queries(SHARED / name) if query.id in collection.qrels}
     vectors = dict(zip(collection.query_ids, collection.queries, strict=True))
-    names = sorted(asked)
+    names = sorted(query_texts)
     lists = {query: index.search(vectors[query], depth) for query in names}
     known: dict[tuple[str, str], float] = {}
     samples = {}
     for number, query in enumerate(names):
         hits, judged = lists[query], collection.qrels[query]
         scores = simulated([hit.score for hit in hits], [judged.get(hit.id, 0) > 0 for hit in hits], number)
-        known |= {(asked[query], passage(hit)): score for hit, score in zip(hits, scores.tolist(), strict=True)}
+        known |= {(query_texts[query], passage(hit)): score for hit, score in zip(hits, scores.tolist(), strict=True)}
         samples[query] = calibration_query([h.id for h in hits], [h.score for h in hits], scores.tolist(), judged, 10)
     reranker = CallableReranker(lambda pairs: [known[pair] for pair in pairs], name="simulated")
     found = calibrated([samples[q] for q in names[::2]], k=10, depth=depth, keep=0.97)
@@ -272,7 +274,7 @@ def policies(name: str, depth: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     tested = names[1::2]
     for policy, stage in stages.items():
-        ranked = stage.rank_many([asked[q] for q in tested], [lists[q] for q in tested])
+        ranked = stage.rank_many([query_texts[q] for q in tested], [lists[q] for q in tested])
         read = sum(len(stage.plan(lists[q]).positions) for q in tested)
         quality = [ndcg([h.id for h in hits], collection.qrels[q]) for q, hits in zip(tested, ranked, strict=True)]
         rows.append(
@@ -295,7 +297,7 @@ def policies(name: str, depth: int) -> list[dict[str, Any]]:
 
 
 def _accuracy(samples: Iterable[Any]) -> float:
-    """Return how often the reranker puts a relevant candidate above another one."""
+    """Return how often the reranker ranks a relevant candidate above one that is not relevant."""
     right = [
         float((sample.reranked[sample.gains > 0][:, None] > sample.reranked[sample.gains == 0]).mean())
         for sample in samples
@@ -345,9 +347,9 @@ def stage_overhead(queries: int) -> dict[str, Any]:
     reranker.model.predict = predict = Stopwatch(reranker.model.predict)  # type: ignore[method-assign]  # timed
     stage = RerankStage(reranker, depth=20)
     index, collection = texts_index("nfcorpus")
-    asked = {query.id: query.text for query in read_queries(SHARED / "nfcorpus")}
+    query_texts = {query.id: query.text for query in read_queries(SHARED / "nfcorpus")}
     lists = [
-        (asked[q], index.search(v, 20))
+        (query_texts[q], index.search(v, 20))
         for q, v in list(zip(collection.query_ids, collection.queries, strict=True))[:queries]
     ]
     stage.rank(*lists[0])
@@ -369,39 +371,44 @@ def stage_overhead(queries: int) -> dict[str, Any]:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=40_000, help="of the index that 1,000 are chosen from")
+    parser.add_argument(
+        "--documents",
+        type=int,
+        default=40_000,
+        help="number of documents in the index from which 1,000 candidates are drawn",
+    )
     parser.add_argument("--collections", nargs="+", choices=COLLECTIONS, default=list(COLLECTIONS))
     parser.add_argument("--only", nargs="+", choices=["speed", "cold", "runs", "policies", "stage"])
     arguments = parser.parse_args()
-    wanted = set(arguments.only or ["speed", "cold", "runs", "policies", "stage"])
+    parts = set(arguments.only or ["speed", "cold", "runs", "policies", "stage"])
     print(machine(), f"\nseed {SEED}; one thread")
     results: dict[str, Any] = {"arguments": {"documents": arguments.documents}}
-    if wanted & {"speed", "cold"}:
+    if parts & {"speed", "cold"}:
         collection = load_collection("scifact", 128)
         path = synthetic(collection, arguments.documents)
-        if "speed" in wanted:
+        if "speed" in parts:
             results["speed"] = speed(path, arguments.documents, collection)
             print_table("1,000 candidates of 76 tokens, 32 query tokens, warm (target: ratio 12)", results["speed"])
-        if "cold" in wanted:
+        if "cold" in parts:
             results["cold"] = cold(path, arguments.documents, collection)
             print_table("the same, k = 100, pages dropped before (target: 5 times warm)", results["cold"])
             results["anonymous MB"] = memory(path, arguments.documents)
             print(f"\nanonymous memory: {results['anonymous MB']:.0f} MB (target: under 300)")
         del collection
-    if "runs" in wanted:
+    if "runs" in parts:
         results["runs"] = [runs(name) for name in arguments.collections]
         print_table("BM25 top 100 reranked, queries encoded (targets: .70, .345, 5 s)", results["runs"])
-    if "policies" in wanted:
+    if "policies" in parts:
         results["policies"] = [
             row for name in arguments.collections for depth in (50, 100) for row in policies(name, depth)
         ]
         print_table(
             "policies, SIMULATED cross-encoder (target: 95 % of the gain, 50 % of the pairs)", results["policies"]
         )
-    if "stage" in wanted:
+    if "stage" in parts:
         results["stage"] = stage_overhead(20)
         print_table("stage beside the model (target: 5 %)", [results["stage"]])
-    write_json("rerank" + ("" if arguments.only is None else "-" + "-".join(sorted(wanted))), results)
+    write_json("rerank" + ("" if arguments.only is None else "-" + "-".join(sorted(parts))), results)
 
 
 if __name__ == "__main__":

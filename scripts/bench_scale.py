@@ -1,9 +1,10 @@
-"""How cost grows with the corpus: documents recombined from real token vectors with noise, to any size.
+"""How cost grows with the size of the corpus, with documents made of real token vectors and noise.
 
     python scripts/bench_scale.py --documents 30000 100000 300000
 
-Each document takes 70 consecutive tokens of a real one, adds noise of 10 % of a vector's length and normalises again.
-The queries are the collection's own. Recall is of what the same codes find when every document is scored.
+Each document consists of 70 consecutive tokens of a real one, with added noise of 10 % of a vector's length, and
+normalised again. The queries are those of the collection. Recall is measured against scoring every document with the
+same codes.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def recombined(collection: Collection, count: int, seed: int) -> Iterator[Floats
 
 
 def private_memory() -> int:
-    """Return anonymous resident bytes of this process."""
+    """Return the anonymous resident memory of this process in bytes."""
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
         if line.startswith("Anonymous:"):
             return int(line.split()[1]) * 1024
@@ -63,23 +64,25 @@ def private_memory() -> int:
 
 
 def measure(
-    collection: Collection, count: int, bits: int, queries: list[Floats], wanted: float, folder: Path
+    collection: Collection, count: int, bits: int, queries: list[Floats], target_recall: float, folder: Path
 ) -> dict[str, Any]:
-    """Build, tune on half of the queries, and measure on the other half."""
+    """Build an index, tune it on one half of the queries, and measure it on the other half."""
     path = folder / f"scale-{count}-{bits}.colstore"
     start = perf_counter()
     ids = (f"d{i}" for i in range(count))
     index = colstore.build_from_vectors(path, ids, recombined(collection, count, seed=count), bits=bits)  # type: ignore[arg-type]  # one of Bits
     built = perf_counter() - start
     seconds = dict(index.report.seconds) if index.report else {}
-    asked, tuning = queries[::2], queries[1::2]
-    report = index.tune(tuning, recall=wanted, k=10)
+    measured, tuning = queries[::2], queries[1::2]
+    report = index.tune(tuning, recall=target_recall, k=10)
     index.close()
-    cold = _first_answer(path, asked[0])
+    cold = _first_answer(path, measured[0])
     with colstore.open(path) as index:
-        exact, slow = timed(lambda q: [h.id for h in index.search(q, 10, params=SearchParams(exact=True))], asked[:40])
-        index.search(asked[0], 10)
-        found, milliseconds = timed(lambda q: [h.id for h in index.search(q, 10)], asked)
+        exact, slow = timed(
+            lambda q: [h.id for h in index.search(q, 10, params=SearchParams(exact=True))], measured[:40]
+        )
+        index.search(measured[0], 10)
+        found, milliseconds = timed(lambda q: [h.id for h in index.search(q, 10)], measured)
         row = {
             "documents": count,
             "tokens": count * TOKENS,
@@ -104,7 +107,7 @@ def measure(
 
 
 def _first_answer(path: Path, query: Floats) -> dict[str, float]:
-    """Open and answer in a fresh process: milliseconds from the start of Python's imports, and private memory."""
+    """Open and search in a new process: milliseconds from before Python's imports to the hits, and private memory."""
     np.save(path.with_suffix(".npy"), query)
     code = (
         "from time import perf_counter; start = perf_counter()\n"
@@ -122,9 +125,9 @@ def _first_answer(path: Path, query: Floats) -> dict[str, float]:
             text=True,
             check=True,
         )
-        words = run.stdout.split()
-        best.append(float(words[0]))
-    return {"first answer ms": min(best), "private MB": float(words[1])}
+        output = run.stdout.split()
+        best.append(float(output[0]))
+    return {"first answer ms": min(best), "private MB": float(output[1])}
 
 
 def main() -> None:
@@ -132,9 +135,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, nargs="+", default=[30_000, 100_000, 300_000])
     parser.add_argument("--bits", type=int, default=4)
-    parser.add_argument("--recall", type=float, default=0.985, help="of the codes' own top 10, wanted when tuning")
+    parser.add_argument(
+        "--recall", type=float, default=0.985, help="recall of the exact top 10 of the same codes to tune for"
+    )
     parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--folder", type=Path, help="where the indexes go (5 GB for 300,000 documents, while building)")
+    parser.add_argument(
+        "--folder", type=Path, help="folder for the indexes (5 GB for 300,000 documents while building)"
+    )
     arguments = parser.parse_args()
     collection = load_collection("scifact", 128)
     queries = collection.queries[: arguments.queries]

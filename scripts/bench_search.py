@@ -1,8 +1,8 @@
-"""Quality and latency of searching: codecs and settings against exact float32 and a bfloat16 torch scan, in one run.
+"""Quality and latency of search: codecs and settings against exact float32 and bfloat16 scans with torch, in one run.
 
     python scripts/bench_search.py --collection scifact --dim 128
 
-One thread for every engine unless it says otherwise. Recall is of the exact float32 top 10 (100).
+Every engine uses one thread unless stated otherwise. Recall is measured against the exact float32 top 10 (or 100).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 def exact_scores(collection: Collection, dtype: str, queries: list[Any]) -> tuple[list[Any], list[float]]:
-    """Score every document by one torch matrix product and a maximum over each document's tokens."""
+    """Score every document with one matrix product in torch and a maximum over each document's tokens."""
     import torch
 
     torch.set_num_threads(1)
@@ -63,10 +63,10 @@ def top(scores: Any, ids: list[str], k: int) -> list[str]:
 def measure(
     name: str, collection: Collection, queries: list[Any], search: Any, truth: dict[int, list[list[str]]]
 ) -> dict[str, Any]:
-    """Return one row: latency at k=10, recall and nDCG at both depths."""
-    search(queries[0], 10), search(queries[1], 10)  # compile, map, check
+    """Return one row of the table: latency, recall and nDCG at k=10 and k=100."""
+    search(queries[0], 10), search(queries[1], 10)  # warm up: compile kernels, map files, verify blocks
     hundred, slower = timed(lambda query: search(query, 100), queries)
-    if name.endswith("exact"):  # one pass is enough: ``k`` changes neither time nor order
+    if name.endswith("exact"):  # one pass is enough, because ``k`` affects neither time nor order
         ten, milliseconds = [found[:10] for found in hundred], slower
     else:
         ten, milliseconds = timed(lambda query: search(query, 10), queries)
@@ -89,7 +89,9 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--bits", type=int, nargs="+", default=[16, 8, 4, 2, 1])
-    parser.add_argument("--others", action="store_true", help="also fast-plaid and TACHIOM, where installed (minutes)")
+    parser.add_argument(
+        "--others", action="store_true", help="also fast-plaid and TACHIOM, if installed (takes minutes)"
+    )
     arguments = parser.parse_args()
     collection = load_collection(arguments.collection, arguments.dim)
     queries = collection.queries[: arguments.queries]
@@ -101,7 +103,7 @@ def main() -> None:
     truth_scores, milliseconds = exact_scores(collection, "float32", queries)
     truth = {k: [top(scores, collection.ids, k) for scores in truth_scores] for k in (10, 100)}
     rows = [_scan_row("torch float32 scan", collection, truth_scores, milliseconds, truth)]
-    some = queries[:4]  # emulated, and very slow, where the processor has no bfloat16
+    some = queries[:4]  # a few only: bfloat16 is emulated, and very slow, if the processor lacks it
     scores, milliseconds = exact_scores(collection, "bfloat16", some)
     rows.append(_scan_row("torch bfloat16 scan", collection, scores, milliseconds, truth))
     builds = []

@@ -1,4 +1,4 @@
-"""Where the milliseconds of a search go: every stage of a 4-bit search, timed one by one.
+"""Time of each stage of a search with 4 bits.
 
 python scripts/bench_stages.py --collection scifact
 """
@@ -24,7 +24,7 @@ STAGES = ("prepare", "scan", "probe", "gather", "select", "interact", "score", "
 
 
 def clocked(work: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
-    """Return ``work`` that adds its milliseconds to ``spent[name]``."""
+    """Return a function that calls ``work`` and adds its milliseconds to ``spent[name]``."""
 
     def run(*arguments: Any, **settings: Any) -> Any:
         start = perf_counter()

@@ -9,7 +9,7 @@ LIMIT = 1_000_000  # bytes: models, indexes and collections do not belong in the
 
 
 def main(names: list[str]) -> int:
-    """Name every file over the limit; return 1 when there is one, else 0."""
+    """Print the name of every file over the limit; return 1 if there is one, else 0."""
     large = [name for name in names if Path(name).stat().st_size > LIMIT]
     for name in large:
         print(f"{name}: over {LIMIT:,} bytes; keep it out of the repository, or make it smaller")

@@ -1,10 +1,10 @@
-"""nDCG@10 of colstore on the collections beside the checkout, with BM25's figure beside it.
+"""nDCG@10 of colstore and of BM25 on the collections beside the checkout.
 
     python scripts/eval_beir.py --collections scifact nfcorpus --bits 16 4 2 1
 
-Vectors are those of the embedded all-MiniLM-L6-v2, token by token, all 384 dimensions unless ``--dim`` says so; search
-is exhaustive unless ``--search`` says otherwise. Each index is copied elsewhere and asked again: the answers must
-be equal.
+The vectors are the token vectors of the embedded all-MiniLM-L6-v2, with all 384 dimensions unless ``--dim`` is given.
+Search is exhaustive unless ``--search`` says otherwise. Each index is also copied to another folder and searched there,
+which must give equal hits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def bm25(collection: Collection) -> float:
 def row(
     collection: Collection, bits: int, params: SearchParams, folder: Path, truth: list[list[str]] | None
 ) -> tuple[dict[str, Any], list[list[str]]]:
-    """Build, search, copy, search again."""
+    """Build an index, search it, copy it, and search the copy; return a row of the table and the ids found."""
     path = folder / "index.colstore"
     vectors = [collection.documents[a:b] for a, b in zip(collection.offsets[:-1], collection.offsets[1:], strict=True)]
     with colstore.build_from_vectors(path, collection.ids, vectors, bits=bits, overwrite=True) as index:  # type: ignore[arg-type]  # one of Bits
@@ -58,7 +58,7 @@ def row(
         again = [copied.search(q, 10, params=params) for q in collection.queries[:50]]
     shutil.rmtree(folder / "elsewhere")
     if again != answers[:50]:
-        raise SystemExit("the copied index answers differently")
+        raise SystemExit("the copied index returns other hits than the original")
     found = [[hit.id for hit in hits] for hits in answers]
     values = [ndcg(f, collection.qrels[q]) for f, q in zip(found, collection.query_ids, strict=True)]
     truth = truth or found
@@ -89,9 +89,9 @@ def main() -> None:
         truth = None
         for bits in arguments.bits:
             with tempfile.TemporaryDirectory() as folder:
-                made, found = row(collection, bits, params, Path(folder), truth)
+                result_row, found = row(collection, bits, params, Path(folder), truth)
             truth = truth or found
-            rows.append(made)
+            rows.append(result_row)
     print(machine(), "\nseed 0")
     print_table(f"{arguments.search} search", rows)
     write_json(f"eval-{arguments.search}-{arguments.dim or 'all'}", {"arguments": vars(arguments), "rows": rows})

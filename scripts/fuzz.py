@@ -1,18 +1,19 @@
-"""Fuzz a reader of colstore for as long as you like, with Atheris: libFuzzer that sees which lines of Python run.
+"""Fuzz the readers of colstore with Atheris, a coverage-guided fuzzer for Python that is based on libFuzzer.
 
-    pip install -c constraints.txt -e '.[fuzz,dev]'      # Linux; wheels of Atheris bring libFuzzer
+    pip install -c constraints.txt -e '.[fuzz,dev]'      # Linux; the wheels of Atheris contain libFuzzer
     python scripts/fuzz.py --list                        # the targets
     python scripts/fuzz.py segment_arrays --seconds 600
     python scripts/fuzz.py all --seconds 60              # each target for a minute
-    python scripts/fuzz.py graph --again FILE            # a finding once more
+    python scripts/fuzz.py graph --again FILE            # run a finding again
 
-A target reads forged input and may only answer or raise an error of colstore's own, within 1 GiB and 10 seconds. What
-does otherwise ends the run with exit code 1, and is kept in the folder ``fuzz-findings`` (``--findings``). With
-``--corpus FOLDER`` inputs that reached something new are kept from run to run. The targets are those of the tests
-(``tests/proofs/fuzz_index.py``, ``tests/proofs/fuzz_corpus.py``), where Hypothesis drives them for some seconds.
+A target reads forged input. It must return or raise one of colstore's own errors, within 1 GiB of memory and 10
+seconds. An input with any other outcome ends the run with exit code 1 and is saved in the folder ``fuzz-findings``
+(``--findings``). With ``--corpus FOLDER``, inputs that reached new code are saved for later runs. The targets are those
+of the tests (``tests/proofs/fuzz_index.py``, ``tests/proofs/fuzz_corpus.py``), in which Hypothesis runs them for some
+seconds.
 
-Inputs of the ``documents-*`` and ``others-*`` targets are the files themselves; those of the others are instructions
-for forging a file of an index, see ``tests/proofs/scripts.py``.
+The inputs of the targets ``documents-*`` and ``others-*`` are the files themselves. The inputs of the other targets are
+instructions for forging a file of an index; see ``tests/proofs/scripts.py``.
 """
 
 from __future__ import annotations
@@ -34,22 +35,22 @@ Target = Callable[[bytes], object]
 
 
 def targets(folder: Path, name: str = "") -> dict[str, tuple[Target | None, list[bytes]]]:
-    """Return each target by name with good inputs; only the one called ``name`` is made ready to run, in ``folder``."""
+    """Return the targets by name, with good inputs; only the target ``name`` is prepared to run, in ``folder``."""
     from tests.proofs.fuzz_corpus import DOCUMENTS, OTHERS, parquet, read_as_documents, read_as_others
     from tests.proofs.fuzz_index import HEAVY, LIGHT, Lab
 
-    found: dict[str, tuple[Target | None, list[bytes]]] = {}
+    by_name: dict[str, tuple[Target | None, list[bytes]]] = {}
     for file, good in {**DOCUMENTS, "c.parquet": [parquet()]}.items():
-        found[f"documents-{file}".replace("/", "-")] = partial(read_as_documents, folder, file), good
+        by_name[f"documents-{file}".replace("/", "-")] = partial(read_as_documents, folder, file), good
     for file, good in OTHERS.items():
-        found[f"others-{file}"] = partial(read_as_others, folder, file), good
+        by_name[f"others-{file}"] = partial(read_as_others, folder, file), good
     for method in (*LIGHT, *HEAVY):
-        found[method] = (getattr(Lab(folder), method) if method == name else None), [bytes(8), bytes(range(32))]
-    return found
+        by_name[method] = (getattr(Lab(folder), method) if method == name else None), [bytes(8), bytes(range(32))]
+    return by_name
 
 
 def fuzz(name: str, options: argparse.Namespace) -> None:
-    """Run one target in this process. Does not return: libFuzzer ends the process."""
+    """Run one target in this process. This does not return, because libFuzzer ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=["colstore"]):
@@ -89,7 +90,7 @@ def _bounded(run: Target) -> Target:
 
 
 def fuzz_each(names: Sequence[str], options: argparse.Namespace) -> int:
-    """Run targets one after another, each in a process of its own; return how many found something."""
+    """Run targets one after another, each in its own process; return the number of targets with a finding."""
     failed = []
     for name in names:
         command = [
@@ -116,9 +117,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", nargs="?", help="name of a target, or all")
     parser.add_argument("--list", action="store_true", help="print the targets")
-    parser.add_argument("--seconds", type=int, default=60, help="for each target (60)")
-    parser.add_argument("--corpus", type=Path, help="folder that keeps inputs that reached something new")
-    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="folder for what was found")
+    parser.add_argument("--seconds", type=int, default=60, help="seconds for each target (60)")
+    parser.add_argument("--corpus", type=Path, help="folder for inputs that reached new code")
+    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="folder for findings")
     parser.add_argument("--again", type=Path, help="run one input again")
     options = parser.parse_args()
     sys.path.insert(0, str(REPOSITORY))

@@ -1,4 +1,4 @@
-"""Documents, queries, judgements and runs in; runs out. Nothing here knows of the index."""
+"""Reading documents, queries, judgements and runs, and writing runs. This room does not know about the index."""
 
 from colstore.corpus.documents import CorpusSource, read_documents
 from colstore.corpus.qrels import read_qrels

@@ -1,4 +1,4 @@
-"""Documents in: from a path or from Python, each one checked, counted and passed on, one at a time."""
+"""Reading documents from a path or from Python. Each document is checked and counted, one at a time."""
 
 from __future__ import annotations
 
@@ -38,34 +38,39 @@ def read_documents(
     on_empty: OnError | None = None,
     report: ReadReport | None = None,
 ) -> Iterator[Document]:
-    """Return an iterator over the checked documents of a corpus; memory does not grow with the corpus.
+    """Return an iterator over the checked documents of a corpus. Memory does not grow with the size of the corpus.
 
     Parameters
     ----------
     source
         A BEIR folder, a ``.jsonl``, ``.csv`` or ``.tsv`` file (each also ``.gz``), a ``.parquet`` file, a
         folder of ``.txt`` and ``.md`` files, ``"-"`` for JSON Lines on standard input, or an iterable of
-        :class:`~colstore.types.Document`, dict or str (a string's id is its position, from 0).
+        :class:`~colstore.types.Document`, dict or str (the id of a string is its position, from 0).
     on_error
-        Broken records: ``"error"`` raises the first, ``"skip"`` counts them in the report. A file that is no
-        corpus at all (a missing column, no such file) is an error either way.
+        What to do with broken records: ``"error"`` raises the first error, ``"skip"`` skips the records and counts them
+        in the report. A source that is not a corpus at all (a missing file or column) is an error in both cases.
     on_duplicate
-        Ids that have come before: ``"error"``, ``"skip"``, which keeps the first, or ``"keep"``, which yields all.
+        What to do with an id that has occurred before: ``"error"`` raises an error, ``"skip"`` skips the later
+        document, and ``"keep"`` yields all documents.
     on_empty
-        Documents without title, text and vectors; ``None`` does as ``on_error`` says.
+        What to do with a document that has no title, text and vectors: ``"error"`` or ``"skip"``. ``None`` means the
+        same as ``on_error``.
     report
-        Filled while reading.
+        Report to which the counts are added while reading.
 
     Raises
     ------
     CorpusError
-        With file and line. At once where the source cannot be read at all, else while iterating.
+        The source cannot be read (raised at once), or a record is broken (raised while iterating, with its file and
+        line).
     DuplicateIdError, EmptyDocumentError
-        While iterating.
+        An id occurs twice, or a document is empty; raised while iterating.
     IncompleteCorpusError
-        A file cannot be read to its end. With ``on_error="skip"`` the report says ``incomplete``.
+        A file cannot be read to its end. With ``on_error="skip"`` the report is marked as ``incomplete`` instead.
     MissingDependencyError
-        Parquet without pyarrow.
+        The source is a Parquet file and pyarrow is not installed.
+    ConfigError
+        ``on_error``, ``on_duplicate`` or ``on_empty`` has an unknown value.
 
     Examples
     --------
@@ -78,15 +83,15 @@ def read_documents(
     """
     policy = ReadPolicy(on_error, on_duplicate, on_error if on_empty is None else on_empty)
     items = _open_source(source)
-    return _admitted(items, policy, ReadReport() if report is None else report)
+    return _checked_documents(items, policy, ReadReport() if report is None else report)
 
 
-def _admitted(items: Iterator[RawItem], policy: ReadPolicy, report: ReadReport) -> Iterator[Document]:
-    # closing: the file goes when the caller stops early, not when the garbage collector comes by
+def _checked_documents(items: Iterator[RawItem], policy: ReadPolicy, report: ReadReport) -> Iterator[Document]:
+    # closing: if the caller stops early, the file is closed at once and not by a later garbage collection
     with closing(cast("Generator[RawItem, None, None]", items)), SeenIds() as seen:
         for item in items:
             try:
-                document = _admit(item, None if policy.on_duplicate == "keep" else seen)
+                document = _to_checked_document(item, None if policy.on_duplicate == "keep" else seen)
             except CorpusError as error:
                 if not policy.skips(error):
                     raise
@@ -96,12 +101,12 @@ def _admitted(items: Iterator[RawItem], policy: ReadPolicy, report: ReadReport) 
             yield document
 
 
-def _admit(item: RawItem, seen: SeenIds | None) -> Document:
+def _to_checked_document(item: RawItem, seen: SeenIds | None) -> Document:
     if isinstance(item, CorpusError):
         raise item
     document = to_document(item)
     if seen is not None and not seen.add(document.id):
-        message = f"id {excerpt(document.id)} comes a second time: ids must be unique, or skip the later ones"
+        message = f"id {excerpt(document.id)} occurs a second time: ids must be unique, or skip the later ones"
         raise item.error_of(DuplicateIdError, message)
     return document
 
@@ -112,7 +117,7 @@ def _open_source(source: CorpusSource) -> Iterator[RawItem]:
         return read_jsonl(None) if path is None else _open_path(path)
     if isinstance(source, bytes | bytearray | Mapping | Document) or not isinstance(source, Iterable):
         kind = type(source).__name__
-        raise CorpusError(f"a {kind} is no corpus (wrap a single document in a list); what is read: {READABLE}")
+        raise CorpusError(f"a {kind} is not a corpus (wrap a single document in a list); supported are {READABLE}")
     return read_iterable(source)
 
 
@@ -130,12 +135,12 @@ def _open_path(path: Path) -> Iterator[RawItem]:
             return read_tabular(path, ",")
         case ".tsv":
             return read_tabular(path, "\t")
-    raise CorpusError(f"cannot tell the format from the name; what is read: {READABLE}", source=printable(path))
+    raise CorpusError(f"cannot tell the format from the name; supported are {READABLE}", source=printable(path))
 
 
 def _open_text_folder(folder: Path) -> Iterator[RawItem]:
     if next(text_files(folder), None) is None:
-        raise CorpusError(f"no documents in this folder; what is read: {READABLE}", source=printable(folder))
+        raise CorpusError(f"no documents in this folder; supported are {READABLE}", source=printable(folder))
     return read_folder(folder)
 
 
@@ -143,9 +148,9 @@ SOURCE = "<iterable>"
 
 
 def read_iterable(items: Iterable[object]) -> Iterator[RawItem]:
-    """Yield a record for each :class:`~colstore.types.Document`, dict or string, taken one at a time.
+    """Yield a record for each :class:`~colstore.types.Document`, dict or string, consuming them one at a time.
 
-    A string's id is its position, from 0. ``line`` in errors is the item's number, from 1.
+    The id of a string is its position, from 0. In errors, ``line`` is the number of the item, from 1.
     """
     for position, item in enumerate(items):
         if isinstance(item, Document):
@@ -155,7 +160,7 @@ def read_iterable(items: Iterable[object]) -> Iterator[RawItem]:
         elif isinstance(item, Mapping):
             yield Record(item, SOURCE, position + 1)
         else:
-            message = f"an item is a {type(item).__name__}: give Document, dict or str"
+            message = f"an item is a {type(item).__name__}: it must be a Document, dict or str"
             yield CorpusError(message, source=SOURCE, line=position + 1)
 
 
@@ -172,10 +177,17 @@ def _document_fields(document: Document) -> dict[str, object]:
 def check_choice(name: str, value: object) -> None:
     """Refuse a choice that is neither ``"error"`` nor ``"skip"``.
 
+    Parameters
+    ----------
+    name
+        Name of the argument, for the message.
+    value
+        Its value.
+
     Raises
     ------
     ConfigError
-        It is another.
+        The value is another one.
     """
     if value not in get_args(OnError):
         raise ConfigError(f"{name} must be one of {get_args(OnError)}, got {value!r}")
@@ -186,16 +198,21 @@ OnDuplicateRead = Literal["error", "skip", "keep"]
 
 @dataclass(frozen=True, slots=True)
 class ReadPolicy:
-    """Which errors are raised and which are counted.
+    """Which errors are raised, and which records are skipped and counted.
 
     Parameters
     ----------
     on_error
-        For broken records.
+        What to do with broken records.
     on_duplicate
-        For ids that came before; ``"keep"`` hands every document of the id on.
+        What to do with an id that has occurred before; ``"keep"`` yields every document with the id.
     on_empty
-        For documents with nothing to encode.
+        What to do with documents that have nothing to encode.
+
+    Raises
+    ------
+    ConfigError
+        A value is unknown.
     """
 
     on_error: OnError
@@ -208,7 +225,7 @@ class ReadPolicy:
                 check_choice(name, getattr(self, name))
 
     def skips(self, error: CorpusError) -> bool:
-        """Return whether what gave this error is passed over."""
+        """Return whether a record with this error is skipped."""
         if isinstance(error, DuplicateIdError):
             return self.on_duplicate == "skip"
         return (self.on_empty if isinstance(error, EmptyDocumentError) else self.on_error) == "skip"

@@ -1,4 +1,4 @@
-"""A folder of text files, each one a document."""
+"""Reading a folder of text files, each of which is a document."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _FENCE = re.compile(r" {0,3}(```|~~~)")
 def read_folder(folder: Path) -> Iterator[RawItem]:
     """Yield a record for each ``.txt`` and ``.md`` file below the folder, sorted by id.
 
-    The id is the path below the folder, with ``/``. The text is the file as it is; the title of a ``.md``
-    file is its first heading. Links to folders are followed.
+    The id is the path relative to the folder, with ``/`` as separator. The text is the content of the file, unchanged;
+    the title of a ``.md`` file is its first heading. Links to folders are followed.
 
     Raises
     ------
@@ -33,15 +33,21 @@ def read_folder(folder: Path) -> Iterator[RawItem]:
 
 
 def text_files(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Yield the text files below the folder in the order of their ids, holding one folder's names at a time.
+    """Yield the text files below the folder in the order of their ids, with one folder's names in memory at a time.
 
-    ``above`` are the folders on the way down: a link back to one of them is refused, it would never end.
+    ``above`` identifies the parent folders. A link back to one of them is refused, because following it would never
+    end.
+
+    Raises
+    ------
+    CorpusError
+        A folder cannot be listed, or is a link to one of its parents.
     """
     try:
         status = folder.stat()
         inner = above | {(status.st_dev, status.st_ino)}
-        with os.scandir(folder) as found:
-            entries = sorted((entry.name + "/" * entry.is_dir(), entry.is_dir()) for entry in found)
+        with os.scandir(folder) as listing:
+            entries = sorted((entry.name + "/" * entry.is_dir(), entry.is_dir()) for entry in listing)
     except OSError as error:
         raise CorpusError(f"cannot be listed: {error.strerror or error}", source=printable(folder)) from error
     if len(inner) == len(above):
@@ -54,7 +60,7 @@ def text_files(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) ->
 
 
 def first_heading(text: str) -> str:
-    r"""Return the text of the first Markdown heading (``# ...``) outside code; empty where there is none.
+    r"""Return the text of the first Markdown heading (``# ...``) outside code blocks, or an empty string.
 
     Examples
     --------
@@ -74,8 +80,8 @@ def first_heading(text: str) -> str:
 
 def _read_file(path: Path, identifier: str) -> RawItem:
     name = printable(path)
-    if not path.is_file():  # a dangling link, or a pipe, which would never end
-        return CorpusError("is no regular file: remove it or the link to it", source=name)
+    if not path.is_file():  # a dangling link, or a pipe, reading which might never end
+        return CorpusError("is not a regular file: remove it or the link to it", source=name)
     try:
         with path.open("rb") as stream:
             raw = stream.read(lines.MAX_LINE_BYTES + 1)
@@ -90,11 +96,11 @@ def _record(raw: bytes, name: str, identifier: str) -> RawItem:
     try:
         text = raw.decode("utf-8-sig")  # drops a byte order mark
     except UnicodeDecodeError as error:
-        # error.object lacks the mark; it holds no newline, so the count is right
+        # error.object lacks the byte order mark; that contains no newline, so the count is still right
         line = bytes(error.object)[: error.start].count(b"\n") + 1
         return CorpusError("not UTF-8: convert the file", source=name, line=line)
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        return CorpusError("holds a NUL character: this is hardly a text file", source=name, line=line)
+        return CorpusError("holds a NUL character: this is probably not a text file", source=name, line=line)
     title = first_heading(text) if name.lower().endswith(".md") else ""
     return Record({"id": identifier, "title": title, "text": text}, name)

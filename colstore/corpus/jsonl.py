@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line."""
+"""Reading JSON Lines: one object on each line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from colstore.errors import CorpusError
 
 
 def read_jsonl(path: Path | None) -> Iterator[RawItem]:
-    """Yield a record for each line (``None``: standard input); blank lines are ignored."""
+    """Yield a record for each line of a file, or of standard input for ``None``. Blank lines are ignored."""
     name = printable(STDIN if path is None else path)
     for line in read_lines(path):
         if line.error is not None:
@@ -23,7 +23,7 @@ def read_jsonl(path: Path | None) -> Iterator[RawItem]:
 
 
 def read_sound_jsonl(path: Path | None) -> Iterator[Record]:
-    """Yield a record for each line; raise the error of the first broken one."""
+    """Yield a record for each line like :func:`read_jsonl`, but raise the error of the first broken line."""
     for item in read_jsonl(path):
         if isinstance(item, CorpusError):
             raise item
@@ -38,13 +38,13 @@ def _parse_line(line: Line, name: str) -> RawItem:
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that the text holds.
+    """Parse a text as a JSON object.
 
     Raises
     ------
     ValueError
-        No JSON, no object, a key that comes twice, NaN or Infinity (which JSON does not have), or too deeply
-        nested.
+        The text is not JSON or not an object, a key occurs twice, a number is NaN or an infinity (which JSON does not
+        have), or the nesting is too deep.
 
     Examples
     --------
@@ -67,12 +67,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build the object; json itself would let the last of two equal keys win in silence."""
+    """Return the object, or refuse it if a key occurs twice: ``json`` would silently use the last value."""
     built = dict(pairs)
     if len(built) < len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {excerpt(twice)} comes twice in one JSON object")
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {excerpt(repeated)} occurs twice in one JSON object")
     return built
 
 

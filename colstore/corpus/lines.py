@@ -1,4 +1,4 @@
-"""Bytes to numbered lines: plain files, gzip files and standard input, decoded one line at a time."""
+"""Reading numbered lines of text from files, gzip files and standard input, one line at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from colstore.errors import CorpusError, IncompleteCorpusError
 
 STDIN = "-"
 MAX_LINE_BYTES = 64 * 1024 * 1024
-"""A longer line is refused: what is meant as one document would otherwise fill the memory."""
+"""Largest size of a line in bytes. A longer one is refused, because a single document could otherwise fill memory."""
 
 PathSource: TypeAlias = "str | os.PathLike[str]"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -25,16 +25,16 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One physical line.
+    """A physical line of a file.
 
     Parameters
     ----------
     number
-        From 1.
+        Number of the line, from 1.
     text
-        With its line end. Where ``error`` is set, fit for finding quotes only.
+        Text of the line, including its line ending. If ``error`` is set, the text is only good for counting quotes.
     error
-        What is wrong with the line; :class:`~colstore.errors.IncompleteCorpusError` where reading ended.
+        Error in the line, or ``None``; an :class:`~colstore.errors.IncompleteCorpusError` if reading stops here.
     """
 
     number: int
@@ -43,12 +43,12 @@ class Line:
 
     @property
     def is_blank(self) -> bool:
-        """Whether the line is sound and holds white space only."""
+        """Whether the line has no error and contains only white space."""
         return self.error is None and not self.text.strip()
 
 
 def printable(source: PathSource) -> str:
-    """Return the name for messages; a file name that is not UTF-8 keeps its odd bytes as escapes.
+    """Return the name of a source for messages; bytes of a file name that are not UTF-8 are escaped.
 
     Examples
     --------
@@ -60,12 +60,12 @@ def printable(source: PathSource) -> str:
 
 
 def existing_path(source: PathSource) -> Path | None:
-    """Return the path, or ``None`` for standard input.
+    """Return the path of a source, or ``None`` for standard input.
 
     Raises
     ------
     CorpusError
-        The name is empty or nothing is there.
+        The name is empty, or the path does not exist.
     """
     name = os.fspath(source)
     if name == STDIN:
@@ -75,7 +75,7 @@ def existing_path(source: PathSource) -> Path | None:
     path = Path(name)
     try:
         found = path.exists()
-    except OSError as error:  # a text given as a path is too long for a name
+    except OSError as error:  # for example a text that was passed as a path and is too long for one
         reason = error.strerror or str(error)
         raise CorpusError(f"not a path to read ({reason})", source=printable(name[:200])) from error
     if not found:
@@ -84,12 +84,19 @@ def existing_path(source: PathSource) -> Path | None:
 
 
 def existing_file(source: PathSource, example: str) -> Path | None:
-    """Return the path of a file, or ``None`` for standard input; the message for a folder names the example.
+    """Return the path of a file, or ``None`` for standard input.
+
+    Parameters
+    ----------
+    source
+        Path of the file, or ``"-"`` for standard input.
+    example
+        Name of an example file, for the error message about a folder.
 
     Raises
     ------
     CorpusError
-        The name is empty, nothing is there, or a folder is.
+        The name is empty, the path does not exist, or it is a folder.
     """
     path = existing_path(source)
     if path is not None and path.is_dir():
@@ -98,9 +105,9 @@ def existing_file(source: PathSource, example: str) -> Path | None:
 
 
 def read_lines(path: Path | None) -> Iterator[Line]:
-    """Yield the lines of a file, ``.gz`` ones decompressed; ``None`` is standard input.
+    """Yield the lines of a file, or of standard input for ``None``. A ``.gz`` file is decompressed.
 
-    A byte order mark is dropped. Broken lines are yielded with their error, so that a caller may skip them.
+    A byte order mark is dropped. Broken lines are yielded with their error, so that the caller can skip them.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def read_lines(path: Path | None) -> Iterator[Line]:
 
 
 def read_sound_lines(path: Path | None) -> Iterator[Line]:
-    """Yield the lines that are not blank; raise the error of the first broken one."""
+    """Yield the lines that are not blank, and raise the error of the first broken line."""
     for line in read_lines(path):
         if line.error is not None:
             raise line.error
@@ -125,7 +132,7 @@ def _open_bytes(path: Path | None, name: str) -> AbstractContextManager[Buffered
     if path is None:
         if sys.stdin is None:  # a process without a console
             raise CorpusError("there is no standard input", source=name)
-        return nullcontext(sys.stdin.buffer)  # not ours to close
+        return nullcontext(sys.stdin.buffer)  # standard input must not be closed
     try:
         return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
     except OSError as error:
@@ -150,7 +157,7 @@ def _decoded(stream: BufferedIOBase | IO[bytes], name: str) -> Iterator[Line]:
 
 
 def _next_line(stream: BufferedIOBase | IO[bytes]) -> tuple[bytes, bool]:
-    """Return the next line and whether it is whole; of one that is too long, only the beginning."""
+    """Return the next line and whether it is complete. Of a line that is too long, only the beginning is returned."""
     raw = stream.readline(MAX_LINE_BYTES + 1)
     if len(raw) <= MAX_LINE_BYTES:
         return raw, True
@@ -178,14 +185,14 @@ QUERIES = "queries.jsonl"
 
 
 def find_member(folder: Path, name: str) -> Path | None:
-    """Return the file of that name or its ``.gz`` form; ``None`` where neither is there.
+    """Return the file with this name in a folder, or its ``.gz`` form, or ``None`` if there is neither.
 
     Raises
     ------
     CorpusError
-        Both are there, so that which one is meant would be a guess.
+        Both files exist, so it is unclear which one is meant.
     """
-    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
-    if len(found) > 1:
+    paths = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if len(paths) > 1:
         raise CorpusError(f"holds both {name} and {name}.gz: name the file that you mean", source=printable(folder))
-    return found[0] if found else None
+    return paths[0] if paths else None

@@ -1,4 +1,4 @@
-"""Parquet, read in batches of rows; needs the ``parquet`` extra."""
+"""Reading Parquet files in batches of rows. This needs the ``parquet`` extra."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ BATCH_ROWS = 1024
 
 
 def read_parquet(path: Path) -> Iterator[RawItem]:
-    """Yield a record for each row; columns other than id, text, title and vectors are metadata.
+    """Yield a record for each row. Columns other than id, text, title and vectors are metadata.
 
-    Dates and times become ISO 8601 strings. ``line`` in errors is the row, from 1.
+    Dates and times become ISO 8601 strings. In errors, ``line`` is the number of the row, from 1.
 
     Raises
     ------
     MissingDependencyError
         pyarrow is not installed.
     CorpusError
-        No Parquet file, or columns that give no documents.
+        The file is not a Parquet file, or lacks an id or text column.
     """
     try:
         import pyarrow
@@ -33,7 +33,7 @@ def read_parquet(path: Path) -> Iterator[RawItem]:
     except ImportError as error:
         raise MissingDependencyError("reading Parquet needs pyarrow: pip install 'colstore[parquet]'") from error
     name = printable(path)
-    broken = (pyarrow.ArrowException, OSError, ValueError)  # the last also for names that are no UTF-8
+    broken = (pyarrow.ArrowException, OSError, ValueError)  # ValueError: also for names that are not UTF-8
     try:
         table = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
         columns = list(table.schema_arrow.names)
@@ -52,7 +52,7 @@ def _records(table: Any, name: str, broken: tuple[type[Exception], ...]) -> Iter
                 batch = next(batches, None)
                 values = [] if batch is None else batch.to_pylist()
             except broken as error:
-                message = f"reading stops behind row {row} and the rest of the file is lost ({error})"
+                message = f"reading stops after row {row} and the rest of the file is lost ({error})"
                 yield IncompleteCorpusError(message, source=name, line=row + 1)
                 return
             if batch is None:
@@ -64,10 +64,10 @@ def _records(table: Any, name: str, broken: tuple[type[Exception], ...]) -> Iter
 
 def _fields(row: dict[str, Any]) -> dict[str, object]:
     vectors = {"vectors": row.pop("vectors")} if "vectors" in row else {}
-    return {**with_metadata_apart({key: _plain(value) for key, value in row.items()}), **vectors}
+    return {**with_metadata_apart({key: _as_json(value) for key, value in row.items()}), **vectors}
 
 
-def _plain(value: object) -> object:
+def _as_json(value: object) -> object:
     if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
         return value.isoformat()
     return value

@@ -1,4 +1,4 @@
-"""Relevance judgements in."""
+"""Reading relevance judgements (qrels)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ def read_qrels(
     Parameters
     ----------
     source
-        A file (also ``.gz``) or ``"-"``: three columns ``query-id  corpus-id  score`` with tabs, under that
-        header or none (BEIR), or four, ``query-id  0  document-id  grade``, with tabs or spaces (TREC).
+        A file (also ``.gz``), or ``"-"`` for standard input. It has either three columns separated by tabs, ``query-id
+        corpus-id  score``, with or without that header (BEIR), or four columns separated by tabs or spaces, ``query-id
+        0  document-id  grade`` (TREC).
     on_duplicate
-        A pair judged twice: ``"error"``, or ``"skip"``, which keeps the first.
+        What to do with a pair that is judged twice: ``"error"`` raises an error, ``"skip"`` uses the first judgement.
     report
-        Counts the judgements.
+        Report to which the number of judgements is added.
 
     Raises
     ------
     CorpusError
-        A broken line; with file and line.
+        The file cannot be read, or a line is broken. The message names the file and the line.
     DuplicateIdError
-        A pair judged twice.
+        A pair is judged twice.
+    ConfigError
+        ``on_duplicate`` has an unknown value.
     """
     check_choice("on_duplicate", on_duplicate)
     report = ReadReport() if report is None else report
@@ -59,49 +62,51 @@ class _Judgement:
     query_id: str
     doc_id: str
     grade: int
-    place: Record
+    location: Record
 
 
 def _duplicate(judgement: _Judgement) -> DuplicateIdError:
     pair = f"query {excerpt(judgement.query_id)} and document {excerpt(judgement.doc_id)}"
-    return judgement.place.error_of(DuplicateIdError, f"{pair} are judged a second time")
+    return judgement.location.error_of(DuplicateIdError, f"{pair} are judged a second time")
 
 
 def _judgements(path: Path | None) -> Iterator[_Judgement]:
     name = printable(STDIN if path is None else path)
     width = 0
     for line in read_sound_lines(path):
-        place = Record({}, name, line.number)
+        location = Record({}, name, line.number)
         if not width:
-            width = _width(line, place)
+            width = _width(line, location)
             if _is_header(line):
                 continue
         cells = _split(line, width)
         if len(cells) != width:
-            raise place.error(f"{len(cells)} columns where the first line has {width}")
-        yield _judgement(cells, place)
+            raise location.error(f"wrong number of columns: {len(cells)} in this line, {width} in the first one")
+        yield _judgement(cells, location)
 
 
-def _judgement(cells: list[str], place: Record) -> _Judgement:
+def _judgement(cells: list[str], location: Record) -> _Judgement:
     return _Judgement(
-        query_id=cell_id(place, cells[0], "query id"),
-        doc_id=cell_id(place, cells[-2], "document id"),
-        grade=cell_integer(place, cells[-1].strip(), "grade"),
-        place=place,
+        query_id=cell_id(location, cells[0], "query id"),
+        doc_id=cell_id(location, cells[-2], "document id"),
+        grade=cell_integer(location, cells[-1].strip(), "grade"),
+        location=location,
     )
 
 
 def _split(line: Line, width: int) -> list[str]:
-    """Split by tabs (BEIR, where ids may hold spaces) or by white space (TREC)."""
+    """Split a line by tabs (BEIR, where ids may contain spaces) or by white space (TREC)."""
     return line.text.rstrip("\r\n").split("\t") if width == 3 else line.text.split()
 
 
-def _width(line: Line, place: Record) -> int:
+def _width(line: Line, location: Record) -> int:
     if len(_split(line, 3)) == 3:
         return 3
     if len(_split(line, 4)) == 4:
         return 4
-    raise place.error("neither three columns with tabs (query-id, corpus-id, score) nor TREC's four")
+    raise location.error(
+        "the line has neither three columns separated by tabs (query-id, corpus-id, score) nor the four of TREC"
+    )
 
 
 def _is_header(line: Line) -> bool:

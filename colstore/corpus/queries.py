@@ -1,4 +1,4 @@
-"""Queries in."""
+"""Reading queries."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _HEADERS = {("id", "text"), ("_id", "text"), ("qid", "text"), ("query-id", "text
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question.
+    """A query of a file.
 
     Parameters
     ----------
     id
-        Unique in its file.
+        Id of the query, unique in its file.
     text
-        What is asked; never blank.
+        Text of the query; never blank.
     """
 
     id: str
@@ -40,15 +40,16 @@ def read_queries(source: PathSource) -> Iterator[Query]:
     ----------
     source
         A BEIR folder, JSON Lines with ``_id`` or ``id`` and ``text`` (other keys are ignored), lines of
-        ``id<TAB>text`` without quoting (a first line that names these columns is passed over), or ``"-"`` for
-        JSON Lines on standard input.
+        ``id<TAB>text`` without quoting (a first line that names these columns is skipped), or ``"-"`` for JSON Lines
+        on standard input.
 
     Raises
     ------
     CorpusError
-        A broken line, a missing id, a blank text; with file and line.
+        The source cannot be read, a line is broken, an id is missing, or a text is blank. The message names the file
+        and the line.
     DuplicateIdError
-        An id that came before.
+        An id occurs twice.
     """
     path = existing_path(source)
     if path is not None and path.is_dir():
@@ -60,14 +61,14 @@ def read_queries(source: PathSource) -> Iterator[Query]:
             return _checked(read_sound_jsonl(path))
         case ".tsv":
             return _checked(_read_tsv(path))
-    raise CorpusError(f"cannot tell the format from the name; what is read: {READABLE}", source=printable(path))
+    raise CorpusError(f"cannot tell the format from the name; supported are {READABLE}", source=printable(path))
 
 
 def _in_folder(folder: Path) -> Path:
-    found = beir.find_member(folder, beir.QUERIES)
-    if found is None:
-        raise CorpusError(f"no queries in this folder; what is read: {READABLE}", source=printable(folder))
-    return found
+    path = beir.find_member(folder, beir.QUERIES)
+    if path is None:
+        raise CorpusError(f"no queries in this folder; supported are {READABLE}", source=printable(folder))
+    return path
 
 
 def _read_tsv(path: Path) -> Iterator[Record]:
@@ -75,7 +76,7 @@ def _read_tsv(path: Path) -> Iterator[Record]:
     for position, line in enumerate(read_sound_lines(path)):
         cells = line.text.rstrip("\r\n").split("\t")
         if len(cells) != 2:
-            message = f"{len(cells)} columns where two are needed: id, a tab, and the text"
+            message = f"wrong number of columns: {len(cells)}, where two are needed: id, a tab, and the text"
             raise CorpusError(message, source=name, line=line.number)
         if position or tuple(cells) not in _HEADERS:
             yield Record({"id": cells[0], "text": cells[1]}, name, line.number)
@@ -86,7 +87,7 @@ def _checked(records: Iterator[Record]) -> Iterator[Query]:
         for record in records:
             query = _to_query(record)
             if not seen.add(query.id):
-                message = f"query id {excerpt(query.id)} comes a second time"
+                message = f"query id {excerpt(query.id)} occurs a second time"
                 raise record.error_of(DuplicateIdError, message)
             yield query
 

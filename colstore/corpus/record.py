@@ -1,4 +1,4 @@
-"""Raw records on their way to a document, and the checks on their values."""
+"""Records, the rows of a corpus as they are read, and the checks that turn them into documents."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ _ErrorT = TypeVar("_ErrorT", bound=CorpusError)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Named values as a reader found them, and where.
+    """A row of a corpus, with unchecked values, and its location.
 
     Parameters
     ----------
     fields
-        Keys ``_id`` or ``id``, ``text``, ``title``, ``metadata``, ``vectors``; other keys are metadata.
+        Values by name: ``_id`` or ``id``, ``text``, ``title``, ``metadata`` and ``vectors``; all others are metadata.
+        Empty if the record only stands for a location in error messages.
     source
-        Name of the file, for messages.
+        Name of the file, for error messages.
     line
-        Line, row or item number from 1; ``None`` where the file is the record.
+        Number of the line, row or item, from 1; ``None`` if the whole file is the record.
     """
 
     fields: Mapping[str, object]
@@ -40,16 +41,16 @@ class Record:
     line: int | None = None
 
     def error(self, message: str) -> CorpusError:
-        """Return an error that says where this record stands."""
+        """Return an error that names the location of this record."""
         return self.error_of(CorpusError, message)
 
     def error_of(self, kind: type[_ErrorT], message: str) -> _ErrorT:
-        """Return an error of the given class that says where this record stands."""
+        """Return an error of class ``kind`` that names the location of this record."""
         return kind(message, source=self.source, line=self.line)
 
 
 RawItem: TypeAlias = "Record | CorpusError"
-"""What a reader yields: a record, or what kept it from being one, so that reading can go on."""
+"""What a reader yields: a record, or the error in its place, so that reading can continue."""
 
 
 def excerpt(value: object, limit: int = 60) -> str:
@@ -67,17 +68,17 @@ def excerpt(value: object, limit: int = 60) -> str:
 def _safe_repr(value: object) -> str:
     try:
         return ascii(value)
-    except Exception:  # a foreign __repr__ may raise anything; the message must still come
+    except Exception:  # a foreign __repr__ may raise any exception, but the error message is needed anyway
         return f"<{type(value).__name__}>"
 
 
 def clean_text(record: Record, value: object, name: str) -> str:
-    """Return the value as a plain string.
+    """Return the value as a built-in string.
 
     Raises
     ------
     CorpusError
-        It is no string, or holds a NUL or a lone surrogate.
+        The value is not a string, or contains a NUL character or a lone surrogate.
     """
     if not isinstance(value, str):
         raise record.error(f"{name} must be a string, not {_kind(value)} ({excerpt(value)})")
@@ -87,18 +88,18 @@ def clean_text(record: Record, value: object, name: str) -> str:
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
-            message = f"{name} holds a lone surrogate ({excerpt(value[error.start])}): it is no Unicode text"
+            message = f"{name} holds a lone surrogate ({excerpt(value[error.start])}): it is not valid Unicode text"
             raise record.error(message) from None
     return str(value)
 
 
 def clean_id(record: Record, value: object) -> str:
-    """Return an id as a string; integers are taken too.
+    """Return an id as a string; integers are accepted, too.
 
     Raises
     ------
     CorpusError
-        It is missing, blank, or neither string nor integer.
+        The id is missing, blank, or neither a string nor an integer.
     """
     if isinstance(value, bool):
         raise record.error(f"id must be a string or an integer, not {excerpt(value)}")
@@ -117,7 +118,7 @@ def clean_id(record: Record, value: object) -> str:
 
 
 def pop_id(fields: dict[str, object]) -> object:
-    """Take the id out of the fields: ``_id`` before ``id`` (which then stays, as metadata)."""
+    """Remove the id from the fields and return it. If both exist, ``_id`` is the id, and ``id`` stays as metadata."""
     for key in ID_KEYS:
         if key in fields:
             return fields.pop(key)
@@ -127,14 +128,14 @@ def pop_id(fields: dict[str, object]) -> object:
 def to_document(record: Record) -> Document:
     """Return the record as a checked document.
 
-    A missing or null title is empty. The text may be missing only where the record brings vectors.
+    A missing or null title is empty. The text may be missing only if the record has vectors.
 
     Raises
     ------
     CorpusError
-        A value that cannot be, by its name.
+        A value is invalid. The message names it.
     EmptyDocumentError
-        Title and text are blank and there are no vectors.
+        Title and text are blank, and there are no vectors.
     """
     fields = dict(record.fields)
     identifier = clean_id(record, pop_id(fields))
@@ -157,18 +158,18 @@ def to_document(record: Record) -> Document:
 
 
 def _clean_vectors(record: Record, value: object) -> NDArray[Any] | None:
-    """Return token vectors, shape ``(tokens, dim)``: arrays as they are, lists as float32."""
+    """Return the token vectors, shape ``(tokens, dim)``. Arrays keep their type, and lists become float32."""
     if value is None:
         return None
     try:
         vectors = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:  # uneven rows; a tensor that tracks gradients
+    except (ValueError, TypeError, RuntimeError) as error:  # such as uneven rows, or a tensor that tracks gradients
         raise record.error(f"vectors are not a matrix of numbers ({error})") from None
     if vectors.ndim != 2 or 0 in vectors.shape or vectors.dtype.kind not in "fiu":
         message = f"vectors must be numbers of shape (tokens, dim), got {vectors.dtype} of shape {vectors.shape}"
         raise record.error(message)
     if isinstance(value, list | tuple):
-        with np.errstate(over="ignore"):  # what is too large for float32 is refused as an infinity
+        with np.errstate(over="ignore"):  # numbers too large for float32 become infinities, which are refused below
             vectors = vectors.astype(np.float32)
     if not np.isfinite(vectors).all():
         raise record.error("vectors hold NaN or an infinity")
@@ -176,14 +177,14 @@ def _clean_vectors(record: Record, value: object) -> NDArray[Any] | None:
 
 
 def _clean_metadata(record: Record, fields: dict[str, object]) -> dict[str, Json]:
-    """Merge the nested ``metadata`` object into the other keys, and check that all is JSON."""
+    """Merge the nested ``metadata`` object with the other keys, and check that all values are JSON."""
     nested = fields.pop("metadata", None)
     if nested is not None and not isinstance(nested, Mapping):
         raise record.error(f"metadata must be an object, not {_kind(nested)} ({excerpt(nested)})")
     inner = dict(nested or {})
     both = fields.keys() & inner.keys()
     if both:
-        message = f"key {excerpt(min(both, key=str))} stands beside metadata and in it: keep one of them"
+        message = f"key {excerpt(min(both, key=str))} occurs both beside metadata and in it: keep one of them"
         raise record.error(message)
     metadata: dict[Any, Any] = {**fields, **inner}
     _check_json(record, metadata)
@@ -191,7 +192,7 @@ def _clean_metadata(record: Record, fields: dict[str, object]) -> dict[str, Json
 
 
 def _check_json(record: Record, metadata: dict[Any, Any]) -> None:
-    """Refuse what JSON cannot hold. Own stack: deep nesting must not exhaust Python's."""
+    """Refuse values that JSON cannot represent, without recursion, so that deep nesting cannot exhaust the stack."""
     stack: list[tuple[object, int]] = [(metadata, 1)]
     while stack:
         value, depth = stack.pop()
@@ -229,47 +230,47 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def cell_id(place: Record, text: str, name: str) -> str:
+def cell_id(location: Record, text: str, name: str) -> str:
     """Return the id in a cell.
 
     Raises
     ------
     CorpusError
-        It is blank, or holds a NUL.
+        The id is blank, or contains a NUL character.
     """
     if not text.strip():
-        raise place.error(f"{name} is blank")
-    return clean_text(place, text, name)
+        raise location.error(f"{name} is blank")
+    return clean_text(location, text, name)
 
 
-def cell_integer(place: Record, text: str, name: str) -> int:
-    """Return the whole number in a cell; ``int`` itself would also take ``1_000`` and other digits.
+def cell_integer(location: Record, text: str, name: str) -> int:
+    """Return the integer in a cell. Unlike ``int``, it does not accept ``1_000`` or non-ASCII digits.
 
     Raises
     ------
     CorpusError
-        It is none.
+        The cell is not an integer of at most 18 digits.
     """
     if not _INTEGER.fullmatch(text):
-        raise place.error(f"{name} must be a whole number, got {excerpt(text)}")
+        raise location.error(f"{name} must be a whole number, got {excerpt(text)}")
     return int(text)
 
 
-def cell_score(place: Record, text: str) -> float:
+def cell_score(location: Record, text: str) -> float:
     """Return the score in a cell.
 
     Raises
     ------
     CorpusError
-        It is no number, or not a finite one.
+        The cell is not a number, or is not finite.
     """
     if not _NUMBER.fullmatch(text):
-        raise place.error(f"score must be a finite number, got {excerpt(text)}")
-    return finite_score(place, float(text))
+        raise location.error(f"score must be a finite number, got {excerpt(text)}")
+    return finite_score(location, float(text))
 
 
-def finite_score(place: Record, score: float) -> float:
-    """Return the score, or refuse NaN and infinities, which no order can come from."""
+def finite_score(location: Record, score: float) -> float:
+    """Return the score, or refuse NaN and infinities, by which documents cannot be ranked."""
     if not math.isfinite(score):
-        raise place.error(f"score must be a finite number, got {score}")
+        raise location.error(f"score must be a finite number, got {score}")
     return score

@@ -1,4 +1,4 @@
-"""Runs: ranked documents for each query, in and out."""
+"""Reading and writing runs: the ranked documents of each query."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _DOCUMENT_KEYS = ("doc_id", "docid", "corpus-id", "id")
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One ranked document.
+    """A ranked document of a run.
 
     Parameters
     ----------
     query_id, doc_id
-        As the file has them.
+        Ids of the query and the document.
     rank
-        As the file has it; its position in the query where the file has none.
+        Rank in the file. If the file has no ranks, the position of the line within its query, from 1.
     score
-        Finite; higher is better. Minus the rank where the file has none.
+        A finite number; higher is better. If the file has no scores, minus the rank.
     """
 
     query_id: str
@@ -58,37 +58,40 @@ def read_run(
     Parameters
     ----------
     source
-        A file (also ``.gz``) or ``"-"``. Six columns ``query Q0 document rank score tag`` (TREC), three,
-        ``query  document  rank`` (MS MARCO), or JSON objects with ``query_id`` (``qid``), ``doc_id``
-        (``docid``, ``id``) and ``score`` or ``rank`` or both. The first line decides.
+        A file (also ``.gz``), or ``"-"`` for standard input. It has six columns ``query Q0 document rank score tag``
+        (TREC), three columns ``query  document  rank`` (MS MARCO), or JSON objects with ``query_id`` (``qid``),
+        ``doc_id`` (``docid``, ``id``) and ``score``, ``rank`` or both. The first line determines the format.
     on_duplicate
-        A document that comes twice for a query: ``"error"``, or ``"skip"``, which keeps the first.
+        What to do with a document that occurs twice for a query: ``"error"`` raises an error, ``"skip"`` uses the first
+        line.
     report
-        Counts the lines.
+        Report to which the number of lines is added.
 
     Raises
     ------
     CorpusError
-        A broken line, a score that is no finite number, or a query whose lines do not stand together; with
-        file and line. A missing file at once, the rest while iterating.
+        The file cannot be read (raised at once), or a line is broken, a score is not finite, or the lines of a query
+        are not consecutive (raised while iterating, with the file and the line).
     DuplicateIdError
-        A document that comes twice for a query.
+        A document occurs twice for a query.
+    ConfigError
+        ``on_duplicate`` has an unknown value.
     """
     check_choice("on_duplicate", on_duplicate)
     path = existing_file(source, "runs/bm25.trec.gz")
-    return _unique(_placed_lines(path), on_duplicate, ReadReport() if report is None else report)
+    return _unique(_located_lines(path), on_duplicate, ReadReport() if report is None else report)
 
 
 def group_run(lines: Iterable[RunLine]) -> Iterator[tuple[str, list[RunLine]]]:
-    """Yield each query with its documents, best first, holding one query at a time.
+    """Yield each query with its documents, best first, with one query in memory at a time.
 
-    Sorted by falling score, equal scores by the rank in the file; then ranked anew from 1. Ranks that
-    disagree with the scores thus give way to them, as in ``trec_eval``.
+    The documents are sorted by descending score, and by the rank in the file if scores are equal; then they are ranked
+    again from 1. If ranks and scores disagree, the scores count, as in ``trec_eval``.
 
     Raises
     ------
     CorpusError
-        A query whose lines do not stand together.
+        The lines of a query are not consecutive.
 
     Examples
     --------
@@ -99,27 +102,28 @@ def group_run(lines: Iterable[RunLine]) -> Iterator[tuple[str, list[RunLine]]]:
     with SeenIds() as seen:
         for query_id, group in groupby(lines, key=attrgetter("query_id")):
             if not seen.add(query_id):
-                raise CorpusError(_apart(query_id))
+                raise CorpusError(_not_consecutive(query_id))
             ranked = sorted(group, key=lambda line: (-line.score, line.rank))
             yield query_id, [replace(line, rank=rank) for rank, line in enumerate(ranked, start=1)]
 
 
-def _apart(query_id: str) -> str:
-    return f"the lines of query {excerpt(query_id)} do not stand together: sort the run by query"
+def _not_consecutive(query_id: str) -> str:
+    return f"the lines of query {excerpt(query_id)} are not consecutive: sort the run by query"
 
 
 def _unique(lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, report: ReadReport) -> Iterator[RunLine]:
     documents: set[str] = set()  # of the current query
     current: str | None = None
     with SeenIds() as queries:
-        for place, line in lines:
+        for location, line in lines:
             if line.query_id != current:
                 if not queries.add(line.query_id):
-                    raise place.error(_apart(line.query_id))
+                    raise location.error(_not_consecutive(line.query_id))
                 current = line.query_id
                 documents.clear()
             if line.doc_id in documents:
-                error = place.error_of(DuplicateIdError, f"document {excerpt(line.doc_id)} comes twice for its query")
+                message = f"document {excerpt(line.doc_id)} occurs twice for its query"
+                error = location.error_of(DuplicateIdError, message)
                 if on_duplicate == "error":
                     raise error
                 report.skip(error)
@@ -129,22 +133,22 @@ def _unique(lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, repo
             yield line
 
 
-def _placed_lines(path: Path | None) -> Iterator[tuple[Record, RunLine]]:
-    """Parse the lines; a missing rank is the position in the query, a missing score minus the rank."""
+def _located_lines(path: Path | None) -> Iterator[tuple[Record, RunLine]]:
+    """Parse the lines. A missing rank becomes the position in the query, and a missing score minus the rank."""
     name = printable(STDIN if path is None else path)
     parse: _Parser | None = None
     current, position = None, 0
     for line in read_sound_lines(path):
-        place = Record({}, name, line.number)
-        parse = parse or _choose_parser(place, line.text)
-        query_id, doc_id, rank, score = parse(place, line.text)
+        location = Record({}, name, line.number)
+        parse = parse or _choose_parser(location, line.text)
+        query_id, doc_id, rank, score = parse(location, line.text)
         position = position + 1 if query_id == current else 1
         current = query_id
         rank = position if rank is None else rank
-        yield place, RunLine(query_id, doc_id, rank, float(-rank) if score is None else score)
+        yield location, RunLine(query_id, doc_id, rank, float(-rank) if score is None else score)
 
 
-def _choose_parser(place: Record, text: str) -> _Parser:
+def _choose_parser(location: Record, text: str) -> _Parser:
     if text.lstrip().startswith("{") and text.rstrip().endswith("}"):  # a query id may be "{"
         return _parse_json
     match len(text.split()):
@@ -152,72 +156,72 @@ def _choose_parser(place: Record, text: str) -> _Parser:
             return _parse_trec
         case 3:
             return _parse_msmarco
-    raise place.error("neither TREC's six columns, nor MS MARCO's three, nor a JSON object")
+    raise location.error("the line has neither TREC's six columns nor MS MARCO's three, and is not a JSON object")
 
 
-def _cells(place: Record, text: str, width: int) -> list[str]:
+def _cells(location: Record, text: str, width: int) -> list[str]:
     cells = text.split()
     if len(cells) != width:
-        raise place.error(f"{len(cells)} columns where the first line has {width}")
+        raise location.error(f"wrong number of columns: {len(cells)} in this line, {width} in the first one")
     return cells
 
 
-def _parse_trec(place: Record, text: str) -> tuple[str, str, int, float]:
-    query_id, _, doc_id, rank, score, _ = _cells(place, text, 6)
+def _parse_trec(location: Record, text: str) -> tuple[str, str, int, float]:
+    query_id, _, doc_id, rank, score, _ = _cells(location, text, 6)
     return (
-        cell_id(place, query_id, "query id"),
-        cell_id(place, doc_id, "document id"),
-        cell_integer(place, rank, "rank"),
-        cell_score(place, score),
+        cell_id(location, query_id, "query id"),
+        cell_id(location, doc_id, "document id"),
+        cell_integer(location, rank, "rank"),
+        cell_score(location, score),
     )
 
 
-def _parse_msmarco(place: Record, text: str) -> tuple[str, str, int, None]:
-    query_id, doc_id, rank = _cells(place, text, 3)
+def _parse_msmarco(location: Record, text: str) -> tuple[str, str, int, None]:
+    query_id, doc_id, rank = _cells(location, text, 3)
     return (
-        cell_id(place, query_id, "query id"),
-        cell_id(place, doc_id, "document id"),
-        cell_integer(place, rank, "rank"),
+        cell_id(location, query_id, "query id"),
+        cell_id(location, doc_id, "document id"),
+        cell_integer(location, rank, "rank"),
         None,
     )
 
 
-def _parse_json(place: Record, text: str) -> tuple[str, str, int | None, float | None]:
+def _parse_json(location: Record, text: str) -> tuple[str, str, int | None, float | None]:
     try:
         fields = parse_object(text)
     except ValueError as error:
-        raise place.error(str(error)) from None
+        raise location.error(str(error)) from None
     rank, score = fields.get("rank"), fields.get("score")
     if rank is None and score is None:
-        raise place.error("neither score nor rank")
+        raise location.error("the object has neither a score nor a rank")
     return (
-        clean_id(place, _first(place, fields, _QUERY_KEYS)),
-        clean_id(place, _first(place, fields, _DOCUMENT_KEYS)),
-        None if rank is None else _json_rank(place, rank),
-        None if score is None else _json_score(place, score),
+        clean_id(location, _first(location, fields, _QUERY_KEYS)),
+        clean_id(location, _first(location, fields, _DOCUMENT_KEYS)),
+        None if rank is None else _json_rank(location, rank),
+        None if score is None else _json_score(location, score),
     )
 
 
-def _first(place: Record, fields: dict[str, Any], keys: tuple[str, ...]) -> object:
+def _first(location: Record, fields: dict[str, Any], keys: tuple[str, ...]) -> object:
     for key in keys:
         if key in fields:
             return fields[key]
-    raise place.error(f"no {keys[0]} (nor {', '.join(keys[1:])})")
+    raise location.error(f"no {keys[0]} (nor {', '.join(keys[1:])})")
 
 
-def _json_rank(place: Record, rank: object) -> int:
+def _json_rank(location: Record, rank: object) -> int:
     if isinstance(rank, bool) or not isinstance(rank, int) or rank.bit_length() > 63:
-        raise place.error(f"rank must be a whole number, got {excerpt(rank)}")
+        raise location.error(f"rank must be a whole number, got {excerpt(rank)}")
     return rank
 
 
-def _json_score(place: Record, score: object) -> float:
+def _json_score(location: Record, score: object) -> float:
     if isinstance(score, bool) or not isinstance(score, int | float):
-        raise place.error(f"score must be a finite number, got {excerpt(score)}")
+        raise location.error(f"score must be a finite number, got {excerpt(score)}")
     try:
-        return finite_score(place, float(score))
+        return finite_score(location, float(score))
     except OverflowError:
-        raise place.error("score must be a finite number, got a whole number too large for one") from None
+        raise location.error("score must be a finite number, got an integer that is too large for a float") from None
 
 
 RunLayout = Literal["trec", "msmarco", "jsonl"]
@@ -235,21 +239,22 @@ def write_run(
     Parameters
     ----------
     target
-        A path (``.gz`` is compressed; the file appears when it is whole), or an open text file.
+        A path, or an open text file. A ``.gz`` file is compressed. A file appears under its name only when it is
+        complete.
     lines
-        In the order in which they are written, one at a time.
+        Lines of the run, in the order in which they are to be written. They are consumed one at a time.
     layout
-        ``"trec"`` (six columns), ``"msmarco"`` (three; no scores) or ``"jsonl"``. Scores are written so that
-        reading them gives the same float.
+        ``"trec"`` (six columns), ``"msmarco"`` (three columns, without scores) or ``"jsonl"``. Scores are written so
+        that reading them gives the same float.
     tag
-        The last column of a TREC run.
+        Last column of a TREC run.
 
     Raises
     ------
     ConfigError
-        An unknown layout, or a tag that is no single word.
+        The layout is unknown, or the tag is not a single word.
     CorpusError
-        A score that is not finite, or an id that the layout cannot hold (white space, except in JSON).
+        A score is not finite, or the layout cannot represent an id (only JSON allows white space in ids).
 
     Examples
     --------
@@ -263,7 +268,7 @@ def write_run(
     if len(tag.split()) != 1 or tag != tag.strip():
         raise ConfigError(f"tag must be one word, got {tag!r}")
     if isinstance(target, str | os.PathLike):
-        with _appearing_whole(Path(target)) as stream:
+        with _write_atomically(Path(target)) as stream:
             return _write(stream, lines, layout, tag)
     return _write(target, lines, layout, tag)
 
@@ -276,14 +281,14 @@ def _write(stream: TextIO, lines: Iterable[RunLine], layout: RunLayout, tag: str
     return count
 
 
-def _check(line: RunLine, layout: RunLayout, place: Record) -> None:
-    finite_score(place, line.score)
+def _check(line: RunLine, layout: RunLayout, location: Record) -> None:
+    finite_score(location, line.score)
     for identifier in (line.query_id, line.doc_id):
-        clean_id(place, identifier)
+        clean_id(location, identifier)
         if layout != "jsonl" and len(identifier.split()) != 1:
-            raise place.error(f"id {excerpt(identifier)} holds white space, which this layout cannot: use jsonl")
+            raise location.error(f"id {excerpt(identifier)} holds white space, which needs layout='jsonl'")
         if layout != "jsonl" and identifier != identifier.strip():
-            raise place.error(f"id {excerpt(identifier)} has white space at its end: use jsonl")
+            raise location.error(f"id {excerpt(identifier)} has white space at an end, which needs layout='jsonl'")
 
 
 def _to_trec(line: RunLine, tag: str) -> str:
@@ -307,15 +312,15 @@ _FORMATS: dict[RunLayout, Callable[[RunLine, str], str]] = {
 
 
 @contextmanager
-def _appearing_whole(path: Path) -> Iterator[TextIO]:
-    """Open a file beside the path and move it there at the end: half a run would read like a whole one."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _write_atomically(path: Path) -> Iterator[TextIO]:
+    """Open a temporary file and rename it at the end, because part of a run would look like a complete one."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with _open_text(beside, compressed=path.name.lower().endswith(".gz")) as stream:
+        with _open_text(temporary, compressed=path.name.lower().endswith(".gz")) as stream:
             yield stream
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -324,7 +329,7 @@ def _open_text(path: Path, *, compressed: bool) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="\n") as stream:
             yield stream
         return
-    # no time and no name in the gzip header: the same run gives the same bytes
+    # no time and no file name in the gzip header, so that the same run gives the same bytes
     with (
         path.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,

@@ -1,4 +1,4 @@
-"""CSV and TSV with a header line, by the strict rules: fields that hold quotes or newlines are quoted."""
+"""Reading CSV and TSV files with a header line, by strict rules: fields with quotes or newlines must be quoted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from colstore.errors import CorpusError, IncompleteCorpusError
 
 
 def read_tabular(path: Path, delimiter: str) -> Iterator[RawItem]:
-    """Yield a record for each row; columns other than id, text and title are metadata strings.
+    """Yield a record for each row. Columns other than id, text and title are metadata, with strings as values.
 
-    A row counts as standing on its first line. After a broken row, reading goes on behind the line that
-    closes its quotes.
+    The line of a row is its first line. After a broken row, reading continues after the line that closes its quotes.
 
     Raises
     ------
@@ -36,23 +35,23 @@ def read_tabular(path: Path, delimiter: str) -> Iterator[RawItem]:
 
 
 def check_columns(columns: list[str], source: str, line: int | None = None) -> None:
-    """Refuse columns that give no documents, or of which some would be lost.
+    """Refuse columns from which documents cannot be made without loss.
 
     Raises
     ------
     CorpusError
-        No id or text column, a name that comes twice, or a column without a name.
+        There is no id or text column, a name occurs twice, or a column has no name.
     """
-    found = ", ".join(excerpt(column) for column in columns[:20])
+    present = ", ".join(excerpt(column) for column in columns[:20])
     missing = [] if set(ID_KEYS) & set(columns) else ["id"]
     missing += [] if "text" in columns else ["text"]
     if missing:
-        raise CorpusError(f"no column {' and no column '.join(missing)}; found {found}", source=source, line=line)
-    twice = [column for column in columns if columns.count(column) > 1]
-    if twice:
-        raise CorpusError(f"column {excerpt(twice[0])} comes twice: rename one", source=source, line=line)
+        raise CorpusError(f"no column {' and no column '.join(missing)}; found {present}", source=source, line=line)
+    repeated = [column for column in columns if columns.count(column) > 1]
+    if repeated:
+        raise CorpusError(f"column {excerpt(repeated[0])} occurs twice: rename one", source=source, line=line)
     if not all(column.strip() for column in columns):
-        raise CorpusError(f"a column has no name: name it or drop it; found {found}", source=source, line=line)
+        raise CorpusError(f"a column has no name: name it or drop it; found {present}", source=source, line=line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class _Row:
 
 
 class _Feed:
-    """Hands lines to the csv reader and remembers those of the current row.
+    """Feeds lines to the csv reader and keeps track of the current row.
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ class _Feed:
         return line.text
 
     def finish_row(self) -> bool:
-        """Read on to the line that closes the quotes; return whether there was one."""
+        """Read on until a line closes the open quotes, and return whether there was such a line."""
         while self._quotes % 2:
             if next(self, None) is None:
                 return False
@@ -120,7 +119,7 @@ def _rows(lines: Iterator[Line], name: str, delimiter: str) -> Iterator[_Row | C
 
 
 def _next_cells(reader: Iterator[list[str]], feed: _Feed, name: str) -> list[str] | None:
-    """Return the cells of the next row, ``None`` at the end; raise what is wrong with the row."""
+    """Return the cells of the next row, or ``None`` at the end; raise the error of a broken row."""
     try:
         cells = next(reader, None)
     except csv.Error as error:
@@ -137,18 +136,18 @@ def _explain(error: csv.Error) -> str:
     if "field limit" in str(error):
         limit = f"{csv.field_size_limit():,}"
         return f"a field is longer than {limit} characters: raise csv.field_size_limit, or write JSONL"
-    return f"broken row ({error}): quote fields that hold quotes or newlines, and double the quotes in them"
+    return f"broken row ({error}): quote fields that contain quotes or newlines, and double the quotes in them"
 
 
 def _record(columns: list[str], row: _Row, name: str) -> RawItem:
     if len(row.cells) != len(columns):
-        message = f"{len(row.cells)} columns where the header has {len(columns)}"
+        message = f"wrong number of columns: {len(row.cells)} in this row, {len(columns)} in the header"
         return CorpusError(message, source=name, line=row.line)
     return Record(with_metadata_apart(dict(zip(columns, row.cells, strict=True))), name, row.line)
 
 
 def with_metadata_apart(row: dict[str, object] | dict[str, str]) -> dict[str, object]:
-    """Return the document's own columns, and all others under ``metadata`` (even one of that name).
+    """Return the id, title and text of a row, and all other columns under ``metadata`` (even one of that name).
 
     Examples
     --------

@@ -59,7 +59,7 @@ BAD_LINES: list[tuple[bytes, type[CorpusError], str]] = [
     (b'{"id": "x", "text": "t", "n": 1' + b"0" * 400 + b"}", CorpusError, "metadata holds an integer of"),
     (b'{"id": "x", "text": "t", "metadata": [1]}', CorpusError, "metadata must be an object"),
     (b'{"id": "x", "text": "t", "n": 1, "metadata": {"n": 1}}', CorpusError, "beside metadata and in it"),
-    (b'{"id": "x", "text": "t", "text": "u"}', CorpusError, "key 'text' comes twice"),
+    (b'{"id": "x", "text": "t", "text": "u"}', CorpusError, "key 'text' occurs twice"),
     (b'{"id": "x", "text": "t", "vectors": [[1, 2], [3]]}', CorpusError, "vectors"),
     (b'{"id": "x", "text": "t", "vectors": []}', CorpusError, "vectors must be numbers of shape"),
     (b'{"id": "x", "text": "t", "vectors": [["1", "2"]]}', CorpusError, "vectors must be numbers of shape"),
@@ -67,7 +67,7 @@ BAD_LINES: list[tuple[bytes, type[CorpusError], str]] = [
     (b'{"id": "x", "text": "t", "vectors": [[1e300]]}', CorpusError, "vectors hold NaN or an infinity"),
     (b'{"id": "x", "text": ""}', EmptyDocumentError, "nothing to encode"),
     (b'{"id": "x", "text": " \\n\\t", "title": "\\u00a0"}', EmptyDocumentError, "nothing to encode"),
-    (b'{"id": "good", "text": "again"}', DuplicateIdError, "id 'good' comes a second time"),
+    (b'{"id": "good", "text": "again"}', DuplicateIdError, "id 'good' occurs a second time"),
 ]
 
 
@@ -98,9 +98,9 @@ def test_an_over_long_line_is_refused_and_skipped_whole(write: Write, monkeypatc
 
 TABLE = 'id,text\ngood,"a\nquoted ""newline"""\n'  # its document stands on lines 2 and 3
 BAD_ROWS: list[tuple[bytes, type[CorpusError], str]] = [
-    (b"x,t,more", CorpusError, "3 columns where the header has 2"),
-    (b"x", CorpusError, "1 columns where the header has 2"),
-    (b'x,"a\nb",more', CorpusError, "3 columns where the header has 2"),
+    (b"x,t,more", CorpusError, "3 in this row, 2 in the header"),
+    (b"x", CorpusError, "1 in this row, 2 in the header"),
+    (b'x,"a\nb",more', CorpusError, "3 in this row, 2 in the header"),
     (b'x,"a"b', CorpusError, "broken row"),
     (b"x,a\rb,c", CorpusError, "broken row"),
     (b"x,\xff", CorpusError, "not UTF-8"),
@@ -164,7 +164,7 @@ def test_the_csv_limit_is_the_callers_own(write: Write) -> None:
         (b"name,text\na,b\n", "no column id; found 'name', 'text'"),
         (b"a;b\n", "no column id and no column text"),
         (b"id,body\na,b\n", "no column text"),
-        (b"id,text,text\na,b,c\n", "'text' comes twice"),
+        (b"id,text,text\na,b,c\n", "'text' occurs twice"),
         (b"id,text,\na,b,c\n", "a column has no name"),
         (b"id,te\xffxt\na,b\n", "not UTF-8"),
         (b'id,"text\n', "never closed"),
@@ -228,7 +228,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", [5, None, b"bytes", {"id": "d1", "text": "t"}, Document(id="d1", text="t")])
 def test_what_is_no_corpus(source: Any) -> None:
-    with pytest.raises(CorpusError, match="is no corpus"):
+    with pytest.raises(CorpusError, match="is not a corpus"):
         read_documents(source)
 
 

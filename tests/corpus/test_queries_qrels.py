@@ -48,12 +48,12 @@ def test_queries_of_a_beir_folder_and_of_standard_input(write: Write, stdin: Cal
         ("q.jsonl", b'{"id": "x", "text": "  "}', "is blank"),
         ("q.jsonl", b'{"id": "x", "text": 5}', "text must be a string"),
         ("q.jsonl", b'{"id": "x", "text": "\xff"}', "not UTF-8"),
-        ("q.jsonl", b'{"id": "1", "text": "t"}', "comes a second time"),
-        ("q.tsv", b"x", "1 columns where two are needed"),
-        ("q.tsv", b"x\ty\tz", "3 columns where two are needed"),
+        ("q.jsonl", b'{"id": "1", "text": "t"}', "occurs a second time"),
+        ("q.tsv", b"x", "columns: 1, where two are needed"),
+        ("q.tsv", b"x\ty\tz", "columns: 3, where two are needed"),
         ("q.tsv", b"x\t ", "is blank"),
         ("q.tsv", b"\tt", "id is blank"),
-        ("q.tsv", b"1\tagain", "comes a second time"),
+        ("q.tsv", b"1\tagain", "occurs a second time"),
         ("q.tsv", b"id\ttext\nx\t\0", "NUL"),
     ],
 )
@@ -100,8 +100,8 @@ def test_ids_with_spaces_in_tabbed_qrels_and_standard_input(stdin: Callable[[byt
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (b"q1 d2 1", "1 columns where the first line has 3"),
-        (b"q1\td2", "2 columns"),
+        (b"q1 d2 1", "1 in this line, 3 in the first one"),
+        (b"q1\td2", "2 in this line"),
         (b"q1\td2\t1.5", "grade must be a whole number, got '1.5'"),
         (b"q1\td2\t1_0", "grade must be a whole number"),
         (b"q1\td2\t" + b"9" * 5000, "grade must be a whole number"),
@@ -121,7 +121,7 @@ def test_a_bad_judgement_is_named_with_its_line(write: Write, bad: bytes, messag
 
 def test_other_bad_qrels(write: Write) -> None:
     path = write("q", "one two\n")
-    with pytest.raises(CorpusError, match="q:1: neither three columns"):
+    with pytest.raises(CorpusError, match="q:1: the line has neither three columns"):
         read_qrels(path)
     with pytest.raises(CorpusError, match=r"is a folder: name one file, such as qrels/test\.tsv"):
         read_qrels(path.parent)

@@ -55,8 +55,8 @@ def test_the_line_of_a_hit_reads_back(write: Write) -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (b"q1 Q0 d2 2 0.5", "5 columns where the first line has 6"),
-        (b"q1\td2\t2", "3 columns where the first line has 6"),
+        (b"q1 Q0 d2 2 0.5", "5 in this line, 6 in the first one"),
+        (b"q1\td2\t2", "3 in this line, 6 in the first one"),
         (b"q1 Q0 d2 two 0.5 t", "rank must be a whole number, got 'two'"),
         (b"q1 Q0 d2 1_0 0.5 t", "rank must be a whole number"),
         (b"q1 Q0 d2 2 nan t", "score must be a finite number, got 'nan'"),
@@ -66,8 +66,8 @@ def test_the_line_of_a_hit_reads_back(write: Write) -> None:
         (b"q1 Q0 d2 2 0x1 t", "score must be a finite number"),
         (b"q1 Q0 d\0 2 1 t", "document id holds a NUL"),
         (b"q1 Q0 d\xff 2 1 t", "not UTF-8"),
-        (b"q1 Q0 d1 2 0.4 t", "document 'd1' comes twice"),
-        (b"q2 Q0 d1 1 0.4 t\nq1 Q0 d3 3 0.4 t", "query 'q1' do not stand together"),
+        (b"q1 Q0 d1 2 0.4 t", "document 'd1' occurs twice"),
+        (b"q2 Q0 d1 1 0.4 t\nq1 Q0 d3 3 0.4 t", "query 'q1' are not consecutive"),
     ],
 )
 def test_a_bad_line_is_named(write: Write, bad: bytes, message: str) -> None:
@@ -81,7 +81,7 @@ def test_a_bad_line_is_named(write: Write, bad: bytes, message: str) -> None:
     ("bad", "message"),
     [
         ('{"query_id": "q1"', "broken JSON"),
-        ('{"query_id": "q1", "doc_id": "d2"}', "neither score nor rank"),
+        ('{"query_id": "q1", "doc_id": "d2"}', "neither a score nor a rank"),
         ('{"doc_id": "d2", "score": 1}', "no query_id"),
         ('{"query_id": "q1", "score": 1}', "no doc_id"),
         ('{"query_id": "q1", "doc_id": 1.5, "score": 1}', "id must be a string or an integer"),
@@ -103,7 +103,7 @@ def test_a_bad_json_line_is_named(write: Write, bad: str, message: str) -> None:
 
 def test_a_file_that_is_no_run(write: Write) -> None:
     path = write("run", "just words\n")
-    with pytest.raises(CorpusError, match="run:1: neither TREC's six columns"):
+    with pytest.raises(CorpusError, match="run:1: the line has neither TREC's six columns"):
         list(read_run(path))
     with pytest.raises(CorpusError, match="is a folder"):
         read_run(path.parent)
@@ -146,7 +146,7 @@ def test_groups_are_streamed_and_must_stand_together() -> None:
     groups = group_run(lines())
     assert next(groups)[0] == "a"
     assert taken == ["a", "b"]
-    with pytest.raises(CorpusError, match="do not stand together"):
+    with pytest.raises(CorpusError, match="are not consecutive"):
         list(groups)
 
 

@@ -1,6 +1,6 @@
 """Ten thousand small adds (or a few hundred, where time is short) leave few segments, and nothing is lost.
 
-How quickly such an index searches, beside one that was built at once, is what ``scripts/bench_living.py`` measures.
+How quickly such an index searches, beside one that was built at once, is what ``scripts/bench_updates.py`` measures.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What many small additions cost: time of each, segments they leave, and searching against an index built at once.
+"""The cost of many small additions: their time, the number of segments, and search speed against a single build.
 
-    python scripts/bench_living.py --documents 20000 --adds 10000
+    python scripts/bench_updates.py --documents 20000 --adds 10000
 
-Documents are runs of 32 consecutive tokens of real ones; each addition is one document, one commit. The two indexes
-hold the same documents and have the same number of centroids, and take turns at each query. Recall is of what the same
-codes find when every document is scored.
+Documents are runs of 32 consecutive tokens of real documents. Each addition is one document and one commit. The two
+indexes contain the same documents, have the same number of centroids, and take turns at each query. Recall is measured
+against scoring every document with the same codes.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ TOKENS, ROUNDS = 32, 5
 
 
 def runs(collection: Collection, count: int) -> list[Floats]:
-    """Return ``count`` runs of 32 tokens, evenly from the whole collection, in random order."""
+    """Return ``count`` runs of 32 tokens, sampled uniformly from the whole collection, in random order."""
     ends = pairwise(collection.offsets.tolist())
     starts = np.concatenate([np.arange(first, last - TOKENS + 1, TOKENS) for first, last in ends])
     if len(starts) < count:
-        raise SystemExit(f"{collection.name} has {len(starts):,} runs of {TOKENS} tokens, {count:,} are wanted")
+        raise SystemExit(f"{collection.name} has {len(starts):,} runs of {TOKENS} tokens, but {count:,} are needed")
     chosen = np.random.default_rng(0).permutation(starts)[:count]
     return [collection.documents[start : start + TOKENS] for start in chosen]
 
 
 def grow(path: Path, rows: list[Floats], first: int, bits: int) -> tuple[colstore.Index, list[dict[str, Any]]]:
-    """Build an index of the first documents and add the others one by one; return what each tenth of them cost."""
+    """Build an index of the first documents, add the others one by one, and return the cost of each tenth of them."""
     index = colstore.build_from_vectors(path, [f"d{i}" for i in range(first)], rows[:first], bits=bits)  # type: ignore[arg-type]  # one of Bits
     table: list[dict[str, Any]] = []
     for numbers in np.array_split(np.arange(first, len(rows)), 10):
@@ -71,7 +71,7 @@ def grow(path: Path, rows: list[Floats], first: int, bits: int) -> tuple[colstor
 
 
 def compare(indexes: dict[str, colstore.Index], queries: list[Floats]) -> list[dict[str, Any]]:
-    """Return speed and recall of each index; they take turns, so that noise hits all."""
+    """Return the speed and recall of each index; they take turns, so that noise affects all of them."""
     best = {name: np.full(len(queries), np.inf) for name in indexes}
     for _ in range(ROUNDS):
         for number, query in enumerate(queries):
@@ -95,29 +95,35 @@ def compare(indexes: dict[str, colstore.Index], queries: list[Floats]) -> list[d
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Run the benchmark, print the results, and save them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--collection", default="scifact")
-    parser.add_argument("--documents", type=int, default=20_000, help="in the index before the first addition")
+    parser.add_argument(
+        "--documents", type=int, default=20_000, help="number of documents in the index before the first addition"
+    )
     parser.add_argument("--adds", type=int, default=10_000)
     parser.add_argument("--bits", type=int, default=4)
     parser.add_argument("--queries", type=int, default=100)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
-    collection = load_collection(asked.collection, None)
-    rows = runs(collection, asked.documents + asked.adds)
+    collection = load_collection(options.collection, None)
+    rows = runs(collection, options.documents + options.adds)
     with tempfile.TemporaryDirectory() as folder:
-        grown, additions = grow(Path(folder) / "grown", rows, asked.documents, asked.bits)
+        grown, additions = grow(Path(folder) / "grown", rows, options.documents, options.bits)
         info = grown.info()
         fresh = colstore.build_from_vectors(
-            Path(folder) / "fresh", [f"d{i}" for i in range(len(rows))], rows, bits=asked.bits, centroids=info.centroids
+            Path(folder) / "fresh",
+            [f"d{i}" for i in range(len(rows))],
+            rows,
+            bits=options.bits,
+            centroids=info.centroids,
         )
-        speeds = compare({"grown": grown, "fresh": fresh}, collection.queries[: asked.queries])
+        speeds = compare({"grown": grown, "fresh": fresh}, collection.queries[: options.queries])
         sound = grown.verify("deep").ok
     ratio = speeds[0]["ms a query, median"] / speeds[1]["ms a query, median"]
-    print_table(f"{asked.adds:,} additions to {asked.documents:,} documents", additions)
+    print_table(f"{options.adds:,} additions to {options.documents:,} documents", additions)
     print_table(f"searching: {ratio:.2f} times as slow as a fresh build; verify --deep: {sound}", speeds)
-    write_json("living", {"asked": vars(asked), "additions": additions, "speeds": speeds, "ratio": ratio})
+    write_json("updates", {"arguments": vars(options), "additions": additions, "speeds": speeds, "ratio": ratio})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import colstore
 from colstore.encode import load_encoder_from_settings
 from colstore.errors import ColstoreError, ConfigError, CorruptIndexError
 from colstore.updating.compact import compact
-from tests.proofs.fuzz_index import FIRST, HEAVY, LIGHT, Lab, ask, bounded_memory
+from tests.proofs.fuzz_index import FIRST, HEAVY, LIGHT, Lab, attempt, bounded_memory
 
 SCRIPTS = st.binary(min_size=8, max_size=40)
 
@@ -71,9 +71,9 @@ def test_only_named_errors_are_let_by() -> None:
     def refuse() -> None:
         raise CorruptIndexError("damaged")
 
-    assert isinstance(ask(refuse), ColstoreError)
+    assert isinstance(attempt(refuse), ColstoreError)
     with pytest.raises(ZeroDivisionError):
-        ask(lambda: 1 // 0)
+        attempt(lambda: 1 // 0)
 
 
 # --- what fuzzing found, kept -----------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def test_only_named_errors_are_let_by() -> None:
 def test_a_signed_manifest_with_what_cannot_be_written_is_refused(lab: Lab, field: str, value: str) -> None:
     body = {**lab.body, field: {"x": value}}
     with lab.forged({}, body) as path:
-        assert isinstance(ask(lambda: colstore.open(path).close()), CorruptIndexError)
+        assert isinstance(attempt(lambda: colstore.open(path).close()), CorruptIndexError)
 
 
 def test_a_code_beyond_the_centroids_is_refused_wherever_it_is_read(lab: Lab) -> None:

@@ -55,9 +55,9 @@ def test_forged_files_get_past_their_checksums(lab: Lab) -> None:
     record = lab.manifest.segments[0]
     data = bytearray(lab.tree[f"{FIRST}.h5"])
     at = record.arrays["codes"].offset
-    data[at] = 255  # a centroid that is not there
+    data[at] = 255  # a centroid that does not exist
     with lab.forged({f"{FIRST}.h5": bytes(data)}):
-        assert any("centroid that is not there" in message for message in lab.seen())
+        assert any("centroid that does not exist" in message for message in lab.seen())
     assert lab.seen() == []
 
 

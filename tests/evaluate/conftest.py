@@ -28,11 +28,11 @@ def corpus() -> list[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def queries() -> dict[str, str]:
-    """Return a question on each subject."""
+    """Return one query on each subject."""
     return {f"q{i}": f"{' '.join(text.split()[:4])} second" for i, text in enumerate(SUBJECTS.values())}
 
 
 @pytest.fixture(scope="session")
 def qrels() -> dict[str, dict[str, int]]:
-    """Return the second document on each subject as the answer, the others as half an answer."""
+    """Return the second document on each subject with grade 2, and the others with grade 1."""
     return {f"q{i}": {f"{name}-1": 2, f"{name}-0": 1, f"{name}-2": 1} for i, name in enumerate(SUBJECTS)}

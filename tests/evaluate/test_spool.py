@@ -29,10 +29,10 @@ def spool(tmp_path: Path) -> Spool:
 
 def test_what_went_in_comes_out(spool: Spool) -> None:
     encoder = FakeEncoder(16)
-    wanted = [text.vectors for text in encoder.encode_documents([d.passage for d in documents()])]
+    expected_vectors = [text.vectors for text in encoder.encode_documents([d.passage for d in documents()])]
     assert spool.ids == [str(i) for i in range(40)]
     assert list(spool.passages()) == [d.passage for d in documents()]
-    for found, expected in zip(spool.vectors(), wanted, strict=True):
+    for found, expected in zip(spool.vectors(), expected_vectors, strict=True):
         np.testing.assert_array_equal(found, expected)
     assert spool.bytes == spool.tokens * 16 * 4
     assert spool.has_texts
@@ -76,7 +76,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         open_spool(tmp_path, {})
 
 
-def test_a_shortened_file_is_told(spool: Spool) -> None:
+def test_a_shortened_file_is_reported(spool: Spool) -> None:
     path = spool.folder / "vectors.f32"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(StorageError, match="shorter"):

@@ -163,7 +163,7 @@ def test_it_needs_a_text_and_texts(changing: colstore.Index, tmp_path: Path) -> 
         vectors.build_bm25()
 
 
-def test_damage_is_found_told_and_repaired(changing: colstore.Index) -> None:
+def test_damage_is_found_reported_and_repaired(changing: colstore.Index) -> None:
     changing.build_bm25()
     path = next(changing.path.glob("lexical-*.h5"))
     data = bytearray(path.read_bytes())

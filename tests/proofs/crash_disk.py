@@ -1,9 +1,9 @@
-"""A model of a disk that loses its power: what has been synced is there, and of the rest whatever luck leaves.
+"""A model of a disk that loses power: everything that was synced survives, and a random part of the rest.
 
-A file system may keep or lose, each by itself, every change since the last fsync: of a file, any of its blocks (lost
-ones read as they were, or as zeros, and a write may stop within a block of 4,096 bytes, at a sector of 512) and its
-length; of a folder, the coming, going and renaming of any name. That is more than journaling file systems allow
-themselves.
+A file system may keep or lose every change since the last fsync independently of the others. Of a file these are its
+length and its blocks: a lost block reads as it was before, or as zeros, and a write may stop within a block of 4,096
+bytes, at a sector of 512. Of a folder these are the creation, removal and renaming of any name. That is more freedom
+than journaling file systems take.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class File:
         if way == "zeros":  # the length arrived, the data did not
             return self.durable + bytes(max(0, len(self.content()) - len(self.durable)))
         if way == "first":
-            kept = self.pending[: luck.randrange(len(self.pending) + 1)]
+            survived = self.pending[: luck.randrange(len(self.pending) + 1)]
         else:
-            kept = [change for change in self.pending if luck.random() < 0.6]
+            survived = [change for change in self.pending if luck.random() < 0.6]
         data = bytearray(self.durable)
-        for offset, written in kept:
+        for offset, written in survived:
             _apply(data, offset, written if written is None or way != "torn" else _torn(written, luck))
         if luck.random() < 0.5:  # its length is that of the whole file
             _apply(data, len(self.content()), None)

@@ -1,8 +1,8 @@
-"""Fails an operation at each of its mutating calls, in a process of its own, and checks what is left on disk.
+"""Fails an operation at each of its mutating calls in a separate process, and checks what is left on disk.
 
 Run as ``python -m tests.proofs.crash_driver FOLDER SCENES COUNT``: names of scenes joined by ``;``, and how many faults
-to try in each, 0 for all. Prints one JSON object a scene. A process of its own, because it forks at each fault: that of
-the tests may have threads by then.
+to try in each, 0 for all. Prints one JSON object per scene. The process is separate because it forks at each fault, and
+the process of the tests may have threads by then.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OTHER_FAULTS: tuple[Fault, ...] = ("ENOSPC", "EIO", "short", "short-kill")
 
 @dataclass
 class Trial:
-    """One scene, and what has been found out about it."""
+    """One scene, with its calls and outcome."""
 
     scene: Scene
     folder: Path
@@ -49,17 +49,17 @@ class Trial:
 
     @property
     def path(self) -> Path:
-        """Of the index that is tortured."""
+        """Path of the index that the operation changes."""
         return self.folder / "x.colstore"
 
     def restore(self) -> None:
-        """Bring back what is there before the operation."""
+        """Restore the state before the operation."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self.scene.prepare is not None:
             shutil.copytree(self.folder / "pristine", self.path)
 
     def rehearse(self) -> None:
-        """Do the operation twice without failure: to warm up, and to learn its calls and its outcome."""
+        """Run the operation twice without failure, to warm up and to record its calls and its outcome."""
         if self.scene.prepare is not None:
             self.scene.prepare(self.folder / "pristine")
         for _ in range(2):
@@ -74,7 +74,7 @@ class Trial:
 
 
 def die_at(trial: Trial, before: Before) -> bool:
-    """Do the operation in a child process that may die; tell whether the operation returned."""
+    """Run the operation in a child process that may die; tell whether the operation returned."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -89,14 +89,14 @@ def die_at(trial: Trial, before: Before) -> bool:
         finally:
             os._exit(status)
     os.close(write)
-    told = os.read(read, 10)
+    message = os.read(read, 10)
     os.close(read)
     os.waitpid(child, 0)
-    return told == b"done"
+    return message == b"done"
 
 
 def fail_at(trial: Trial, before: Before) -> bool:
-    """Do the operation in this process; tell whether it returned, and insist on a named error where not."""
+    """Run the operation in this process; tell whether it returned, and require a named error if it did not."""
     gc.collect()
     files = descriptors()
     try:
@@ -112,7 +112,7 @@ def fail_at(trial: Trial, before: Before) -> bool:
 
 
 def check_litter(trial: Trial, more: set[str]) -> None:
-    """Expect that a change that failed leaves no segment, and a build of which nothing came nothing at all."""
+    """Require that a failed change leaves no segment, and that a build that wrote nothing leaves no file."""
     if more == {"LOCK"}:
         raise AssertionError("a build of which nothing came leaves its lock")
     if trial.before is None and not more and trial.path.is_dir() and trial.scene.prepare is None:
@@ -129,7 +129,7 @@ def names(path: Path) -> set[str]:
 
 
 def check(trial: Trial, *, returned: bool) -> str:
-    """Look at what is left; return which state it is, raise where it is none that was promised."""
+    """Return which of the promised states is left; raise if it is none of them."""
     left = state_or_none(trial.path)
     if left is None and (trial.before is not None or returned):
         raise AssertionError("the index is gone")
@@ -142,7 +142,7 @@ def check(trial: Trial, *, returned: bool) -> str:
 
 
 def check_life_goes_on(trial: Trial, left: str, *, thorough: bool) -> None:
-    """Start a build again, or make the next change; ``left`` is what :func:`check` returned."""
+    """Start the build again, or make the next change; ``left`` is what :func:`check` returned."""
     if trial.scene.builds and left != "after":
         _build_again(trial, thorough=thorough)
         left = "after"
@@ -156,7 +156,7 @@ def _check_sound(trial: Trial) -> None:
 
 
 def _build_again(trial: Trial, *, thorough: bool) -> None:
-    """Start the build again in whichever way is due, and expect what it would have made."""
+    """Start or resume the build, and require the index that it would have made without the fault."""
     first = 300 if trial.scene.name in ("build, again", "build, overwriting") else 0
     if first == 0 and not (trial.path / "building").is_dir():
         build(trial.path)
@@ -169,7 +169,7 @@ def _build_again(trial: Trial, *, thorough: bool) -> None:
 
 
 def _resume(trial: Trial, first: int) -> None:
-    """Go on with a build; only where one begins over something else may it be told to start again, by name."""
+    """Resume a build; only one that begins over another index may be refused with a named error."""
     begun = (trial.path / "building" / "state.json").exists()
     try:
         build(trial.path, first, resume=True)
@@ -180,7 +180,7 @@ def _resume(trial: Trial, first: int) -> None:
 
 
 def _check_next_change(trial: Trial, held: State | None, *, thorough: bool) -> None:
-    """Make a change, and where ``thorough`` a clean-up, after which no needless file may be left."""
+    """Make a change and, if ``thorough``, a clean-up, after which no unneeded file may be left."""
     add(trial.path, [document(999)])
     if thorough:
         compact(trial.path, clean=True)
@@ -200,15 +200,15 @@ def _check_tidy(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A fault at a call, counted from 1; no call: one more than there are, so that all goes well."""
+    """A fault at a call, counted from 1. A number beyond the last call stands for no fault."""
 
     fault: Fault
     at: int
     call: Call | None
 
 
-def plan(calls: Sequence[Call]) -> list[Point]:
-    """Return every fault at every call that it can befall."""
+def fault_points(calls: Sequence[Call]) -> list[Point]:
+    """Return every fault at every call where it can occur."""
     points = [Point("kill", at, call) for at, call in enumerate([*calls, None], start=1)]
     for at, call in enumerate(calls, start=1):
         faults = [fault for fault in OTHER_FAULTS if len(call.data) > 1 or not fault.startswith("short")]
@@ -216,7 +216,7 @@ def plan(calls: Sequence[Call]) -> list[Point]:
     return points
 
 
-def sample(points: list[Point], count: int) -> list[Point]:
+def selected(points: list[Point], count: int) -> list[Point]:
     """Return about ``count`` of the points, the same ones each time: each fault at each kind of call, then any."""
     random.Random(5).shuffle(points)
     kinds: dict[tuple[str, str], Point] = {}
@@ -249,15 +249,15 @@ def torture(trial: Trial, points: Sequence[Point]) -> None:
 
 
 def run(name: str, folder: Path, count: int) -> dict[str, Any]:
-    """Do one scene, and return what happened as plain data."""
+    """Run one scene and return the result as JSON data."""
     start = time.perf_counter()
     folder.mkdir()
     trial = Trial(BY_NAME[name], folder)
     with small_parts():
         trial.rehearse()
         gc.freeze()  # what is loaded by now need not be looked through at each point
-        points = plan(trial.calls)
-        torture(trial, sample(points, count) if count else points)
+        points = fault_points(trial.calls)
+        torture(trial, selected(points, count) if count else points)
     shutil.rmtree(folder)
     return {
         "scene": name,

@@ -1,7 +1,7 @@
-"""Records what operations write, and checks what a power loss at any moment of them could leave.
+"""Records the writes of operations, and checks every state that a power loss during them could leave.
 
 Run as ``python -m tests.proofs.crash_power FOLDER SCENES COUNT``: names of scenes joined by ``;``, and how many states
-to make of each. Prints one JSON object a scene.
+to make of each. Prints one JSON object per scene.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def try_states(recording: Recording, recordings: Sequence[Sequence[Call]], count
 
 
 def run(name: str, folder: Path, count: int) -> dict[str, Any]:
-    """Do one scene, and return what happened as plain data."""
+    """Run one scene and return the result as JSON data."""
     start = time.perf_counter()
     scene = name.removesuffix(CRASHED).removesuffix(UNSYNCED)
     folder.mkdir()
@@ -163,7 +163,7 @@ def run(name: str, folder: Path, count: int) -> dict[str, Any]:
 
 
 def main(folder: str, scenes: str, count: str) -> None:
-    """Do some scenes, one after another."""
+    """Run several scenes, one after the other."""
     with mock.patch.object(os, "fsync", no_sync):  # the disk is a model
         for number, name in enumerate(scenes.split(";")):
             print(json.dumps(run(name, Path(folder) / str(number), int(count))), flush=True)

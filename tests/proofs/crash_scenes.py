@@ -1,4 +1,4 @@
-"""What is done while the disk fails: small indexes, an operation on each, and what an index then holds."""
+"""Small indexes, the operations on them during which the disk fails, and what an index then holds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def matrix(seed: int) -> FloatMatrix:
 
 
 def document(number: int, seed: int | None = None) -> Document:
-    """Return document ``d<number>``, with a text and metadata that tell of its seed."""
+    """Return document ``d<number>``, with a text and metadata that depend on its seed."""
     seed = number if seed is None else seed
     return Document(id=f"d{number}", title=f"t{seed}", text=f"text {seed}", metadata={"n": seed}, vectors=matrix(seed))
 
@@ -56,7 +56,7 @@ def build(path: Path, first: int = 0, *, overwrite: bool = False, resume: bool =
 
 
 class StopError(Exception):
-    """Ends a build in the middle, as an encoder that fails would."""
+    """Stops a build in the middle, as an encoder that fails would."""
 
 
 def half_built(path: Path) -> None:
@@ -90,7 +90,7 @@ def half_built_of_another(path: Path) -> None:
     shutil.rmtree(other)
 
 
-def living(path: Path) -> None:
+def changed_index(path: Path) -> None:
     """Make an index of three segments, with deleted and replaced documents, and older generations."""
     build(path)
     with fanout(1_000), colstore.open(path) as index:
@@ -100,15 +100,15 @@ def living(path: Path) -> None:
 
 
 def aged(path: Path) -> None:
-    """Make a living index whose older generations' time is over."""
-    living(path)
+    """Make a changed index whose older generations have expired."""
+    changed_index(path)
     for manifest in path.glob("manifest-*"):
         os.utime(manifest, (1e9, 1e9))
 
 
 def littered(path: Path) -> None:
-    """Make a living index and what crashed writers leave."""
-    living(path)
+    """Make a changed index with the files that crashed writers leave."""
+    changed_index(path)
     (path / "segments" / f".tmp-{'0' * 32}-000009-0001.h5").write_bytes(b"half")
     (path / f".tmp-{'1' * 32}-manifest-000000000009.json").write_bytes(b"{")
     for end in ("h5", "sums"):
@@ -117,7 +117,7 @@ def littered(path: Path) -> None:
 
 def with_bad_faiss(path: Path) -> None:
     """Make an index whose derived file is damaged."""
-    living(path)
+    changed_index(path)
     file = next(path.glob("centroids-*.faiss"))
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
@@ -161,7 +161,7 @@ class Scene:
 
     name: str
     prepare: Callable[[Path], None] | None
-    """Makes the index; ``None``: there is none before."""
+    """Makes the index; ``None`` where there is no index before the operation."""
     act: Callable[[Path], None]
     builds: bool = False
     """Whether it is a build, which may be done again."""
@@ -171,20 +171,20 @@ SCENES = [
     Scene("build", None, build, builds=True),
     Scene("build, resumed", half_built, lambda path: build(path, resume=True), builds=True),
     Scene("build, again", half_built_of_another, lambda path: build(path, 300, overwrite=True), builds=True),
-    Scene("build, overwriting", living, lambda path: build(path, 300, overwrite=True), builds=True),
-    Scene("add", living, opened(_add)),
-    Scene("add, merging", living, opened(_add_and_merge)),
+    Scene("build, overwriting", changed_index, lambda path: build(path, 300, overwrite=True), builds=True),
+    Scene("add", changed_index, opened(_add)),
+    Scene("add, merging", changed_index, opened(_add_and_merge)),
     Scene("add, cleaning up", aged, opened(_add)),
-    Scene("add, without links", living, opened(_add_without_links)),
-    Scene("delete", living, opened(lambda index: index.delete(["d5", "d51"]))),
-    Scene("delete, merging", living, opened(lambda index: index.delete(["d51", "d52"]))),
-    Scene("replace", living, opened(lambda index: index.replace([document(5, 205), document(51, 206)]))),
-    Scene("compact", living, opened(lambda index: index.compact())),
-    Scene("compact, retraining", living, opened(lambda index: index.compact(retrain=True))),
+    Scene("add, without links", changed_index, opened(_add_without_links)),
+    Scene("delete", changed_index, opened(lambda index: index.delete(["d5", "d51"]))),
+    Scene("delete, merging", changed_index, opened(lambda index: index.delete(["d51", "d52"]))),
+    Scene("replace", changed_index, opened(lambda index: index.replace([document(5, 205), document(51, 206)]))),
+    Scene("compact", changed_index, opened(lambda index: index.compact())),
+    Scene("compact, retraining", changed_index, opened(lambda index: index.compact(retrain=True))),
     Scene("clean-up", littered, opened(lambda index: index.compact(clean=True))),
-    Scene("tune", living, _tune),
-    Scene("bm25", living, opened(lambda index: index.build_bm25(analyzer="plain"))),
-    Scene("recover", living, lambda path: (colstore.recover(path, 2), None)[1]),
+    Scene("tune", changed_index, _tune),
+    Scene("bm25", changed_index, opened(lambda index: index.build_bm25(analyzer="plain"))),
+    Scene("recover", changed_index, lambda path: (colstore.recover(path, 2), None)[1]),
     Scene("repair", with_bad_faiss, lambda path: (colstore.verify(path, repair=True), None)[1]),
 ]
 BY_NAME = {scene.name: scene for scene in SCENES}
@@ -192,7 +192,7 @@ BY_NAME = {scene.name: scene for scene in SCENES}
 
 @contextmanager
 def fanout(count: int) -> Iterator[None]:
-    """Merge segments only when there are so many of a tier."""
+    """Merge segments only when a tier has ``count`` of them."""
     before, policy.FANOUT = policy.FANOUT, count
     try:
         yield
@@ -213,7 +213,7 @@ def small_parts() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that an index says: ids, texts, metadata, vectors, answers, tuned parameters."""
+    """Everything that an index returns: ids, texts, metadata, vectors, hits, tuned parameters."""
 
     ids: tuple[str, ...]
     digest: str

@@ -1,6 +1,6 @@
-"""Forges each file of an index, with right checksums, so that what lies behind them is what must hold.
+"""Forges each file of an index with correct checksums, so that only the checks behind the checksums can detect it.
 
-:class:`Lab` has an index of its own, puts a forged file into it, signs it, and asks it everything.
+:class:`Lab` has an index of its own, puts a forged file into it, signs it, and runs every operation on it.
 """
 
 from __future__ import annotations
@@ -61,26 +61,26 @@ def bounded_memory(more: int = MEMORY) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def ask(question: Callable[[], object]) -> ColstoreError | None:
-    """Return the named error that came, if one did; any other is raised."""
+def attempt(operation: Callable[[], object]) -> ColstoreError | None:
+    """Return the named error that an operation raised, if any; other errors are raised again."""
     try:
-        question()
+        operation()
     except ColstoreError as error:
         return error
     return None
 
 
-def ask_everything(folder: Path, *, text: bool = False) -> None:
+def attempt_everything(folder: Path, *, text: bool = False) -> None:
     """Open an index, search it in each way, read all of it, verify it at each level, look at its history."""
-    ask(lambda: _ask_open(folder, text))
+    attempt(lambda: _attempt_open(folder, text))
     json.dumps(colstore.verify(folder, "deep").to_json())  # which contains the other levels
     colstore.history(folder, "quick")
 
 
-def _ask_open(folder: Path, text: bool) -> None:
+def _attempt_open(folder: Path, text: bool) -> None:
     query = TableEncoder().encode_queries([TEXT])[0]
     with colstore.open(folder) as index:
-        questions: list[Callable[[], object]] = [
+        operations: list[Callable[[], object]] = [
             lambda: index.search(query, k=30, params=SearchParams(exact=True)),
             lambda: index.search(query, k=2, params=PROBING),
             lambda: index.search(query, k=3),
@@ -91,14 +91,14 @@ def _ask_open(folder: Path, text: bool) -> None:
             lambda: json.dumps(index.info().to_json()),
         ]
         if text:
-            questions.append(lambda: index.search(TEXT, k=3))
-            questions.append(lambda: index.search(TEXT, k=3, first_stage="bm25", params=PROBING))
-        for question in questions:
-            ask(lambda question=question: _looked_at(question()))  # type: ignore[misc]  # a default binds it
+            operations.append(lambda: index.search(TEXT, k=3))
+            operations.append(lambda: index.search(TEXT, k=3, first_stage="bm25", params=PROBING))
+        for operation in operations:
+            attempt(lambda operation=operation: _read_texts(operation()))  # type: ignore[misc]  # a default binds it
 
 
-def _looked_at(found: object) -> None:
-    """Read what is in hits: titles, texts and metadata may be read only then."""
+def _read_texts(found: object) -> None:
+    """Read titles, texts and metadata of hits, which may be read from disk only then."""
     for hit in found if isinstance(found, list) else []:
         if isinstance(hit, colstore.Hit):
             json.dumps([hit.id, hit.score, hit.title, hit.text, dict(hit.metadata)])
@@ -165,7 +165,7 @@ class Lab:
     def manifest_json(self, script: bytes) -> None:
         """Exchange any values of the manifest."""
         with self.forged({}, forged_json(self.body, script)) as path:
-            ask(lambda: ask_everything(path, text=True))
+            attempt(lambda: attempt_everything(path, text=True))
 
     def settings(self, script: bytes) -> None:
         """Exchange values of the settings in the manifest: build, codec, encoder, tuned parameters."""
@@ -178,12 +178,12 @@ class Lab:
         for name in ("codec", "encoder"):
             body[name] = {**self.body[name], "settings": made[name]}
         with self.forged({}, body) as path:
-            ask(lambda: ask_everything(path, text=True))
+            attempt(lambda: attempt_everything(path, text=True))
 
     def encoder_settings(self, script: bytes) -> None:
         """Load the encoder that some settings describe."""
         made = rendered(forged_json(FAKE_SETTINGS, script))
-        ask(lambda: load_encoder_from_settings(parse_object(made)).encode_queries([TEXT]))
+        attempt(lambda: load_encoder_from_settings(parse_object(made)).encode_queries([TEXT]))
 
     def manifest_bytes(self, script: bytes) -> None:
         """Read the manifest with any pieces of it changed, signed or not."""
@@ -195,14 +195,14 @@ class Lab:
             pass
         (self.path / self.newest).write_bytes(data)
         try:
-            ask(lambda: colstore.open(self.path).close())
+            attempt(lambda: colstore.open(self.path).close())
         finally:
             (self.path / self.newest).write_bytes(self.tree[self.newest])
 
     def segment_bytes(self, script: bytes) -> None:
         """Change any bytes of a segment, HDF5's own among them."""
         with self.forged({f"{FIRST}.h5": forged_bytes(self.tree[f"{FIRST}.h5"], script)}) as path:
-            ask_everything(path)
+            attempt_everything(path)
 
     def segment_metadata(self, script: bytes) -> None:
         """Change only HDF5's own bytes, which libhdf5 alone reads."""
@@ -214,7 +214,7 @@ class Lab:
         changed = np.frombuffer(good, np.uint8).copy()
         changed[outside] = np.frombuffer(forged_bytes(changed[outside].tobytes(), script), np.uint8)
         with self.forged({f"{FIRST}.h5": changed.tobytes()}) as path:
-            ask(lambda: colstore.verify(path, "deep"))
+            attempt(lambda: colstore.verify(path, "deep"))
 
     def segment_arrays(self, script: bytes) -> None:
         """Change elements of a segment's arrays: offsets, orders, hashes, codes, scales, postings, text blocks."""
@@ -230,10 +230,10 @@ class Lab:
         ):
             copy = Path(scratch) / "x.colstore"
             shutil.copytree(path, copy)
-            ask(lambda: add(copy, documents(3, 7), encoder=TableEncoder()))
-            ask(lambda: delete(copy, ["d0-001", "d1-001"]))
-            ask(lambda: compact(copy, retrain=len(script) % 2 == 1))
-            ask_everything(copy)
+            attempt(lambda: add(copy, documents(3, 7), encoder=TableEncoder()))
+            attempt(lambda: delete(copy, ["d0-001", "d1-001"]))
+            attempt(lambda: compact(copy, retrain=len(script) % 2 == 1))
+            attempt_everything(copy)
 
     def codec(self, script: bytes) -> None:
         """Change elements of the codec: rotation, centroids, attributes."""
@@ -250,7 +250,7 @@ class Lab:
             "texts_sizes": np.array([len(block)], np.uint32),
         }
         reader = BlockReader(lambda name, start, stop: arrays[name][start:stop], "texts", len(good), "x.h5")
-        ask(lambda: json.dumps(reader.get(0), ensure_ascii=False, allow_nan=False).encode())
+        attempt(lambda: json.dumps(reader.get(0), ensure_ascii=False, allow_nan=False).encode())
 
     def lexical(self, script: bytes) -> None:
         """Change elements of the BM25 index: contributions, documents, where terms start, terms, settings."""
@@ -267,7 +267,7 @@ class Lab:
     def sums(self, script: bytes) -> None:
         """Change block checksums that are signed."""
         with self.forged({f"{FIRST}.sums": forged_bytes(self.tree[f"{FIRST}.sums"], script)}) as path:
-            ask_everything(path)
+            attempt_everything(path)
 
     def projection_arrays(self, script: bytes) -> None:
         """Change elements of a projection beside the encoder."""
@@ -277,8 +277,8 @@ class Lab:
         record = FileEntry(self.projection.path, len(data), checksum(data), self.projection.arrays)
         body["encoder"]["files"].append(record.to_json())
         with self.forged({self.projection.path: data}, body) as path:
-            ask(lambda: stored_projection(path, latest(path)))
-            ask_everything(path)
+            attempt(lambda: stored_projection(path, latest(path)))
+            attempt_everything(path)
 
     def state(self, script: bytes) -> None:
         """Exchange values of the state of an unfinished build."""
@@ -287,7 +287,7 @@ class Lab:
         if isinstance(made, dict):
             made["checksum"] = checksum(rendered(made.get("state")))
         with self.forged({"building/state.json": rendered(made)}, self.body) as path:
-            ask(lambda: read_state(path))
+            attempt(lambda: read_state(path))
 
     def encoder_json(self, script: bytes) -> None:
         """Exchange values of the recipe of the frozen encoder."""
@@ -310,7 +310,7 @@ class Lab:
     def frozen(self, name: str, data: bytes) -> None:
         """Load the frozen encoder with one file exchanged, and encode."""
         files = {other: self._encoder_file(other) for other in FILES}
-        ask(lambda: FrozenEncoder.load({**files, name: data}).encode_queries([TEXT, "", "\ud800 é 🐝", "x " * 500]))
+        attempt(lambda: FrozenEncoder.load({**files, name: data}).encode_queries([TEXT, "", "\ud800 é 🐝", "x " * 500]))
 
     def _encoder_file(self, name: str) -> bytes:
         return next(data for path, data in self.tree.items() if path.endswith(f"/{name}"))
@@ -318,7 +318,7 @@ class Lab:
     def _arrays(self, name: str, arrays: Mapping[str, Any], script: bytes, *, text: bool = False) -> None:
         places = [(spec.offset, spec.dtype, spec.nbytes // spec.itemsize) for _, spec in sorted(arrays.items())]
         with self.forged({name: forged_arrays(self.tree[name], places, script)}) as path:
-            ask_everything(path, text=text)
+            attempt_everything(path, text=text)
 
 
 FAKE_SETTINGS = {"kind": "fake", "model": "fake", "dim": 8, "seed": 1, "max_tokens": 20, "projection": None}

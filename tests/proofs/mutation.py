@@ -1,9 +1,9 @@
-"""Damages an index again and again, and says where colstore did not notice.
+"""Damages an index again and again, and reports damages that colstore did not detect.
 
     python -m tests.proofs.mutation COUNT [SEED]
 
-runs as many damages as one likes. The damages are done in worker processes, so that a signal or an endless loop ends
-one of those and is told as what it is.
+tries COUNT damages. They are tried in worker processes, so that a signal or an endless loop ends only a worker and is
+reported as such.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HANG_SECONDS = 10.0
 WORKERS = 2
 SPARE_BYTES = 24 << 20
-"""What answering may take besides the files: code that is loaded late, buffers, a thread's stack."""
+"""Memory that the operations may use besides the files: late-loaded code, buffers, a thread's stack."""
 SPARE_ADDRESSES = 1 << 30
-"""More than this an answer may not even ask for."""
+"""Most memory that an operation may request."""
 TEXTS = ("bees dance in the hive", "an old river runs to sea", "why is bread dough of yeast")
 
 Session: TypeAlias = dict[str, Any]
-"""Question to what came back: plain data, or ``["error", class]``."""
+"""The result of each operation by name: JSON data, or ``["error", class]``."""
 
 
-# --- what an index answers ----------------------------------------------------------------------------------------
+# --- what an index returns -----------------------------------------------------------------------------------------
 
 
 @cache
-def _questions(encoder: bool) -> dict[str, Callable[[colstore.Index], object]]:
+def _operations(encoder: bool) -> dict[str, Callable[[colstore.Index], object]]:
     vectors = TableEncoder().encode_queries(TEXTS)
     probing = SearchParams(exact_tokens=0, probes=3, candidates=30, scored=20)
-    asked: dict[str, Callable[[colstore.Index], object]] = {
+    operations: dict[str, Callable[[colstore.Index], object]] = {
         "exact": lambda index: index.search(vectors[0], k=7, params=SearchParams(exact=True)),
         "probing": lambda index: index.search(vectors[1], k=5, params=probing),
         "tuned": lambda index: index.search(vectors[2], k=3),
@@ -62,25 +62,25 @@ def _questions(encoder: bool) -> dict[str, Callable[[colstore.Index], object]]:
         "size": lambda index: [len(index), "d0-003" in index, "d2-001" in index, index.info().documents],
     }
     if encoder:
-        asked["text"] = lambda index: index.search(TEXTS[0], k=3)
-        asked["bm25"] = lambda index: index.search(TEXTS[1], k=5, first_stage="bm25", params=probing)
-    return asked
+        operations["text"] = lambda index: index.search(TEXTS[0], k=3)
+        operations["bm25"] = lambda index: index.search(TEXTS[1], k=5, first_stage="bm25", params=probing)
+    return operations
 
 
-def answers(folder: Path, *, encoder: bool) -> Session:
-    """Return what an index answers to each question. Only named errors are answers; any other one is raised."""
-    asked = _questions(encoder)
+def results(folder: Path, *, encoder: bool) -> Session:
+    """Return the result of each operation on an index. A named error is a result; any other error is raised."""
+    operations = _operations(encoder)
     try:
         index = colstore.open(folder)
     except ColstoreError as error:
-        return dict.fromkeys(asked, _error(error))
+        return dict.fromkeys(operations, _error(error))
     with index:
-        return {name: _answer(index, ask) for name, ask in asked.items()}
+        return {name: _result(index, operation) for name, operation in operations.items()}
 
 
-def _answer(index: colstore.Index, ask: Callable[[colstore.Index], object]) -> Any:
+def _result(index: colstore.Index, operation: Callable[[colstore.Index], object]) -> Any:
     try:
-        found = ask(index)
+        found = operation(index)
         if isinstance(found, list) and all(isinstance(hit, colstore.Hit) for hit in found):
             return [[hit.rank, hit.id, hit.score, hit.title, hit.text, dict(hit.metadata)] for hit in found]
     except ColstoreError as error:  # also of a hit whose text is read when it is looked at
@@ -92,8 +92,8 @@ def _error(error: ColstoreError) -> list[str]:
     return ["error", type(error).__name__]
 
 
-def is_error(answer: object) -> bool:
-    return isinstance(answer, list) and answer[:1] == ["error"]
+def is_error(result: object) -> bool:
+    return isinstance(result, list) and result[:1] == ["error"]
 
 
 # --- one damage -----------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class Whole:
     tree
         Its files.
     before
-        What it answers.
+        The result of each operation on it.
     """
 
     tree: Tree
@@ -129,14 +129,14 @@ def judge(folder: Path, whole: Whole, damage: Damage) -> str:
     # Every other round as if files were large, whose blocks are each checked when they are needed.
     small = block_checks.SMALL_BLOCKS * (damage.number // (len(whole.tree) * len(KINDS)) % 2)
     with patch.object(block_checks, "SMALL_BLOCKS", small):
-        after = answers(folder, encoder=encoder)
+        after = results(folder, encoder=encoder)
     expected = {name: whole.before[name] for name in after}
-    silent = [name for name, answer in after.items() if answer != expected[name] and not is_error(answer)]
+    silent = [name for name, result in after.items() if result != expected[name] and not is_error(result)]
     if silent:
         return f"!changed silently: {', '.join(silent)}"
     if verified:
         return "found"
-    failed = [name for name, answer in after.items() if is_error(answer)]
+    failed = [name for name, result in after.items() if is_error(result)]
     if failed:
         return f"!verify found nothing, but failed: {', '.join(failed)}"
     return "harmless"
@@ -161,7 +161,7 @@ class Tally:
     kinds: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
     peak: int = 0
-    """Most bytes that answering about one damaged index took."""
+    """Most bytes that the operations on one damaged index took."""
 
     def add(self, line: Mapping[str, Any]) -> None:
         outcome = line["outcome"]
@@ -200,9 +200,9 @@ def work(folder: Path, seed: int, first: int, last: int) -> None:
 
 
 def prepare(folder: Path) -> Whole:
-    """Read an index that is in order, and what it answers."""
+    """Read a sound index, and the result of each operation on it."""
     tree = content_of(folder)
-    before = answers(folder, encoder=True)
+    before = results(folder, encoder=True)
     assert not any(map(is_error, before.values())), before
     assert not _verified(folder)
     return Whole(tree, before)

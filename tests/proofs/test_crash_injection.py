@@ -18,7 +18,7 @@ import pytest
 
 import colstore
 from colstore.errors import IndexLockedError
-from tests.proofs.crash_scenes import SCENES, document, living, matrix
+from tests.proofs.crash_scenes import SCENES, changed_index, document, matrix
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 USUAL = 20
@@ -236,7 +236,7 @@ def check_killed(path: Path, truth: dict[str, int], step: int) -> dict[str, int]
 @pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "x.colstore"
-    living(path)
+    changed_index(path)
     with colstore.open(path) as index:
         index.replace([document(n) for n in range(60)])
         truth = {f"d{n}": n for n in range(60)}
@@ -255,7 +255,7 @@ def test_a_writer_whose_lock_cannot_be_noted_still_writes_and_lets_go(
 ) -> None:
     """A full disk: the note in the lock is only for messages."""
     path = tmp_path / "x.colstore"
-    living(path)
+    changed_index(path)
     real = os.ftruncate
 
     def full(descriptor: int, size: int) -> None:

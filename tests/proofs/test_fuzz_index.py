@@ -11,7 +11,7 @@ import colstore
 from colstore.encode import load_encoder_from_settings
 from colstore.errors import ColstoreError, ConfigError, CorruptIndexError
 from colstore.updating.compact import compact
-from tests.proofs.fuzz_index import FIRST, HEAVY, LIGHT, Lab, ask, bounded_memory
+from tests.proofs.fuzz_index import FIRST, HEAVY, LIGHT, Lab, attempt, bounded_memory
 
 SCRIPTS = st.binary(min_size=8, max_size=40)
 
@@ -55,9 +55,9 @@ def test_forged_files_get_past_their_checksums(lab: Lab) -> None:
     record = lab.manifest.segments[0]
     data = bytearray(lab.tree[f"{FIRST}.h5"])
     at = record.arrays["codes"].offset
-    data[at] = 255  # a centroid that is not there
+    data[at] = 255  # a centroid that does not exist
     with lab.forged({f"{FIRST}.h5": bytes(data)}):
-        assert any("centroid that is not there" in message for message in lab.seen())
+        assert any("centroid that does not exist" in message for message in lab.seen())
     assert lab.seen() == []
 
 
@@ -71,9 +71,9 @@ def test_only_named_errors_are_let_by() -> None:
     def refuse() -> None:
         raise CorruptIndexError("damaged")
 
-    assert isinstance(ask(refuse), ColstoreError)
+    assert isinstance(attempt(refuse), ColstoreError)
     with pytest.raises(ZeroDivisionError):
-        ask(lambda: 1 // 0)
+        attempt(lambda: 1 // 0)
 
 
 # --- what fuzzing found, kept -----------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def test_only_named_errors_are_let_by() -> None:
 def test_a_signed_manifest_with_what_cannot_be_written_is_refused(lab: Lab, field: str, value: str) -> None:
     body = {**lab.body, field: {"x": value}}
     with lab.forged({}, body) as path:
-        assert isinstance(ask(lambda: colstore.open(path).close()), CorruptIndexError)
+        assert isinstance(attempt(lambda: colstore.open(path).close()), CorruptIndexError)
 
 
 def test_a_code_beyond_the_centroids_is_refused_wherever_it_is_read(lab: Lab) -> None:

@@ -19,7 +19,7 @@ import pytest
 import colstore
 from colstore.errors import ColstoreError, CorruptIndexError
 from colstore.store.checksums import checksum
-from tests.proofs.fuzz_index import Lab, ask, bounded_memory
+from tests.proofs.fuzz_index import Lab, attempt, bounded_memory
 from tests.proofs.small_index import TableEncoder
 
 PACKAGE = Path(colstore.__file__).resolve().parent
@@ -211,7 +211,7 @@ def test_nothing_is_written_behind_a_link(lab: Lab, tmp_path: Path) -> None:
         (trap / name).unlink()
         (trap / name).symlink_to(victim)
         with colstore.open(trap, encoder=TableEncoder()) as index:
-            error = ask(partial(index.delete, ["d0-001"]))
+            error = attempt(partial(index.delete, ["d0-001"]))
         assert error is None if name == "NEWEST" else "it is a link" in str(error)
         assert victim.read_text() == "dear reader, " * 100
         with colstore.open(trap) as index:

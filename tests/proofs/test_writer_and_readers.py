@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import colstore
-from tests.proofs.crash_scenes import living
+from tests.proofs.crash_scenes import changed_index
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -31,13 +31,13 @@ def answer(index):
     return digest.hexdigest()
 """
 
-# Changes the index all the time, and writes down what each generation answers.
+# Changes the index all the time, and records the hits of each generation.
 WRITER = (
     SHARED
     + """
 path, end, step = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2]), 0
 index = colstore.open(path)
-told = {index.generation: answer(index)}
+digests = {index.generation: answer(index)}
 while time.monotonic() < end:
     step += 1
     number = 1000 + step % 11
@@ -47,72 +47,72 @@ while time.monotonic() < end:
         index.delete([f"d{number}"], missing="skip")
     else:
         index.replace([document(number, 5000 + step), document(number + 20, 5000 + step)])
-    told[index.generation] = answer(index)
-print(json.dumps({"told": told, "steps": step}))
+    digests[index.generation] = answer(index)
+print(json.dumps({"digests": digests, "steps": step}))
 """
 )
 
-# Asks, moves on, opens anew; in several threads that share one index, while another moves it on.
+# Searches in two threads that share one index; one of them also refreshes it and opens the index again.
 READER = (
     SHARED
     + """
 path, end = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2])
-heard, asked, errors = set(), [0], []
+seen, searches, errors = set(), [0], []
 
-def ask(index, moves):
+def search(index, refreshes):
     try:
         while time.monotonic() < end:
-            if moves:
+            if refreshes:
                 index.refresh()
                 with colstore.open(path) as fresh:
-                    heard.add((fresh.generation, answer(fresh)))
+                    seen.add((fresh.generation, answer(fresh)))
             before = index.generation
-            said = answer(index)
-            asked[0] += 1
-            # another thread may have moved the index on meanwhile: then the answer may mix two generations
+            digest = answer(index)
+            searches[0] += 1
+            # Another thread may have refreshed the index meanwhile; then the searches may be of two generations.
             if index.generation == before:
-                heard.add((before, said))
+                seen.add((before, digest))
     except Exception as error:
         errors.append(repr(error))
 
 with colstore.open(path) as index:
-    threads = [threading.Thread(target=ask, args=(index, number == 0)) for number in range(2)]
+    threads = [threading.Thread(target=search, args=(index, number == 0)) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-print(json.dumps({"heard": sorted(heard), "asked": asked[0], "errors": errors}))
+print(json.dumps({"seen": sorted(seen), "searches": searches[0], "errors": errors}))
 """
 )
 
 
 def watch(path: Path, seconds: float, readers: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Let a writer and readers work on an index, and return what they say."""
+    """Let a writer and readers work on an index, and return what they print."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(path), str(seconds)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
         )
         for code in (WRITER, *[READER] * readers)
     ]
-    said = [process.communicate(timeout=seconds + 120)[0] for process in processes]
+    printed = [process.communicate(timeout=seconds + 120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * (1 + readers)
-    writer, *heard = map(json.loads, said)
-    return writer, heard
+    writer, *readers_seen = map(json.loads, printed)
+    return writer, readers_seen
 
 
 def check(path: Path, seconds: float, readers: int) -> None:
-    living(path)
-    writer, heard = watch(path, seconds, readers)
-    told = {int(generation): digest for generation, digest in writer["told"].items()}
-    for reader in heard:
+    changed_index(path)
+    writer, watched = watch(path, seconds, readers)
+    expected = {int(generation): digest for generation, digest in writer["digests"].items()}
+    for reader in watched:
         assert reader["errors"] == []
-        wrong = [generation for generation, digest in reader["heard"] if told.get(generation) != digest]
+        wrong = [generation for generation, digest in reader["seen"] if expected.get(generation) != digest]
         assert wrong == []
-        assert len({generation for generation, _ in reader["heard"]}) > 1
-        assert reader["asked"] > 10
+        assert len({generation for generation, _ in reader["seen"]}) > 1
+        assert reader["searches"] > 10
     assert writer["steps"] > 10
     assert colstore.verify(path, "deep").ok
-    print(f"{writer['steps']} changes, {sum(reader['asked'] for reader in heard)} answers")
+    print(f"{writer['steps']} changes, {sum(reader['searches'] for reader in watched)} searches")
 
 
 def test_each_answer_is_that_of_one_generation(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Drift: measured when documents come, kept through merges, and said when it matters."""
+"""Drift is measured when documents are added, survives merges, and is reported when it matters."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_documents_of_the_same_kind_are_no_drift(clustered: Path, tmp_path: Path
     assert report.advice == []
 
 
-def test_documents_of_another_kind_are_told_and_retraining_helps(clustered: Path, tmp_path: Path) -> None:
+def test_documents_of_another_kind_are_reported_and_retraining_helps(clustered: Path, tmp_path: Path) -> None:
     index = copy_of(clustered, tmp_path)
     axes = np.eye(DIM)[16:]
     report = index.add([Document(id=f"n{i}", vectors=near(axes, 100, 2000 + i)) for i in range(60)])
@@ -73,7 +73,7 @@ def test_documents_of_another_kind_are_told_and_retraining_helps(clustered: Path
     assert (after.advice, index.info().drift) == ([], None)
 
 
-def test_too_few_centroids_are_told(tmp_path: Path) -> None:
+def test_too_few_centroids_are_reported(tmp_path: Path) -> None:
     index = colstore.build_from_vectors(tmp_path / "x", ["a"], [near(np.eye(DIM), 40, 0)])
     report = index.add([Document(id=f"n{i}", vectors=near(np.eye(DIM), 400, i)) for i in range(90)])
     assert any("centroids are few" in text for text in report.advice)

@@ -1,4 +1,4 @@
-"""Readers keep what they opened, move on when they ask, and meet writers without harm."""
+"""Readers keep their snapshot until they refresh it, and writers do not disturb them."""
 
 from __future__ import annotations
 

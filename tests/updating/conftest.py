@@ -1,4 +1,4 @@
-"""Small living indexes, of vectors and of texts, and an exact search to hold them against."""
+"""Small indexes of vectors and of texts, and an exact search to compare them with."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def index(tmp_path: Path) -> colstore.Index:
 
 @pytest.fixture
 def unmerged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no segment be merged before it is asked for."""
+    """Keep segments from being merged automatically."""
     monkeypatch.setattr("colstore.updating.merge_policy.FANOUT", 1_000)
 
 

@@ -208,7 +208,7 @@ def test_truncated_documents_are_counted(tmp_path: Path) -> None:
     assert index.add([{"id": "long", "text": "one two three four"}]).truncated == 1
 
 
-def test_progress_is_told(index: Index, document: Any) -> None:
-    told: list[colstore.Progress] = []
-    index.add([document(200), document(201)], progress=told.append)
-    assert [(step.stage, step.done) for step in told] == [("add", 2)]
+def test_progress_is_reported(index: Index, document: Any) -> None:
+    steps: list[colstore.Progress] = []
+    index.add([document(200), document(201)], progress=steps.append)
+    assert [(step.stage, step.done) for step in steps] == [("add", 2)]

@@ -101,7 +101,7 @@ def test_a_copy_that_differs_is_never_committed(
 ) -> None:
     """A bug or a bad disk that changes one byte on the way into the merged segment."""
     index = grown(tmp_path / "x", document)
-    before, told = files_of(index.path), everything(index)
+    before, expected = files_of(index.path), everything(index)
     original = merging.live_batches
 
     def one_bit_off(source: Any, codec: Any) -> Any:
@@ -114,7 +114,7 @@ def test_a_copy_that_differs_is_never_committed(
     with pytest.raises(StorageError, match=r"read back differently.*residuals.*nothing was committed"):
         index.compact()
     assert files_of(index.path) == before
-    assert everything(colstore.open(index.path)) == told
+    assert everything(colstore.open(index.path)) == expected
 
 
 @pytest.mark.usefixtures("unmerged")
@@ -123,7 +123,7 @@ def test_a_copy_that_lacks_documents_is_never_committed(
 ) -> None:
     index = grown(tmp_path / "x", document)
     original = merging.live_batches
-    monkeypatch.setattr("colstore.updating.change.live_batches", lambda *given: list(original(*given))[1:])
+    monkeypatch.setattr("colstore.updating.change.live_batches", lambda *args: list(original(*args))[1:])
     with pytest.raises(StorageError, match="counts"):
         index.compact()
     assert len(colstore.open(index.path)) == 43

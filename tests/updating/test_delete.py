@@ -1,4 +1,4 @@
-"""Deleting: gone for every way of asking, and never more than was asked for."""
+"""Deleted documents are gone for every operation, and no other document is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from colstore import Index
 from colstore.errors import ConfigError, QueryError, UnknownIdError
 
 
-def test_deleted_documents_are_gone_for_every_way_of_asking(index: Index, document: Any) -> None:
+def test_deleted_documents_are_gone_for_every_operation(index: Index, document: Any) -> None:
     report = index.delete(["d3", "d4"])
     assert (report.deleted, report.unknown, report.documents, report.generation) == (2, 0, 18, 2)
     assert len(index) == 18

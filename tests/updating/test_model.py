@@ -48,8 +48,8 @@ def built(folder: Path, count: int) -> Path:
     """Return an index of the first documents, each with its number from 1 as its step."""
     path = folder / f"{count}.colstore"
     documents = [document(name, step) for step, name in enumerate(IDS[:count], start=1)]
-    given = [document.vectors for document in documents if document.vectors is not None]
-    with colstore.build_from_vectors(path, IDS[:count], given, bits=16) as index:
+    vectors = [document.vectors for document in documents if document.vectors is not None]
+    with colstore.build_from_vectors(path, IDS[:count], vectors, bits=16) as index:
         index.replace(documents)  # from_vectors brings no metadata, which the checks read
     return path
 

@@ -1,4 +1,4 @@
-"""Verifying finds what is wrong, at each level; recovering shows what each older generation would lose."""
+"""Verifying finds damage at each level; history shows what returning to each older generation would lose."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_is_no_index_cannot_be_verified(tmp_path: Path) -> None:
 
 
 def forge(index: Index, name: str, change: Callable[[Any], None]) -> None:
-    """Change an array of the first segment and make all checksums right again: a bug's or an enemy's work."""
+    """Change an array of the first segment and make all checksums right again: as a bug or an attacker might."""
     manifest = latest(index.path)
     entry = manifest.segments[0]
     spec = entry.arrays[name]

@@ -119,7 +119,10 @@ def _unique(lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, repo
                 current = line.query_id
                 documents.clear()
             if line.doc_id in documents:
-                error = place.error_of(DuplicateIdError, f"document {excerpt(line.doc_id)} comes twice for its query")
+                error = place.error_of(
+                    DuplicateIdError,
+                    f"document {excerpt(line.doc_id)} comes twice for its query; on_duplicate='skip' keeps the first",
+                )
                 if on_duplicate == "error":
                     raise error
                 report.skip(error)

@@ -61,7 +61,7 @@ def html_report(comparison: Comparison, picture: str = "") -> str:
     )
 
 
-_OTHERS = (("bi_encoder", "bi-encoder"), ("cross_encoder", "cross-encoder"))
+_OTHERS = (("bi_encoder", "bi-encoder"), ("reranker", "cross-encoder"))
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -149,11 +149,11 @@ def _method(comparison: Comparison) -> str:
         ("Pooled", f"Token pooling (Ward) before {settings['main_bits']}-bit codes: about one vector in 2, in 3."),
         (
             "BM25, then MaxSim",
-            f"BM25's first {settings['candidates']}, put in order by MaxSim on {settings['main_bits']}-bit codes.",
+            f"BM25's first {settings['bm25_depth']}, put in order by MaxSim on {settings['main_bits']}-bit codes.",
         ),
         (
             "Cross-encoder",
-            f"Over MaxSim's first {settings['read']}: always, or only where MaxSim is uncertain, by a "
+            f"Over MaxSim's first {settings['depth']}: always, or only where MaxSim is uncertain, by a "
             "threshold found on the other half of the queries.",
         ),
         (
@@ -187,7 +187,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{folder}: is a file: name a folder for the report")
     taken = [name for name in (*NAMES, RUNS) if (folder / name).exists()]
     if taken and not overwrite:
-        raise ConfigError(f"{folder}: holds {taken[0]} already: name another folder, or overwrite it (--overwrite)")
+        raise ConfigError(f"{folder}: holds {taken[0]} already: name another folder, or replace it with overwrite=True")
 
 
 def save_comparison(

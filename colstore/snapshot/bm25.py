@@ -42,17 +42,17 @@ def load_bm25(snapshot: Snapshot) -> Bm25:
     """
     part = snapshot.manifest.lexical
     if part is None:
-        raise ConfigError(f"{snapshot.path}: there is no BM25 index; make one with `colstore bm25 {snapshot.path}`")
+        raise ConfigError(f"{snapshot.path}: there is no BM25 index; make one with `index.build_bm25()`")
     if not part.files:
         raise ConfigError(
             f"{snapshot.path}: the BM25 index is out of date, because documents were added or segments merged since; "
-            f"make it anew with `colstore bm25 {snapshot.path}`"
+            "make it again with `index.build_bm25()`"
         )
     stored = read_arrays_file(snapshot.path, part.files[0])
     settings = dict(stored.attributes)
     if settings.pop("kind", None) != KIND or settings.pop("segments", None) != segment_ids(snapshot.manifest.segments):
         raise CorruptIndexError(
-            "the BM25 index is of other documents than the manifest's: make it anew with `colstore bm25`",
+            "the BM25 index is of other documents than the manifest's: make it again with `index.build_bm25()`",
             file=snapshot.path / part.files[0].path,
         )
     total = sum(segment.documents for segment in snapshot.segments)

@@ -160,7 +160,7 @@ def advice(manifest: Manifest) -> list[str]:
 
 
 def _cure(manifest: Manifest) -> str:
-    retrain = "`colstore compact --retrain` trains new ones"
+    retrain = "`index.compact(retrain=True)` trains new ones"
     if manifest.codec.settings.get("bits") == 16:
         return retrain
     return (

@@ -129,7 +129,7 @@ def gone(directory: Path, generation: int) -> MissingFileError:
     """Return the error of a manifest that was there once."""
     return MissingFileError(
         f"generation {generation} was committed here, and its manifest is gone (or this copy was made while a writer "
-        "was at work): copy the index again, or go back to an older generation with `colstore recover`",
+        "was at work): copy the index again, or go back to an older generation with `colstore.recover(path, ...)`",
         file=directory / names.manifest_name(generation),
     )
 
@@ -164,9 +164,9 @@ def check_folder(directory: Path) -> None:
     with storage_errors(directory, "opening"):
         exists, is_folder = directory.exists(), directory.is_dir()
     if not exists:
-        raise IndexNotFoundError(f"{directory}: no such path; `colstore build` makes an index")
+        raise IndexNotFoundError(f"{directory}: no such path; `colstore.build(...)` makes one")
     if not is_folder:
-        raise NotAnIndexError(f"{directory}: a file, not an index; an index is a directory that `colstore build` made")
+        raise NotAnIndexError(f"{directory}: a file, not an index; `colstore.build(...)` makes a directory")
     if not generations(directory):
         raise _not_an_index(directory)
 
@@ -191,7 +191,7 @@ def load(directory: Path, generation: int) -> Manifest:
         raise FormatVersionError(f"{directory}: {error}") from error
     except CorruptIndexError as error:
         raise CorruptIndexError(
-            f"the manifest is damaged: {error}. `colstore recover` shows which older generations there are "
+            f"the manifest is damaged: {error}. `colstore.history(path)` lists the older generations "
             "and what each would lose",
             file=path,
         ) from error
@@ -209,7 +209,7 @@ _remembered = lru_cache(_REMEMBERED)(Manifest.from_bytes)
 def _not_an_index(directory: Path) -> NotAnIndexError:
     if (directory / names.BUILDING).is_dir():
         return NotAnIndexError(
-            f"{directory}: an unfinished build, no index yet; run the same `colstore build` with --resume, "
-            "or with --overwrite to start again"
+            f"{directory}: an unfinished build, no index yet; run the same build with resume=True, "
+            "or with overwrite=True to start again"
         )
     return NotAnIndexError(f"{directory}: not a colstore index (no manifest in it)")

@@ -50,7 +50,7 @@ def delete(path: Path, ids: Iterable[str], *, missing: OnUnknownId = "error", wa
             shown = ", ".join(repr(name) for name in unknown[:5])
             raise UnknownIdError(
                 f"{len(unknown)} of {len(wanted)} ids are not in the index, such as {shown}: nothing was deleted; "
-                "to delete the others all the same, skip these: --missing skip (missing='skip')"
+                "delete the others all the same with missing='skip'"
             )
         change.delete([place for place in places if place is not None])
         change.report.unknown = len(unknown)

@@ -109,5 +109,5 @@ def compare(before: Content, after: Content, expected: tuple[int, int]) -> None:
     if different or (before.documents, before.tokens) != expected or (after.documents, after.tokens) != expected:
         raise StorageError(
             f"merged segments read back differently ({', '.join(different) or 'counts'}): nothing was committed, the "
-            "index is what it was; check the disk and run `colstore verify`"
+            "index is what it was; check the disk and run `colstore.verify(path)`"
         )

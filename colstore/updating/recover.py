@@ -49,7 +49,7 @@ class Generation:
         Documents of this one that were deleted since.
     changed
         Documents of both that were replaced since: going back brings back what they were. Where the codec is another
-        one by now (``compact --retrain``) this tells by texts, metadata and numbers of tokens alone.
+        one by now (``compact(retrain=True)``) this tells by texts, metadata and numbers of tokens alone.
     examples
         Ids of a few that would be lost.
     """

@@ -17,7 +17,7 @@ Cli = Callable[..., Result]
 def test_what_was_found_is_printed_and_stored(cli: Cli, index: Path, queries: Path) -> None:
     result = cli("tune", index, "--queries", queries, "-k", 2)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("3 questions, k = 2")
+    assert result.stdout.startswith("3 queries, k = 2")
     assert "stored" in result.stdout.splitlines()[-1]
     with colstore.open(index) as opened:
         assert opened.info().tuned is not None

@@ -61,8 +61,8 @@ def found(corpus: Corpus, queries: Queries, qrels: Qrels) -> Comparison:
         queries,
         qrels,
         model=encoder,
-        cross_encoder=CallableReranker(knows_second, "knows"),
-        plan=CompareConfig(bits=(16, 4, 1), pool_factors=(2,), k=10, read=6),
+        reranker=CallableReranker(knows_second, "knows"),
+        config=CompareConfig(bits=(16, 4, 1), pool_factors=(2,), k=10, depth=6),
     )
     assert encoder.documents == len(corpus)  # once, for all rows
     return made
@@ -117,14 +117,14 @@ def test_the_cross_encoder_reads_what_its_policy_says(found: Comparison) -> None
 
 def test_the_same_seed_gives_the_same_rankings(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     plan = CompareConfig(bits=(4,), pool_factors=(), k=5, skip=("bm25",))
-    one, other = (compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan) for _ in range(2))
+    one, other = (compare(corpus, queries, qrels, model=FakeEncoder(), config=plan) for _ in range(2))
     assert one.runs == other.runs
     assert [row.intervals for row in one.rows] == [row.intervals for row in other.rows]
 
 
 def test_a_bi_encoder_takes_the_row_of_one_vector(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     plan = CompareConfig(bits=(4,), pool_factors=(), skip=("exact", "4-bit", "bm25-maxsim"))
-    made = compare(corpus, queries, qrels, model=FakeEncoder(), bi_encoder=FakeBiEncoder(), plan=plan)
+    made = compare(corpus, queries, qrels, model=FakeEncoder(), bi_encoder=FakeBiEncoder(), config=plan)
     assert [row.key for row in made.rows] == ["bm25", "mean"]
     assert made.settings["bi_encoder"] == "bi"
     scores = [score for _, score in made.runs["mean"]["q0"]]
@@ -137,7 +137,7 @@ def test_vectors_alone_leave_out_what_needs_texts(queries: Queries, qrels: Qrels
     texts = encoder.encode_documents([document["text"] for document in corpus])
     given = [Document(document["id"], vectors=text.vectors) for document, text in zip(corpus, texts, strict=True)]
     asked = dict(zip(queries, encoder.encode_queries(list(queries.values())), strict=True))
-    made = compare(given, asked, qrels, model=None, plan=CompareConfig(bits=(4,), pool_factors=()))
+    made = compare(given, asked, qrels, model=None, config=CompareConfig(bits=(4,), pool_factors=()))
     assert [row.key for row in made.rows] == ["mean", "exact", "4-bit"]
     assert len(made.notes) == 2
     assert made.notes[0] == "BM25 was left out: it needs the texts of documents and queries"
@@ -156,7 +156,7 @@ def test_a_missing_package_leaves_one_way_out(
         queries,
         qrels,
         model=FakeEncoder(),
-        plan=CompareConfig(bits=(4,), pool_factors=(), skip=("bm25-maxsim",)),
+        config=CompareConfig(bits=(4,), pool_factors=(), skip=("bm25-maxsim",)),
     )
     assert "bm25" not in {row.key for row in made.rows}
     assert made.notes == ["BM25 was left out: pip install this"]
@@ -168,21 +168,21 @@ def test_kept_vectors_are_not_encoded_again(tmp_path: Path, corpus: Corpus, quer
     plan = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
     first, second = Counting(), Counting()
     kept = tmp_path / "kept"
-    one = compare(file, queries, qrels, model=first, plan=plan, keep_vectors=kept)
-    other = compare(file, queries, qrels, model=second, plan=plan, keep_vectors=kept)
+    one = compare(file, queries, qrels, model=first, config=plan, keep_vectors=kept)
+    other = compare(file, queries, qrels, model=second, config=plan, keep_vectors=kept)
     assert (first.documents, second.documents) == (24, 0)
     assert one.runs == other.runs
     assert other.rows[0].encode_seconds == one.rows[0].encode_seconds > 0
     with pytest.raises(ConfigError, match="another corpus or model"):
-        compare(file, queries, qrels, model=FakeEncoder(seed=1), plan=plan, keep_vectors=kept)
+        compare(file, queries, qrels, model=FakeEncoder(seed=1), config=plan, keep_vectors=kept)
     with pytest.raises(ConfigError, match="corpus on disk only"):
-        compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan, keep_vectors=kept)
+        compare(corpus, queries, qrels, model=FakeEncoder(), config=plan, keep_vectors=kept)
 
 
 def test_at_most_so_many_queries_are_drawn(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
     plan = CompareConfig(bits=(4,), pool_factors=(), limit=3, skip=("bm25", "bm25-maxsim", "4-bit"))
-    one = compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan)
-    other = compare(corpus, queries, qrels, model=FakeEncoder(), plan=plan)
+    one = compare(corpus, queries, qrels, model=FakeEncoder(), config=plan)
+    other = compare(corpus, queries, qrels, model=FakeEncoder(), config=plan)
     assert len(one.queries) == 3
     assert one.queries == other.queries
     assert one.coverage.unjudged_queries == 0
@@ -195,7 +195,7 @@ def test_progress_is_told_stage_by_stage(corpus: Corpus, queries: Queries, qrels
         queries,
         qrels,
         model=FakeEncoder(),
-        plan=CompareConfig(bits=(4,), pool_factors=()),
+        config=CompareConfig(bits=(4,), pool_factors=()),
         progress=seen.append,
     )
     stages = list(dict.fromkeys(progress.stage for progress in seen))
@@ -215,7 +215,7 @@ def test_temporary_files_go_whatever_happens(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "exact", interrupted)
         with pytest.raises((KeyboardInterrupt, CorpusError)):
-            compare(corpus, queries, qrels, model=FakeEncoder(), plan=CompareConfig(bits=(4,)), work_folder=tmp_path)
+            compare(corpus, queries, qrels, model=FakeEncoder(), config=CompareConfig(bits=(4,)), work_folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -237,7 +237,7 @@ def test_documents_that_are_skipped_are_told(queries: Queries, qrels: Qrels, cor
     broken = [*corpus, {"id": "bees-1", "text": "twice"}, {"id": "empty", "text": ""}, {"text": "no id"}]
     plan = CompareConfig(bits=(4,), pool_factors=(), skip=("bm25", "4-bit", "bm25-maxsim"))
     made = compare(
-        broken, queries, qrels, model=FakeEncoder(max_tokens=6), plan=plan, on_error="skip", on_duplicate="skip"
+        broken, queries, qrels, model=FakeEncoder(max_tokens=6), config=plan, on_error="skip", on_duplicate="skip"
     )
     assert made.documents == 24
     told = " / ".join(made.notes)

@@ -17,7 +17,7 @@ SECTIONS = {
     "Make and change an index": ("build", "add", "delete", "compact", "bm25"),
     "Search": ("search", "rerank", "info"),
     "Measure": ("tune", "eval", "compare"),
-    "Keep safe": ("verify", "recover"),
+    "Check and recover": ("verify", "recover"),
 }
 """Every command, in the order of ``--help``; each is ``colstore.cli.<name>.command``."""
 

@@ -48,7 +48,7 @@ def command(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Add documents to an index: all of CORPUS, or nothing on an error.
+    """Add the documents of a corpus to an index, all or none.
 
     The documents are encoded by the model that INDEX was built with and compressed by its codec. CORPUS takes the same
     forms as in `colstore build`.

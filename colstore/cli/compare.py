@@ -74,7 +74,7 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
     show_default="the mean of the token vectors",
     help="Model for the row with one vector for each document.",
 )
-@reranker_option("Cross-encoder for the last stage (folder or hub name). [default: without the rows that need one]")
+@reranker_option("Cross-encoder for the last stage (folder or hub name); its rows are left out without one.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder for the table, plot and report."
 )
@@ -107,7 +107,11 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 )
 @depth_option
 @click.option(
-    "--limit", type=ONE_OR_MORE, metavar="N", help="Largest number of queries to use, drawn at random. [default: all]"
+    "--limit",
+    type=ONE_OR_MORE,
+    metavar="N",
+    show_default="all",
+    help="Largest number of queries to use, drawn at random.",
 )
 @click.option("--skip", multiple=True, metavar="ROW", help="Leave out a row; can be given several times.")
 @click.option(

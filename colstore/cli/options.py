@@ -58,7 +58,7 @@ def on_error_option(command: _F) -> _F:
 _ON_DUPLICATE = {
     "error": "stop",
     "replace": "let the newest document replace the others",
-    "skip": "keep the first, and leave out and count the others",
+    "skip": "keep the first and count the others",
 }
 
 
@@ -82,11 +82,11 @@ def on_duplicate_option(*choices: str, what: str = "Id that occurs a second time
     )
 
 
-def k_option(default: int | None, text: str = "Number of hits to return.") -> Callable[[_F], _F]:
-    """Add ``-k``: the number of hits."""
-    return click.option(
-        "-k", type=ONE_OR_MORE, default=default, metavar="N", show_default=default is not None, help=text
-    )
+def k_option(
+    default: int | None, text: str = "Number of hits to return.", *, shown: str | bool = True
+) -> Callable[[_F], _F]:
+    """Add ``-k``: the number of hits; ``shown`` names the default where it is no number."""
+    return click.option("-k", type=ONE_OR_MORE, default=default, metavar="N", show_default=shown, help=text)
 
 
 def threads_option(what: str) -> Callable[[_F], _F]:
@@ -115,8 +115,8 @@ def qrels_option(command: _F) -> _F:
         "--qrels",
         type=click.Path(path_type=Path),
         metavar="PATH",
-        help="Relevance judgements: a file in BEIR or TREC format, or a BEIR folder with qrels/test.tsv in it. "
-        "[default: those in the folder of --queries]",
+        show_default="those in the folder of --queries",
+        help="Relevance judgements: a file in BEIR or TREC format, or a BEIR folder with qrels/test.tsv in it.",
     )(command)
 
 
@@ -194,16 +194,30 @@ def trust_remote_code_option(command: _F) -> _F:
 
 # --- how hard to search ---------------------------------------------------------------------------------------------
 
+_AS_TUNED = "as tuned, else chosen from -k"
 _SEARCH_PARAMS = (
     click.option("--exact", is_flag=True, help="Score every document, whatever `colstore tune` has stored."),
     click.option(
         "--probes",
         type=ONE_OR_MORE,
         metavar="N",
-        help="Number of centroids to visit for each query token. [default: as tuned, else chosen from -k]",
+        show_default=_AS_TUNED,
+        help="Number of centroids to visit for each query token.",
     ),
-    click.option("--candidates", type=ONE_OR_MORE, metavar="N", help="Number of documents to rank by their centroids."),
-    click.option("--scored", type=ONE_OR_MORE, metavar="N", help="Number of documents to score on their stored codes."),
+    click.option(
+        "--candidates",
+        type=ONE_OR_MORE,
+        metavar="N",
+        show_default=_AS_TUNED,
+        help="Number of documents to rank by their centroids.",
+    ),
+    click.option(
+        "--scored",
+        type=ONE_OR_MORE,
+        metavar="N",
+        show_default=_AS_TUNED,
+        help="Number of documents to score on their stored codes.",
+    ),
 )
 
 
@@ -238,7 +252,7 @@ def search_params_of(
 
 def reranker_option(text: str) -> Callable[[_F], _F]:
     """Add ``--reranker``."""
-    return click.option("--reranker", metavar="MODEL", help=text)
+    return click.option("--reranker", metavar="MODEL", show_default="none", help=text)
 
 
 def depth_option(command: _F) -> _F:

@@ -20,8 +20,8 @@ Example:
   $ colstore recover demo.colstore
   $ colstore recover demo.colstore --generation 1 --json
 
-Every change of an index makes a new generation. Older ones are kept for ten minutes, and longer where a reader still
-has them open; what is no longer in the list cannot be recovered.
+Every change of an index makes a new generation. The two newest ones are kept, and older ones for ten minutes; what is
+no longer in the list cannot be recovered.
 """
 
 
@@ -31,7 +31,8 @@ has them open; what is no longer in the list cannot be recovered.
     "--generation",
     type=ONE_OR_MORE,
     metavar="N",
-    help="Go back to this generation of the list. [default: only list the generations]",
+    show_default="only list the generations",
+    help="Go back to this generation of the list.",
 )
 @wait_option
 @json_option

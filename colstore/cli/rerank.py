@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +26,7 @@ from colstore.cli.options import (
 from colstore.cli.output import emit, emit_json, one_line
 from colstore.cli.progress import shown_progress
 from colstore.reports import Listener, Progress, ReadReport
-from colstore.types import Hit
+from colstore.types import Hit, Json
 
 if TYPE_CHECKING:
     from colstore.search.runs import RunReport
@@ -71,7 +72,7 @@ error.
     help="Format of the new run.",
 )
 @click.option("--tag", metavar="WORD", help="Last column of a TREC run.")
-@k_option(None, "Number of hits to return for each query. [default: all candidates]")
+@k_option(None, "Number of hits to return for each query.", shown="all candidates")
 @click.option(
     "--missing",
     type=click.Choice(["error", "last", "score"]),
@@ -210,17 +211,20 @@ class _Lines:
 def _show_report(report: RunReport, intake: ReadReport, as_json: bool, *, beside_run: bool) -> None:
     """Print the report: to standard output, or to standard error where the run itself is on standard output."""
     if as_json and not beside_run:
-        emit_json(report.to_json())
+        emit_json(_json(report, intake))
     elif as_json:
-        import json
-
-        click.echo(json.dumps(report.to_json(), ensure_ascii=True), err=True)
+        click.echo(json.dumps(_json(report, intake), ensure_ascii=True), err=True)
     else:
         for line in _lines(report, intake):
             if beside_run:
                 click.echo(line, err=True)
             else:
                 emit(line)
+
+
+def _json(report: RunReport, intake: ReadReport) -> dict[str, Json]:
+    texts: dict[str, Json] = {"texts": intake.to_json()} if intake.documents or intake.skipped else {}
+    return {**report.to_json(), **texts}
 
 
 def _lines(report: RunReport, intake: ReadReport) -> Iterator[str]:

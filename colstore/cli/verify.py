@@ -34,7 +34,7 @@ could be checked: there is no index, or a newer version of colstore wrote it.
     flag_value="deep",
     help="Also check the content: every vector decodes, offsets, ids and texts agree, and postings are complete.",
 )
-@click.option("--repair", is_flag=True, help="Make damaged derived files (such as the index over the centroids) again.")
+@click.option("--repair", is_flag=True, help="Rebuild damaged derived files (such as the index over the centroids).")
 @wait_option
 @json_option
 def command(index: Path, level: str, repair: bool, wait: float, as_json: bool) -> None:
@@ -51,7 +51,7 @@ def command(index: Path, level: str, repair: bool, wait: float, as_json: bool) -
         for problem in report.problems:
             emit_prose(f"{one_line(problem.file)}: {advice_line(problem.message)}", indent="  ")
         for file in report.repaired:
-            emit_prose(f"made again: {one_line(file)}")
+            emit_prose(f"rebuilt: {one_line(file)}")
         emit_prose(_verdict(report), indent="  ")
     if not report.ok:
         raise click.exceptions.Exit(CorruptFailure.exit_code)
@@ -67,5 +67,5 @@ def _verdict(report: VerifyReport) -> str:
     if report.ok:
         return f"{name}: sound ({report.level}): {checked}"
     if report.nothing_lost:
-        return f"{name}: only derived files are damaged, no document is affected; --repair makes them again ({checked})"
+        return f"{name}: only derived files are damaged, no document is affected; --repair rebuilds them ({checked})"
     return f"{name}: DAMAGED, {len(report.problems)} problems: {checked}"

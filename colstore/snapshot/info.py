@@ -144,9 +144,11 @@ def drift(manifest: Manifest) -> float | None:
 
 
 def advice(manifest: Manifest) -> list[str]:
-    """Return what the owner of an index should do about its centroids, if anything."""
+    """Return what the owner of an index should do about its centroids and its BM25 index, if anything."""
+    stale = manifest.lexical is not None and not manifest.lexical.files
+    bm25 = ["the BM25 index is out of date: `index.build_bm25()` makes it again"] if stale else []
     if manifest.live_tokens <= SearchParams().exact_tokens:  # every search scores everything
-        return []
+        return bm25
     found = []
     measured = drift(manifest)
     added = sum(segment.added.tokens for segment in manifest.segments if segment.added is not None)
@@ -156,7 +158,7 @@ def advice(manifest: Manifest) -> list[str]:
     chosen = manifest.config.get("centroids") is not None
     if not chosen and isinstance(centroids, int) and centroid_count(manifest.live_tokens) >= GROWTH_LIMIT * centroids:
         found.append(f"{centroids:,} centroids are few for {manifest.live_tokens:,} vectors")
-    return [f"{reason}: {_cure(manifest)}" for reason in found]
+    return [*(f"{reason}: {_cure(manifest)}" for reason in found), *bm25]
 
 
 def _cure(manifest: Manifest) -> str:

@@ -133,9 +133,9 @@ def test_derived_files_are_made_anew_on_request(cli: Cli, index: Path) -> None:
     centroids: Any = latest(index).centroids
     flip(index / centroids.path)
     result = cli("verify", index)
-    assert (result.exit_code, "--repair makes them again" in result.stdout) == (3, True)
+    assert (result.exit_code, "--repair rebuilds them" in result.stdout) == (3, True)
     result = cli("verify", index, "--repair")
-    assert (result.exit_code, "made again: centroids-" in result.stdout) == (0, True)
+    assert (result.exit_code, "rebuilt: centroids-" in result.stdout) == (0, True)
     assert cli("verify", index, "--deep").exit_code == 0
 
 

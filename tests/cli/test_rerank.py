@@ -158,6 +158,13 @@ def test_hybrid_search(cli: Cli, index: Path) -> None:
     assert "4 documents" in made.stdout
     found = cli("search", index, "dough", "-k", 1, "--first-stage", "bm25")
     assert "bread" in found.stdout
+    added = cli("add", index, "-", input='{"id": "moon", "text": "Its shadow."}\n')
+    assert "advice: the BM25 index is out of date: `colstore bm25` makes it again" in added.stdout
+    assert "out of date" in cli("info", index).stdout
+    stale = cli("search", index, "dough", "--first-stage", "bm25")
+    assert (stale.exit_code, "`colstore bm25`" in stale.stderr) == (1, True)
+    assert "advice" not in cli("bm25", index).stdout
+    assert "out of date" not in cli("info", index).stdout
 
 
 @pytest.mark.usefixtures("fake_model")

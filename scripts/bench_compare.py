@@ -108,8 +108,8 @@ def main() -> None:
         folder,
         folder,
         model=load_encoder("embedded"),
-        reranker=SimulatedCrossEncoder(folder, arguments.accuracy, seconds),
-        config=CompareConfig(depth=arguments.read),
+        cross_encoder=SimulatedCrossEncoder(folder, arguments.accuracy, seconds),
+        config=CompareConfig(rerank_depth=arguments.read),
     )
     target = RESULTS / f"compare-{name}"
     save_comparison(found, target, overwrite=True)

@@ -46,7 +46,7 @@ LEAST_NEEDED = ("p95 ms", "build s", "recall", "interval")
 _EPILOG = """\b
 Example:
   $ colstore compare data --queries data -o which
-  $ colstore compare data --queries data --skip mean --skip bm25 --limit 50 --json
+  $ colstore compare data --queries data --skip mean --skip bm25 --max-queries 50 --json
 
 With -o, the folder gets table.csv, comparison.json, plot.png, plot.svg and report.html, which is complete in itself.
 Needs extras: pip install 'colstore-index[eval,bm25,plot]'
@@ -98,7 +98,7 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 )
 @k_option(100, "Number of hits for each query, for recall and for the times.")
 @click.option(
-    "--bm25-depth",
+    "--bm25-candidates",
     type=ONE_OR_MORE,
     default=100,
     metavar="N",
@@ -107,7 +107,7 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 )
 @depth_option
 @click.option(
-    "--limit",
+    "--max-queries",
     type=ONE_OR_MORE,
     metavar="N",
     show_default="all",
@@ -141,6 +141,7 @@ def command(
     output: Path | None,
     overwrite: bool,
     save_runs: bool,
+    reranker: str | None,
     as_json: bool,
     **settings: Any,  # noqa: ANN401 - options as the user gave them
 ) -> None:
@@ -159,7 +160,9 @@ def command(
     elif save_runs:
         raise click.UsageError("--save-runs needs a folder: -o FOLDER")
     with _interruption_explained(), shown_progress() as progress:
-        found = compare(corpus, queries, qrels or queries, config=config, progress=progress, **settings)
+        found = compare(
+            corpus, queries, qrels or queries, config=config, cross_encoder=reranker, progress=progress, **settings
+        )
     notes = [] if output is None else save_comparison(found, output, runs=save_runs, overwrite=overwrite)
     if as_json:
         emit_json(found.to_json())
@@ -173,7 +176,7 @@ def _config(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - a CompareConfig,
     """Take out of the settings what says which ways are compared."""
     from colstore.evaluate import CompareConfig
 
-    names = ("bits", "pool_factors", "k", "bm25_depth", "depth", "limit", "skip", "seed")
+    names = ("bits", "pool_factors", "k", "bm25_candidates", "rerank_depth", "max_queries", "skip", "seed")
     values = {name: settings.pop(name) for name in names}
     values["bits"] = tuple(int(bits) if bits == int(bits) else bits for bits in values["bits"])
     return CompareConfig(**values)

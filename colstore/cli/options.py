@@ -125,22 +125,24 @@ def where_option(command: _F) -> _F:
     return click.option(
         "--where",
         multiple=True,
-        metavar="KEY=VALUE",
+        metavar="FILTER",
         callback=parse_filters,
-        help="Search only documents whose metadata match. Can be given several times: different keys must all match, "
-        'the same key may have any of its values. Numbers, true, false, null and "quoted strings" are read as JSON.',
+        help="Search only documents whose metadata match: KEY=VALUE. Can be given several times: different keys must "
+        'all match, the same key may have any of its values. Numbers, true, false, null and "quoted strings" are read '
+        "as JSON.",
     )(command)
 
 
-def ids_option(command: _F) -> _F:
+def ids_option(help_text: str) -> Callable[[_F], _F]:
     """Add ``--ids``: a file of document ids."""
     return click.option(
         "--ids",
+        "ids_file",
         type=click.File(encoding="utf-8"),
         metavar="FILE",
         callback=read_ids,
-        help="Search only the documents whose ids are in this file, one on each line ('-' reads standard input).",
-    )(command)
+        help=help_text,
+    )
 
 
 def first_stage_option(text: str) -> Callable[[_F], _F]:
@@ -256,9 +258,9 @@ def reranker_option(text: str) -> Callable[[_F], _F]:
 
 
 def depth_option(command: _F) -> _F:
-    """Add ``--depth``: the number of candidates that the cross-encoder may read."""
+    """Add ``--rerank-depth``: the number of candidates that the cross-encoder may read."""
     return click.option(
-        "--depth",
+        "--rerank-depth",
         type=ONE_OR_MORE,
         default=50,
         metavar="N",
@@ -299,7 +301,7 @@ _STAGE = (
 )
 _NEEDS_RERANKER = {
     "policy": "--policy",
-    "depth": "--depth",
+    "rerank_depth": "--rerank-depth",
     "max_pairs": "--max-pairs",
     "max_milliseconds": "--max-milliseconds",
     "rerank_fusion": "--rerank-fusion",
@@ -316,7 +318,7 @@ def stage_options(command: _F) -> _F:
 def stage_of(
     reranker: str | None,
     policy: str = "always",
-    depth: int = 50,
+    rerank_depth: int = 50,
     max_pairs: int | None = None,
     max_milliseconds: float | None = None,
     rerank_fusion: str = "replace",
@@ -339,7 +341,7 @@ def stage_of(
     return RerankStage(
         CrossEncoderReranker(reranker, trust_remote_code=trust_remote_code),
         policy=policy,  # type: ignore[arg-type]  # one of the choices
-        depth=depth,
+        depth=rerank_depth,
         max_pairs=max_pairs,
         max_milliseconds=max_milliseconds,
         fusion=Fusion.parse(rerank_fusion),

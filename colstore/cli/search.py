@@ -62,7 +62,7 @@ class _Request:
 @click.argument("query", required=False)
 @k_option(10)
 @where_option
-@ids_option
+@ids_option("Search only the documents whose ids are in this file, one on each line ('-' reads standard input).")
 @first_stage_option(
     "Also take candidates from BM25 (make its index with `colstore bm25`); MaxSim ranks all candidates."
 )
@@ -75,7 +75,7 @@ def command(
     query: str | None,
     k: int,
     where: dict[str, Json] | None,
-    ids: list[str] | None,
+    ids_file: list[str] | None,
     threads: int,
     as_json: bool,
     first_stage: Literal["bm25"] | None,
@@ -93,7 +93,7 @@ def command(
     import colstore
 
     params = search_params_of(exact=exact, probes=probes, candidates=candidates, scored=scored)
-    request = _Request(k, ids, where, threads, as_json, params, stage_of(**stage), first_stage)
+    request = _Request(k, ids_file, where, threads, as_json, params, stage_of(**stage), first_stage)
     with colstore.open(index) as opened:
         if query is not None:
             _answer(opened, query, request)

@@ -51,7 +51,12 @@ Example:
     help="Share of the exact best -k hits to find.",
 )
 @click.option(
-    "--limit", type=ONE_OR_MORE, default=300, metavar="N", show_default=True, help="Largest number of queries to use."
+    "--max-queries",
+    type=ONE_OR_MORE,
+    default=300,
+    metavar="N",
+    show_default=True,
+    help="Largest number of queries to use.",
 )
 @reranker_option(
     "Also find the threshold of `--policy uncertain` for this cross-encoder (folder or hub name). Needs --queries."
@@ -65,9 +70,9 @@ def command(
     queries: Path | None,
     k: int,
     recall: float,
-    limit: int,
+    max_queries: int,
     reranker: str | None,
-    depth: int,
+    rerank_depth: int,
     keep: float,
     trust_remote_code: bool,
     as_json: bool,
@@ -82,8 +87,8 @@ def command(
     if reranker is not None and queries is None:
         raise click.UsageError("--reranker needs --queries: pieces of documents cannot stand in for queries here")
     with colstore.open(index) as opened:
-        texts = None if queries is None else [query.text for query in islice(read_queries(queries), limit)]
-        stage = stage_of(reranker, depth=depth, trust_remote_code=trust_remote_code)
+        texts = None if queries is None else [query.text for query in islice(read_queries(queries), max_queries)]
+        stage = stage_of(reranker, rerank_depth=rerank_depth, trust_remote_code=trust_remote_code)
         with shown_progress() as progress:
             report = opened.tune(texts, recall=recall, k=k, progress=progress)
             calibration = None

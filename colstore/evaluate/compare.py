@@ -42,7 +42,7 @@ def compare(
     *,
     model: str | Path | Encoder | None = "embedded",
     bi_encoder: str | BiEncoder | None = None,
-    reranker: str | Reranker | None = None,
+    cross_encoder: str | Reranker | None = None,
     config: CompareConfig | None = None,
     keep_vectors: str | Path | None = None,
     work_folder: str | Path | None = None,
@@ -72,8 +72,8 @@ def compare(
         bring vectors.
     bi_encoder
         Of the row with one vector a document; without one, the mean of the token vectors stands in.
-    reranker
-        Cross-encoder of the last stage, or its name; without one its rows are left out.
+    cross_encoder
+        Of the last stage; without one its rows are left out.
     config
         What is compared, see :class:`CompareConfig`.
     keep_vectors
@@ -97,12 +97,12 @@ def compare(
     MissingDependencyError
         ``ir-measures`` is not installed. Ways that need another missing package are left out, and noted.
     """
-    config = CompareConfig() if config is None else config
+    plan = CompareConfig() if config is None else config
     questions, everything = load_questions(queries), load_qrels(qrels)
-    asked, judged = drawn(questions, everything, config.limit, config.seed)
-    per_query(standard_measures(config.k), judged, {})  # what is missing is told now, and not after an hour
+    asked, judged = drawn(questions, everything, plan.max_queries, plan.seed)
+    per_query(standard_measures(plan.k), judged, {})  # what is missing is told now, and not after an hour
     encoder = loaded(model, corpus, backend, trust_remote_code=trust_remote_code, device=device)
-    bi, cross = _other_models(bi_encoder, reranker, trust_remote_code=trust_remote_code, device=device)
+    bi, cross = _other_models(bi_encoder, cross_encoder, trust_remote_code=trust_remote_code, device=device)
     intake, notes = ReadReport(), list[str]()
     with workspace(None if work_folder is None else Path(work_folder)) as folder:
         spool = spooled(
@@ -118,18 +118,18 @@ def compare(
         notes += _intake_notes(intake, spool.table["truncated"])
         coverage = _coverage(questions, everything, judged, set(spool.ids))
         asking = encoded(asked, encoder, spool.dim, notes)
-        with Bench(spool, asking, folder, config.k, config.seed, cross is not None, progress) as bench:
-            judging = Judging(standard_measures(config.k), config.k, confidence, samples, config.seed)
-            rows, runs = _Trials(bench, config, judging, judged, bi, cross, notes).rows()
+        with Bench(spool, asking, folder, plan.k, plan.seed, cross is not None, progress) as bench:
+            judging = Judging(standard_measures(plan.k), plan.k, confidence, samples, plan.seed)
+            rows, runs = _Trials(bench, plan, judging, judged, bi, cross, notes).rows()
     settings: dict[str, Json] = {
         "model": named(encoder),
         "bi_encoder": named(bi),
-        "reranker": named(cross),
-        "k": config.k,
-        "bm25_depth": config.bm25_depth,
-        "depth": config.depth,
-        "main_bits": config.main,
-        "seed": config.seed,
+        "cross_encoder": named(cross),
+        "k": plan.k,
+        "candidates": plan.bm25_candidates,
+        "read": plan.rerank_depth,
+        "main_bits": plan.main,
+        "seed": plan.seed,
         "confidence": confidence,
         "samples": samples,
         "machine": machine(),
@@ -144,10 +144,10 @@ Way = Callable[[Bench], Asked]
 
 @dataclass(frozen=True)
 class _Trials:
-    """The ways to search, tried one after the other."""
+    """The ways of a plan, tried one after the other."""
 
     bench: Bench
-    config: CompareConfig
+    plan: CompareConfig
     judging: Judging
     judged: Qrels
     bi: BiEncoder | None
@@ -155,7 +155,7 @@ class _Trials:
     notes: list[str]
 
     def rows(self) -> tuple[list[Row], dict[str, Run]]:
-        """Try each way of the configuration that can be tried; what cannot is noted."""
+        """Try each way of the plan that can be tried; what cannot is noted."""
         rows: list[Row] = []
         runs: dict[str, Run] = {}
         for (key, label, family), way, needs_texts in self.ways():
@@ -175,21 +175,21 @@ class _Trials:
 
     def ways(self) -> Iterator[tuple[tuple[str, str, Family], Way, bool]]:
         """Yield each row's names, what makes it, and whether that needs texts."""
-        config, bi = self.config, self.bi
+        plan, bi = self.plan, self.bi
         ways: dict[str, tuple[Way, bool]] = {
             "bm25": (words, True),
             "mean": (mean_of_tokens, False) if bi is None else (partial(bi_encoded, model=bi), True),
             EXACT: (exact, False),
-            "bm25-maxsim": (partial(words_then_late, bits=config.main, candidates=config.bm25_depth), True),
+            "bm25-maxsim": (partial(words_then_late, bits=plan.main, candidates=plan.bm25_candidates), True),
         }
-        ways |= {f"{bits}-bit": (partial(_once, bits=bits, main=config.main), False) for bits in config.bits}
-        for factor in config.pool_factors:
-            ways[f"pool-{factor:g}"] = partial(_once, bits=config.main, main=config.main, pool=factor), False
+        ways |= {f"{bits}-bit": (partial(_once, bits=bits, main=plan.main), False) for bits in plan.bits}
+        for factor in plan.pool_factors:
+            ways[f"pool-{factor:g}"] = partial(_once, bits=plan.main, main=plan.main, pool=factor), False
         if self.cross is not None:
-            stage = CrossStage(self.cross, config.main, config.depth, self.judged)
+            stage = CrossStage(self.cross, plan.main, plan.rerank_depth, self.judged)
             ways |= {"cross-always": (stage.always, True), "cross-uncertain": (stage.uncertain, True)}
-        for names in config.names():
-            if names[0] in ways and names[0] not in config.skip:
+        for names in plan.names():
+            if names[0] in ways and names[0] not in plan.skip:
                 yield names, *ways[names[0]]
 
     def row(self, key: str, label: str, family: Family, asked: Asked) -> Row:
@@ -208,7 +208,7 @@ class _Trials:
             bytes_per_document=asked.bytes / len(self.bench.spool),
             pairs=asked.pairs / queries,
             yardstick=key == EXACT,
-            base=f"{self.config.main}-bit" if family == "cross-encoder" else "",
+            base=f"{self.plan.main}-bit" if family == "cross-encoder" else "",
         )
 
 
@@ -222,7 +222,7 @@ def _once(bench: Bench, bits: Bits, main: Bits, pool: float = 1.0) -> Asked:
 
 def _other_models(
     bi_encoder: str | BiEncoder | None,
-    reranker: str | Reranker | None,
+    cross_encoder: str | Reranker | None,
     *,
     trust_remote_code: bool,
     device: str | None,
@@ -231,7 +231,7 @@ def _other_models(
     bi = bi_encoder
     if isinstance(bi, str):
         bi = SentenceBiEncoder(bi, trust_remote_code=trust_remote_code, device=device)
-    return bi, load_cross_encoder(reranker, trust_remote_code=trust_remote_code, device=device)
+    return bi, load_cross_encoder(cross_encoder, trust_remote_code=trust_remote_code, device=device)
 
 
 def _coverage(questions: Mapping[str, object], everything: Qrels, judged: Qrels, ids: set[str]) -> Coverage:

@@ -24,11 +24,11 @@ class CompareConfig:
         Pool factors beyond 1, at ``main`` bits.
     k
         Hits of a query: what recall is counted in, and what is timed.
-    bm25_depth
-        Number of BM25 candidates that MaxSim ranks again.
-    depth
-        Number of MaxSim candidates that the cross-encoder may read for each query.
-    limit
+    bm25_candidates
+        Number of candidates from BM25 that MaxSim ranks in the row ``bm25-maxsim``.
+    rerank_depth
+        Number of candidates from MaxSim that the cross-encoder may score.
+    max_queries
         Use at most so many judged queries, drawn at random.
     skip
         Keys of rows to leave out.
@@ -39,9 +39,9 @@ class CompareConfig:
     bits: Sequence[Bits] = BITS
     pool_factors: Sequence[float] = (2, 3)
     k: int = 100
-    bm25_depth: int = 100
-    depth: int = 50
-    limit: int | None = None
+    bm25_candidates: int = 100
+    rerank_depth: int = 50
+    max_queries: int | None = None
     skip: Sequence[str] = ()
     seed: int = 0
 
@@ -50,7 +50,7 @@ class CompareConfig:
             raise ConfigError(f"bits must be some of {BITS}, got {tuple(self.bits)!r}")
         if any(not factor > 1 for factor in self.pool_factors):
             raise ConfigError(f"pool factors must exceed 1 (1 is there anyway), got {tuple(self.pool_factors)!r}")
-        for name in ("k", "bm25_depth", "depth", "limit"):
+        for name in ("k", "bm25_candidates", "rerank_depth", "max_queries"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")

@@ -61,7 +61,7 @@ def html_report(comparison: Comparison, picture: str = "") -> str:
     )
 
 
-_OTHERS = (("bi_encoder", "bi-encoder"), ("reranker", "cross-encoder"))
+_OTHERS = (("bi_encoder", "bi-encoder"), ("cross_encoder", "cross-encoder"))
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -149,11 +149,11 @@ def _method(comparison: Comparison) -> str:
         ("Pooled", f"Token pooling (Ward) before {settings['main_bits']}-bit codes: about one vector in 2, in 3."),
         (
             "BM25, then MaxSim",
-            f"BM25's first {settings['bm25_depth']}, put in order by MaxSim on {settings['main_bits']}-bit codes.",
+            f"BM25's first {settings['candidates']}, put in order by MaxSim on {settings['main_bits']}-bit codes.",
         ),
         (
             "Cross-encoder",
-            f"Over MaxSim's first {settings['depth']}: always, or only where MaxSim is uncertain, by a "
+            f"Over MaxSim's first {settings['read']}: always, or only where MaxSim is uncertain, by a "
             "threshold found on the other half of the queries.",
         ),
         (

@@ -104,7 +104,7 @@ def test_json_and_rows_left_out(cli: Cli, corpus: Path, queries: Path, qrels: Pa
         "bm25",
         "--skip",
         "bm25-maxsim",
-        "--limit",
+        "--max-queries",
         2,
         "--json",
     )
@@ -120,7 +120,7 @@ def test_json_and_rows_left_out(cli: Cli, corpus: Path, queries: Path, qrels: Pa
     [
         (("--bits", "5"), 1, "bits must be some of"),
         (("--bits", "x"), 2, "numbers separated by commas"),
-        (("--depth", "0"), 2, "--depth"),
+        (("--rerank-depth", "0"), 2, "--rerank-depth"),
         (("--skip", "magic"), 1, "no row is called 'magic'"),
         (("--pool-factors", "0.5"), 1, "pool factors must exceed 1"),
         (("--save-runs",), 2, "-o"),

@@ -85,9 +85,17 @@ def test_the_summary_of_a_command_fits_80_columns(name: str, monkeypatch: pytest
 SHARED = (
     *("-k", "--json", "--wait", "--on-error", "--on-duplicate", "--on-unknown-query", "--ids", "--where", "--model"),
     *("--device", "--backend", "--trust-remote-code", "--threads", "--queries", "--qrels", "--seed", "--overwrite"),
-    *("--first-stage", "--reranker", "--depth", "--policy", "--keep", "--exact", "--probes", "--run", "--texts"),
+    *("--first-stage", "--reranker", "--rerank-depth", "--policy", "--keep", "--exact", "--probes", "--run", "--texts"),
 )
-DROPPED = ("--ids-from", "--skip-duplicates", "--skip-unknown-queries", "--rerank", "--read", "--cross-encoder")
+DROPPED = (
+    "--ids-from",
+    "--skip-duplicates",
+    "--skip-unknown-queries",
+    "--rerank",
+    "--read",
+    "--cross-encoder",
+    "--limit",
+)
 
 
 def test_one_option_has_one_name_and_one_kind_of_value_everywhere() -> None:

@@ -160,7 +160,7 @@ def test_exact_search_has_no_limits(cli: Cli, index: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [("--policy", "never"), ("--depth", 3), ("--max-pairs", 1), ("--rerank-fusion", "reciprocal")]
+    "options", [("--policy", "never"), ("--rerank-depth", 3), ("--max-pairs", 1), ("--rerank-fusion", "reciprocal")]
 )
 def test_options_of_a_reranker_need_one(cli: Cli, index: Path, options: tuple[object, ...]) -> None:
     result = cli("search", index, "yeast", *options)

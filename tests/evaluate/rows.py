@@ -90,10 +90,10 @@ def compared(rows: list[Row]) -> Comparison:
     settings = {
         "model": "a <model> & more",
         "bi_encoder": None,
-        "reranker": "simulated",
+        "cross_encoder": "simulated",
         "k": 100,
-        "bm25_depth": 100,
-        "depth": 20,
+        "candidates": 100,
+        "read": 20,
         "main_bits": 4,
         "seed": 0,
         "confidence": 0.95,

@@ -61,8 +61,8 @@ def found(corpus: Corpus, queries: Queries, qrels: Qrels) -> Comparison:
         queries,
         qrels,
         model=encoder,
-        reranker=CallableReranker(knows_second, "knows"),
-        config=CompareConfig(bits=(16, 4, 1), pool_factors=(2,), k=10, depth=6),
+        cross_encoder=CallableReranker(knows_second, "knows"),
+        config=CompareConfig(bits=(16, 4, 1), pool_factors=(2,), k=10, rerank_depth=6),
     )
     assert encoder.documents == len(corpus)  # once, for all rows
     return made
@@ -180,7 +180,7 @@ def test_kept_vectors_are_not_encoded_again(tmp_path: Path, corpus: Corpus, quer
 
 
 def test_at_most_so_many_queries_are_drawn(corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
-    plan = CompareConfig(bits=(4,), pool_factors=(), limit=3, skip=("bm25", "bm25-maxsim", "4-bit"))
+    plan = CompareConfig(bits=(4,), pool_factors=(), max_queries=3, skip=("bm25", "bm25-maxsim", "4-bit"))
     one = compare(corpus, queries, qrels, model=FakeEncoder(), config=plan)
     other = compare(corpus, queries, qrels, model=FakeEncoder(), config=plan)
     assert len(one.queries) == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -227,7 +227,7 @@ class Index:
         recall: float = 0.99,
         k: int = 10,
         reranker: Reranker | RerankStage | None = None,
-        tick: Callable[[int, int], None] | None = None,
+        progress: Listener | None = None,
     ) -> TuneReport:
         """Find the cheapest settings that reach ``recall`` of the exact top ``k``, and store them in the index.
 
@@ -241,8 +241,8 @@ class Index:
             Hits.
         reranker
             Also find the threshold of ``"uncertain"`` for this reranker, see :meth:`calibrate`; needs texts.
-        tick
-            Called with (steps done, steps in all).
+        progress
+            Called from time to time with the progress.
 
         Raises
         ------
@@ -252,16 +252,17 @@ class Index:
             Another process is writing to the index, or has written since this object was opened.
         """
         check_k(k)
+        from colstore.indexing.meters import StageMeter
         from colstore.search.tune import tune
         from colstore.updating.change import store_tuned
 
         vectors = None if queries is None else [self._query_vectors(query) for query in queries]
-        report = tune(self._live(), vectors, recall=recall, k=k, tick=tick)
+        report = tune(self._live(), vectors, recall=recall, k=k, tick=StageMeter(progress, "tune", "settings", None).of)
         kept = {RERANK: found} if (found := (self._manifest.tuned or {}).get(RERANK)) is not None else {}
         store_tuned(self.path, self._manifest, {**report.to_json(), **kept})
         self.refresh()
         if reranker is not None:
-            self.calibrate([text_of(query) for query in queries or ()], reranker, k=k)
+            self.calibrate([text_of(query) for query in queries or ()], reranker, k=k, progress=progress)
         return report
 
     def calibrate(
@@ -272,6 +273,7 @@ class Index:
         k: int = 10,
         keep: float = 0.95,
         judgements: Sequence[Mapping[str, int]] | None = None,
+        progress: Listener | None = None,
     ) -> Calibration:
         """Find the threshold of the policy ``"uncertain"`` that keeps most of what reranking gains, and store it.
 
@@ -287,6 +289,8 @@ class Index:
             Part of the gain of ``"always"`` to keep, 0 to 1.
         judgements
             For each question the grades of documents. Without them the order of ``"always"`` counts as right.
+        progress
+            Called from time to time with the progress.
 
         Raises
         ------
@@ -295,11 +299,13 @@ class Index:
         IndexLockedError
             Another process is writing to the index, or has written since this object was opened.
         """
+        from colstore.indexing.meters import StageMeter
         from colstore.search.tune import calibrate
         from colstore.updating.change import store_tuned
 
         check_k(k)
         stage = as_stage(reranker)
+        StageMeter(progress, "calibrate", "queries", len(queries)).of(0, len(queries))
         hits = self.search_many(queries, max(k, stage.depth))
         found = calibrate(stage, queries, [some[: stage.depth] for some in hits], k=k, keep=keep, judgements=judgements)
         store_tuned(self.path, self._manifest, {**(self._manifest.tuned or {}), RERANK: found.to_json()})

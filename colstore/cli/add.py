@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from colstore.cli.changes import json_option, show_report, wait_option
+from colstore.cli.changes import show_report
+from colstore.cli.options import (
+    device_option,
+    json_option,
+    on_duplicate_option,
+    on_error_option,
+    trust_remote_code_option,
+    wait_option,
+)
 from colstore.cli.progress import shown_progress
 
 _EPILOG = """\b
@@ -17,25 +25,16 @@ Example:
 @click.command("add", epilog=_EPILOG)
 @click.argument("index")
 @click.argument("corpus")
+@on_duplicate_option("error", "replace", "skip", what="Id that is in the index already or occurs a second time")
+@on_error_option
 @click.option(
-    "--on-duplicate",
-    type=click.Choice(["error", "replace", "skip"]),
-    default="error",
-    show_default=True,
-    help="An id that is there already, or comes twice: stop, let the newest count, or count it and go on.",
+    "--model",
+    metavar="MODEL",
+    show_default="where it was when the index was built",
+    help="Folder or hub name of the model that the index was built with, if it has moved. Other models are refused.",
 )
-@click.option(
-    "--on-error",
-    type=click.Choice(["error", "skip"]),
-    default="error",
-    show_default=True,
-    help="A document that cannot be read: stop, or count it and go on.",
-)
-@click.option("--model", show_default="where it was", help="Folder or hub name of the index's own model, if it moved.")
-@click.option("--trust-remote-code", is_flag=True, help="Run Python code that the checkpoint brings along.")
-@click.option(
-    "--device", show_default="the fastest there is", help="Where the model runs, for example 'cpu' or 'cuda:0'."
-)
+@trust_remote_code_option
+@device_option
 @wait_option
 @json_option
 def command(
@@ -49,10 +48,10 @@ def command(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Add the documents of CORPUS to INDEX: all of them, or, if anything goes wrong, none.
+    """Add the documents of a corpus to an index, all or none.
 
-    They are encoded by the model that the index was built with, and compressed by its codec; another model is refused.
-    CORPUS is what `colstore build` takes.
+    The documents are encoded by the model that INDEX was built with and compressed by its codec. CORPUS takes the same
+    forms as in `colstore build`.
     """
     import colstore
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from colstore.cli.output import emit, emit_json
+from colstore.cli.options import json_option, wait_option
+from colstore.cli.output import emit, emit_json, one_line, size
 from colstore.lexical.analyzers import ANALYZERS
 
 _EPILOG = """\b
@@ -21,15 +22,15 @@ Example:
     type=click.Choice(ANALYZERS),
     default="english",
     show_default=True,
-    help="Texts to terms: without stop words and stemmed, or plain words in lower case.",
+    help="How texts become terms: 'english' leaves out stop words and stems, 'plain' takes every word in lower case.",
 )
-@click.option("--wait", type=click.FloatRange(min=0), default=0, help="Seconds to wait for another writer.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@wait_option
+@json_option
 def command(index: str, analyzer: str, wait: float, as_json: bool) -> None:
-    """Make the BM25 index that `search --first-stage bm25` takes candidates from; it is stored in INDEX.
+    """Make the BM25 index that hybrid search needs.
 
-    It has to be made again after documents were added, or the index compacted. Needs the extra: pip install
-    'colstore[bm25]'
+    `colstore search --first-stage bm25` takes candidates from it. It is stored in INDEX. Run this command again after
+    documents were added or the index was compacted. Needs an extra: pip install 'colstore-index[bm25]'
     """
     import colstore
 
@@ -37,6 +38,6 @@ def command(index: str, analyzer: str, wait: float, as_json: bool) -> None:
         report = opened.build_bm25(analyzer=analyzer, wait=wait)  # type: ignore[arg-type]  # one of the choices
         info = opened.info()
     if as_json:
-        emit_json({**report.to_json(), "bytes": info.bytes["lexical"]})
+        emit_json({"index": index, **report.to_json(), "bytes": info.bytes["lexical"]})
     else:
-        emit(f"BM25 index of {info.documents:,} documents: {info.bytes['lexical']:,} bytes")
+        emit(f"{one_line(index)}: BM25 index of {info.documents:,} documents, {size(info.bytes['lexical'])}")

@@ -1,32 +1,15 @@
-"""What the commands that change an index have in common."""
+"""What the commands that change an index print."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import click
+from colstore.cli.failures import advice_line
+from colstore.cli.options import json_option, wait_option
+from colstore.cli.output import emit_json, emit_prose, one_line
 
-from colstore.cli.output import emit, emit_json, one_line
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def wait_option(command: _F) -> _F:
-    """Add ``--wait``."""
-    option = click.option(
-        "--wait",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        show_default=True,
-        help="Seconds to wait while another process writes to the index.",
-    )
-    return option(command)
-
-
-def json_option(command: _F) -> _F:
-    """Add ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")(command)
+__all__ = ["json_option", "lines", "show_report", "wait_option"]
 
 
 def show_report(index: str, report: Mapping[str, Any], *, as_json: bool) -> None:
@@ -35,7 +18,7 @@ def show_report(index: str, report: Mapping[str, Any], *, as_json: bool) -> None
         emit_json({"index": index, **report})
         return
     for line in lines(index, report):
-        emit(line)
+        emit_prose(line, indent="  ")
 
 
 def lines(index: str, report: Mapping[str, Any]) -> Iterator[str]:
@@ -58,14 +41,23 @@ def lines(index: str, report: Mapping[str, Any]) -> Iterator[str]:
     segments = "segment" if report["segments"] == 1 else "segments"
     yield f"generation {report['generation']}, {report['documents']:,} documents in {report['segments']:,} {segments}"
     if report["unknown"]:
-        yield f"not there: {report['unknown']:,} of the ids"
-    if report["truncated"]:
-        yield f"truncated: {report['truncated']:,} documents, whose ends lie beyond the limit of tokens"
-    if report["skipped"]:
-        yield f"skipped: {', '.join(f'{count:,} {reason}' for reason, count in report['skipped'].items())}"
-    if report["incomplete"]:
-        yield "incomplete: a source could not be read to its end"
+        yield f"not in the index: {report['unknown']:,} of the ids"
+    yield from shortfalls(report)
     if report["loss"] is not None:
         yield f"loss by encoding again: {report['loss']:.6f} (mean of 1 - cosine)"
     yield from (f"  {one_line(example)}" for example in report["examples"])
-    yield from (f"advice: {one_line(text)}" for text in report["advice"])
+    yield from (f"advice: {advice_line(text)}" for text in report["advice"])
+
+
+def shortfalls(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of a corpus did not get into the index whole, and what to do about it."""
+    if report["truncated"]:
+        yield (
+            f"truncated: {report['truncated']:,} documents are longer than the model reads, and a search does not see "
+            "their ends; split long documents into shorter ones"
+        )
+    reasons = [f"{count:,} {reason}" for reason, count in report["skipped"].items() if count]
+    if reasons:
+        yield f"skipped: {', '.join(reasons)}"
+    if report["incomplete"]:
+        yield "incomplete: a source could not be read to its end"

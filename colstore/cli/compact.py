@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from colstore.cli.changes import json_option, show_report, wait_option
+from colstore.cli.changes import show_report
+from colstore.cli.options import json_option, wait_option
 
 _EPILOG = """\b
 Example:
@@ -18,16 +19,20 @@ Example:
 @click.option(
     "--retrain",
     is_flag=True,
-    help="Train new centroids on all vectors, too. Below 16 bits that rounds every vector a second time: building "
+    help="Also train new centroids on all vectors. Below 16 bits this rounds every vector a second time; building "
     "again from the documents is more exact.",
 )
-@click.option("--clean", is_flag=True, help="Remove all older generations at once. Nobody can go back to them then.")
+@click.option(
+    "--clean",
+    is_flag=True,
+    help="Remove all older generations at once. `colstore recover` cannot go back to them afterwards.",
+)
 @wait_option
 @json_option
 def command(index: str, retrain: bool, clean: bool, wait: float, as_json: bool) -> None:
-    """Merge the segments of INDEX, and drop what is deleted.
+    """Merge segments, and remove deleted documents from the disk.
 
-    What was copied is compared with what it was copied from before it counts. Readers go on undisturbed.
+    Every copy is compared with its original before it replaces it. Others can search INDEX meanwhile.
     """
     import colstore
 

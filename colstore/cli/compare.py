@@ -10,25 +10,49 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colstore.cli.failures import Interruption
-from colstore.cli.output import emit, emit_json
+from colstore.cli.failures import Interruption, advice_line
+from colstore.cli.options import (
+    ONE_OR_MORE,
+    backend_option,
+    depth_option,
+    device_option,
+    json_option_for,
+    k_option,
+    model_option,
+    on_duplicate_option,
+    on_error_option,
+    overwrite_option,
+    qrels_option,
+    queries_option,
+    reranker_option,
+    seed_option,
+    trust_remote_code_option,
+)
+from colstore.cli.output import emit, emit_json, emit_prose
 from colstore.cli.progress import shown_progress
-from colstore.config import BACKENDS, BITS
+from colstore.config import BITS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from colstore.evaluate import Comparison
 
 WIDTH = 160
-"""Letters a line of the table may have where standard output is no terminal."""
+"""Width of the table where standard output is not a terminal."""
+LEAST_NEEDED = ("p95 ms", "build s", "recall", "interval")
+"""Columns that are left out on a narrow terminal, the first of these first."""
 
 _EPILOG = """\b
 Example:
   $ colstore compare data --queries data -o which
-  $ colstore compare data --queries data --skip mean --skip bm25 --limit 50 --json
+  $ colstore compare data --queries data --skip mean --skip bm25 --max-queries 50 --json
 
-With -o, the folder gets table.csv, comparison.json, plot.png, plot.svg and report.html (which needs nothing else).
-Needs the extras 'eval', 'bm25' and 'plot': pip install 'colstore[eval,bm25,plot]'. Rows: bm25, mean, exact,
-16-bit, 8-bit, 4-bit, 2-bit, 1-bit, pool-2, pool-3, bm25-maxsim, cross-always, cross-uncertain.
+With -o, the folder gets table.csv, comparison.json, plot.png, plot.svg and report.html, which is complete in itself.
+Needs extras: pip install 'colstore-index[eval,bm25,plot]'
+
+The rows are bm25, mean, exact, 16-bit, 8-bit, 4-bit, 2-bit, 1-bit, pool-2, pool-3, bm25-maxsim, cross-always and
+cross-uncertain.
 """
 
 
@@ -36,63 +60,80 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
     try:
         return [float(part) for part in value.split(",") if part.strip()]
     except ValueError as error:
-        raise click.BadParameter(f"numbers separated by commas are needed, got {value!r}", param=option) from error
+        raise click.BadParameter(f"expected numbers separated by commas, got {value!r}", param=option) from error
 
 
 @click.command("compare", epilog=_EPILOG)
 @click.argument("corpus")
-@click.option("--queries", required=True, type=click.Path(path_type=Path), help="A BEIR folder, JSONL or TSV.")
+@queries_option("Queries with judgements: a BEIR folder, a JSONL or a TSV file.", required=True)
+@qrels_option
+@model_option
 @click.option(
-    "--qrels",
+    "--bi-encoder",
+    metavar="MODEL",
+    show_default="the mean of the token vectors",
+    help="Model for the row with one vector for each document.",
+)
+@reranker_option("Cross-encoder for the last stage (folder or hub name); its rows are left out without one.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder for the table, plot and report."
+)
+@overwrite_option("Replace a report that is in the folder already.")
+@click.option("--save-runs", is_flag=True, help="Also write the ranking of each row to the output folder (TREC runs).")
+@click.option(
+    "--bits",
+    default=",".join(map(str, BITS)),
+    metavar="N,N,...",
+    show_default=True,
+    callback=_numbers,
+    help="Bits of the codecs to try.",
+)
+@click.option(
+    "--pool-factors",
+    default="2,3",
+    metavar="X,X,...",
+    show_default=True,
+    callback=_numbers,
+    help="Factors of token pooling to try.",
+)
+@k_option(100, "Number of hits for each query, for recall and for the times.")
+@click.option(
+    "--bm25-candidates",
+    type=ONE_OR_MORE,
+    default=100,
+    metavar="N",
+    show_default=True,
+    help="Number of BM25 candidates that MaxSim ranks again in the row bm25-maxsim.",
+)
+@depth_option
+@click.option(
+    "--max-queries",
+    type=ONE_OR_MORE,
+    metavar="N",
+    show_default="all",
+    help="Largest number of queries to use, drawn at random.",
+)
+@click.option("--skip", multiple=True, metavar="ROW", help="Leave out a row; can be given several times.")
+@click.option(
+    "--keep-vectors",
     type=click.Path(path_type=Path),
-    help="Judgements, BEIR or TREC; of a BEIR folder its qrels/test.tsv. By default those in the folder of --queries.",
-)
-@click.option("--model", default="embedded", show_default=True, help="Of token vectors, as for 'colstore build'.")
-@click.option("--bi-encoder", help="Model of the row with one vector a document; else the mean of the token vectors.")
-@click.option("--cross-encoder", help="Model of the last stage; its rows are left out without one.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for table, plot and report.")
-@click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
-@click.option("--save-runs", is_flag=True, help="Write the rankings of each row, too (TREC), into the output folder.")
-@click.option("--bits", default=",".join(map(str, BITS)), show_default=True, callback=_numbers, help="Codecs to try.")
-@click.option("--pool-factors", default="2,3", show_default=True, callback=_numbers, help="Token pooling to try.")
-@click.option("-k", type=click.IntRange(min=1), default=100, show_default=True, help="Hits of a query.")
-@click.option(
-    "--candidates", type=click.IntRange(min=1), default=100, show_default=True, help="Of BM25, that MaxSim reranks."
+    metavar="FOLDER",
+    help="Keep the vectors of the documents in this folder, and use those that an earlier run kept there.",
 )
 @click.option(
-    "--read",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Of MaxSim, that a cross-encoder may read.",
+    "--work-folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    show_default="where the system keeps them",
+    help="Folder for temporary files.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Most queries to use, drawn at random.")
-@click.option("--skip", multiple=True, metavar="ROW", help="Leave a row out; can be given more than once.")
-@click.option(
-    "--keep-vectors", type=click.Path(path_type=Path), help="Folder that keeps the documents' vectors, for another run."
-)
-@click.option("--work-folder", type=click.Path(path_type=Path), help="Where temporary files go.")
-@click.option(
-    "--backend", type=click.Choice(["auto", *BACKENDS]), default="auto", show_default=True, help="As for build."
-)
-@click.option("--device", show_default="the fastest there is", help="Where models run.")
-@click.option("--trust-remote-code", is_flag=True, help="Run Python code that a checkpoint brings along.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["error", "skip"]),
-    default="error",
-    show_default=True,
-    help="A document that cannot be read.",
-)
-@click.option(
-    "--on-duplicate",
-    type=click.Choice(["error", "skip"]),
-    default="error",
-    show_default=True,
-    help="An id that came before.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of drawing, builds, bootstrap and tests.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
+@backend_option
+@device_option
+@trust_remote_code_option
+@on_error_option
+@on_duplicate_option("error", "skip")
+@seed_option("drawing queries, builds, intervals and tests")
+@json_option_for("everything, instead of the table,")
 def command(
     corpus: str,
     queries: Path,
@@ -100,92 +141,122 @@ def command(
     output: Path | None,
     overwrite: bool,
     save_runs: bool,
+    reranker: str | None,
     as_json: bool,
-    **settings: Any,  # noqa: ANN401 - options as given
+    **settings: Any,  # noqa: ANN401 - options as the user gave them
 ) -> None:
-    """Try every way to search on CORPUS with judged queries, side by side.
+    """Compare every way to search on your own corpus and queries.
 
-    BM25; one vector a document; late interaction, exact and at each codec and pool factor; BM25 then MaxSim; MaxSim
-    then a cross-encoder. Documents are encoded once, for all of them. Times are of one thread.
+    Tried are BM25; one vector for each document; late interaction, exact and with each codec and pool factor; BM25
+    then MaxSim; and MaxSim then a cross-encoder. The documents of CORPUS are encoded once for all of them. Times are
+    those of one thread.
     """
     from colstore.evaluate import compare, save_comparison
     from colstore.evaluate.report import check_folder
 
-    plan = _plan(settings)
+    config = _config(settings)
     if output is not None:
         check_folder(output, overwrite=overwrite)
     elif save_runs:
-        raise click.UsageError("--save-runs needs a folder: -o")
-    with _interruption_told(), shown_progress() as progress:
-        found = compare(corpus, queries, qrels or queries, config=plan, progress=progress, **settings)
+        raise click.UsageError("--save-runs needs a folder: -o FOLDER")
+    with _interruption_explained(), shown_progress() as progress:
+        found = compare(
+            corpus, queries, qrels or queries, config=config, cross_encoder=reranker, progress=progress, **settings
+        )
     notes = [] if output is None else save_comparison(found, output, runs=save_runs, overwrite=overwrite)
     if as_json:
         emit_json(found.to_json())
     else:
-        for line in lines(found, notes):
-            emit(line)
+        _show(found, notes)
     if output is not None:
         click.echo(f"colstore: the report is {output / 'report.html'}", err=True)
 
 
-def _plan(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - a CompareConfig, imported here
-    """Take what belongs to the plan out of the settings."""
+def _config(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - a CompareConfig, imported here
+    """Take out of the settings what says which ways are compared."""
     from colstore.evaluate import CompareConfig
 
-    names = ("bits", "pool_factors", "k", "candidates", "read", "limit", "skip", "seed")
-    given = {name: settings.pop(name) for name in names}
-    for old, new in (("candidates", "bm25_candidates"), ("read", "rerank_depth"), ("limit", "max_queries")):
-        given[new] = given.pop(old)
-    given["bits"] = tuple(int(bits) if bits == int(bits) else bits for bits in given["bits"])
-    return CompareConfig(**given)
+    names = ("bits", "pool_factors", "k", "bm25_candidates", "rerank_depth", "max_queries", "skip", "seed")
+    values = {name: settings.pop(name) for name in names}
+    values["bits"] = tuple(int(bits) if bits == int(bits) else bits for bits in values["bits"])
+    return CompareConfig(**values)
 
 
 @contextmanager
-def _interruption_told() -> Iterator[None]:
+def _interruption_explained() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        message = "no report was written; temporary files are removed (--keep-vectors would keep what was encoded)"
+        message = (
+            "no report was written, and temporary files are removed; with --keep-vectors FOLDER, the next run uses the "
+            "vectors that this one has made"
+        )
         raise Interruption(message) from interrupt
 
 
-def lines(found: Comparison, notes: list[str]) -> Iterator[str]:
-    """Yield the table, the advice, and what there is to know, for people."""
-    yield from _table(found)
-    yield ""
-    yield " ".join(found.advice)
+def _show(found: Comparison, notes: list[str]) -> None:
+    """Print the table, the advice, and the notes, for people."""
+    for line in _table(found):
+        emit(line)
+    emit("")
+    emit_prose(" ".join(found.advice))
     for note in (*found.coverage.notes(), *found.notes, *notes):
-        yield f"note: {note}"
+        emit_prose(f"note: {advice_line(note)}", indent="  ")
 
 
 def _table(found: Comparison) -> list[str]:
+    """Return the table in lines; on a narrow terminal without the columns that matter least."""
     from rich.console import Console
+
+    at_terminal = sys.stdout.isatty()
+    console = Console(width=None if at_terminal else WIDTH, highlight=False, no_color=not at_terminal)
+    left_out: list[str] = []
+    table = _drawn(found, left_out)
+    for column in LEAST_NEEDED:
+        if _width(console, table) <= console.width:
+            break
+        left_out.append(column)
+        table = _drawn(found, left_out)
+    console.width = max(console.width, _width(console, table))  # what still does not fit is wrapped, and not cut
+    with console.capture() as captured:
+        console.print(table)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    return [*lines, f"(for lack of room without {', '.join(left_out)}: see --json or -o)"] if left_out else lines
+
+
+def _width(console: Console, table: Table) -> int:
+    """Return how many columns of a terminal a table needs."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(max_width=1000), table).maximum
+
+
+def _drawn(found: Comparison, left_out: list[str]) -> Table:
+    """Return the table without some of its columns."""
     from rich.table import Table
 
     from colstore.evaluate.advice import amount
 
-    table = Table(title=f"{found.documents:,} documents, {len(found.queries):,} queries", title_justify="left")
-    table.add_column("way", no_wrap=True)
     percent = f"{100 * float(str(found.settings['confidence'])):g} % interval"
     recall = f"recall@{found.settings['k']}"
-    for name in ("nDCG@10", percent, recall, "ms", "p95 ms", "build s", "a document"):
-        table.add_column(name, justify="right", no_wrap=True)
+    heads = {"interval": percent, "recall": recall}
     best = max(row.ndcg for row in found.rows)
-    for row in found.rows:
+    table = Table(title=f"{found.documents:,} documents, {len(found.queries):,} queries", title_justify="left")
+    table.add_column("way", no_wrap=True)
+    for number, row in enumerate(found.rows):
         interval = row.intervals["nDCG@10"]
-        table.add_row(
-            row.label,
-            f"{row.ndcg:.4f}",
-            f"{interval.low:.3f} - {interval.high:.3f}",
-            f"{row.intervals[recall].mean:.3f}",
-            f"{row.latency.median:.2f}",
-            f"{row.latency.p95:.2f}",
-            f"{row.build_seconds + row.encode_seconds:,.1f}",
-            amount(row.bytes_per_document),
-            style="bold" if row.ndcg == best else None,
-        )
-    at_terminal = sys.stdout.isatty()
-    console = Console(width=None if at_terminal else WIDTH, highlight=False, no_color=not at_terminal)
-    with console.capture() as captured:
-        console.print(table)
-    return [line.rstrip() for line in captured.get().splitlines()]
+        cells = {
+            "nDCG@10": f"{row.ndcg:.4f}",
+            "interval": f"{interval.low:.3f} - {interval.high:.3f}",
+            "recall": f"{row.intervals[recall].mean:.3f}",
+            "ms/query": f"{row.latency.median:.2f}",
+            "p95 ms": f"{row.latency.p95:.2f}",
+            "build s": f"{row.build_seconds + row.encode_seconds:,.1f}",
+            "size/document": amount(row.bytes_per_document),
+        }
+        shown = {name: cell for name, cell in cells.items() if name not in left_out}
+        if not number:
+            for name in shown:
+                table.add_column(heads.get(name, name), justify="right", no_wrap=True)
+        table.add_row(row.label, *shown.values(), style="bold" if row.ndcg == best else None)
+    return table

@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colstore.cli.output import emit, emit_json, size
+from colstore.cli.failures import advice_line, refuse_to_replace
+from colstore.cli.options import (
+    json_option_for,
+    k_option,
+    overwrite_option,
+    qrels_option,
+    queries_option,
+    search_params_of,
+    search_params_options,
+    seed_option,
+)
+from colstore.cli.output import emit, emit_json, emit_prose, size
 from colstore.cli.progress import shown_progress
 
 if TYPE_CHECKING:
+    from colstore.config import SearchParams
     from colstore.evaluate import Evaluation
 
 _EPILOG = """\b
@@ -20,83 +32,109 @@ Example:
   $ colstore eval demo.colstore --queries data --qrels data --save-run ours.trec
   $ colstore eval --run ours.trec --qrels data --baseline ours.trec --json
 
-Intervals are percentile bootstrap over the queries (10,000 draws), p-values those of a paired, two-sided
-randomisation test; both are seeded. Equal scores in a run are taken in the order of their ranks. A judged
-query without hits counts 0.
+Intervals come from a percentile bootstrap over the queries (10,000 draws), p-values from a paired, two-sided
+randomisation test; both use the seed. Hits of equal score in a run keep the order of their ranks. A query with
+judgements and without hits counts as 0. Needs an extra: pip install 'colstore-index[eval]'
 """
 
 
 @click.command("eval", epilog=_EPILOG)
 @click.argument("index", required=False, type=click.Path(path_type=Path))
+@queries_option(
+    "Queries: a BEIR folder, a JSONL or a TSV file. With --run, only these queries of the run are evaluated."
+)
+@qrels_option
 @click.option(
-    "--queries",
+    "--run",
     type=click.Path(path_type=Path),
-    help="Questions: a BEIR folder, JSONL or TSV. With --run, evaluate only these.",
+    metavar="FILE",
+    help="Evaluate this run (TREC, MS MARCO or JSONL) instead.",
 )
 @click.option(
-    "--qrels",
-    type=click.Path(path_type=Path),
-    help="Judgements, BEIR or TREC; of a BEIR folder its qrels/test.tsv. By default those in the folder of --queries.",
+    "--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Run to compare with, query by query."
 )
-@click.option("--run", type=click.Path(path_type=Path), help="Evaluate this run (TREC, MS MARCO, JSONL) instead.")
-@click.option("--baseline", type=click.Path(path_type=Path), help="A run to compare with, query by query.")
-@click.option("-k", type=click.IntRange(min=1), default=100, show_default=True, help="Hits of a query.")
+@k_option(100, "Number of hits for each query.")
+@search_params_options
 @click.option(
     "--measure",
     "measures",
     multiple=True,
+    metavar="NAME",
     show_default="nDCG@10, MRR@10, MAP, recall@k, success@5",
-    help="A measure, as above or as ir-measures names it ('P(rel=2)@5'); can be given more than once.",
+    help="Measure to report, named as above or as in ir-measures ('P(rel=2)@5'); can be given several times.",
 )
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.95,
+    metavar="SHARE",
     show_default=True,
-    help="Of the intervals.",
+    help="Confidence level of the intervals.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap and the test.")
-@click.option("--save-run", type=click.Path(path_type=Path), help="Write the rankings as a TREC run (also .gz).")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, values of each query included.")
+@seed_option("the bootstrap and the test")
+@click.option(
+    "--save-run",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the rankings as a TREC run, gzipped if the name ends in .gz.",
+)
+@overwrite_option("Replace the file of --save-run.")
+@json_option_for("everything, with the values of each query,")
 def command(
     index: Path | None,
     queries: Path | None,
     qrels: Path | None,
     run: Path | None,
     save_run: Path | None,
+    overwrite: bool,
     as_json: bool,
-    **settings: Any,  # noqa: ANN401 - options as given
+    exact: bool,
+    probes: int | None,
+    candidates: int | None,
+    scored: int | None,
+    **settings: Any,  # noqa: ANN401 - options as the user gave them
 ) -> None:
-    """Evaluate INDEX, or the run of --run, on judged questions.
+    """Measure the accuracy of an index, or of a run, on judged queries.
 
-    Questions are asked one by one on one thread, for the times. Where --run is given, INDEX only tells the bytes a
-    document and may be left out.
+    The queries are searched one by one on one thread, so that the times are comparable. With --run, INDEX may be left
+    out; it then only gives the bytes for each document.
     """
     from colstore.evaluate import save_run as write
 
     _check_usage(index, queries, qrels, run)
+    params = search_params_of(exact=exact, probes=probes, candidates=candidates, scored=scored)
+    if params is not None and run is not None:
+        raise click.UsageError("--exact, --probes, --candidates and --scored need an INDEX to search, not a --run")
+    refuse_to_replace(save_run, overwrite=overwrite)
     settings["measures"] = settings["measures"] or None
-    found = _evaluated(index, queries, qrels or queries, run, settings)
+    found = _evaluated(index, queries, qrels or queries, run, params, settings)
     if save_run is not None:
         write(save_run, found.run)
     if as_json:
         emit_json(found.to_json())
         return
-    for line in lines(found):
+    for line in table(found):
         emit(line)
+    for line in remarks(found):
+        emit_prose(line, indent="  ")
 
 
 def _check_usage(index: Path | None, queries: Path | None, qrels: Path | None, run: Path | None) -> None:
     if index is None and run is None:
         raise click.UsageError("name an INDEX to evaluate, or a run with --run")
     if run is None and queries is None:
-        raise click.UsageError("--queries is needed to ask the index something")
+        raise click.UsageError("--queries is needed: queries to search the index for")
     if qrels is None and queries is None:
         raise click.UsageError("--qrels is needed: judgements to evaluate with")
 
 
 def _evaluated(
-    index: Path | None, queries: Path | None, qrels: Path | None, run: Path | None, settings: dict[str, Any]
+    index: Path | None,
+    queries: Path | None,
+    qrels: Path | None,
+    run: Path | None,
+    params: SearchParams | None,
+    settings: dict[str, Any],
 ) -> Evaluation:
     from dataclasses import replace
 
@@ -109,7 +147,7 @@ def _evaluated(
         assert index is not None
         assert queries is not None
         with shown_progress() as progress:
-            return evaluate_index(index, queries, qrels, progress=progress, **settings)
+            return evaluate_index(index, queries, qrels, params=params, progress=progress, **settings)
     found = evaluate_run(run, qrels, queries=queries, **settings)
     if index is None:
         return found
@@ -117,8 +155,8 @@ def _evaluated(
         return replace(found, bytes_per_document=index_bytes(opened) / max(1, len(opened)))
 
 
-def lines(found: Evaluation) -> Iterator[str]:
-    """Yield the figures for people."""
+def table(found: Evaluation) -> Iterator[str]:
+    """Yield a line of figures for each measure."""
     percent = f"{100 * float(str(found.settings['confidence'])):g} %"
     width = max(len(name) for name in found.intervals)
     head = f"{'':{width}}  mean    {percent} interval"
@@ -129,9 +167,13 @@ def lines(found: Evaluation) -> Iterator[str]:
         if change is not None:
             line += f"   {change.mean:+.4f} ({change.low:+.4f} to {change.high:+.4f})  {_p(change.p)}"
         yield line
+
+
+def remarks(found: Evaluation) -> Iterator[str]:
+    """Yield what the figures rest on, and what a query and a document cost."""
     yield f"{found.coverage.queries:,} queries, {found.settings['k']} hits each"
     for note in found.coverage.notes():
-        yield f"note: {note}"
+        yield f"note: {advice_line(note)}"
     if found.latency is not None:
         spent = found.latency
         yield (

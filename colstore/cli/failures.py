@@ -1,4 +1,4 @@
-"""What goes wrong on the command line: one line on standard error, and a documented exit code."""
+"""How commands fail: one message on standard error, and one table of exit codes for all of them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,35 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
-from colstore.cli.output import ReaderGoneError, one_line
+from colstore.cli.output import ReaderGoneError, one_line, wrapped
+from colstore.cli.translate import in_options
 from colstore.errors import ColstoreError, CorruptIndexError
+
+EXIT_CODES = {
+    0: "success",
+    1: "an error that colstore names: invalid input, no such index, a full disk",
+    2: "a command line that cannot be understood",
+    3: "a damaged index",
+    130: "interrupted with Ctrl-C",
+}
+"""Every exit code and its meaning, the same for all commands."""
 
 
 class Failure(click.ClickException):
     """An error that ends the command, with a message that says what to do."""
 
     exit_code = 1
+    kind = "error"
 
-    def show(self, file: object = None) -> None:  # noqa: ARG002 - always standard error
-        """Print ``colstore: error: ...`` as one line."""
-        click.echo(f"colstore: error: {one_line(self.message)}", err=True)
+    def show(self, file: Any = None) -> None:  # noqa: ANN401, ARG002 - click's signature; always standard error
+        """Print ``colstore: error: ...``: one line in a pipe, wrapped between words on a terminal."""
+        ending = f": {one_line(self.message)}" if self.message else ""
+        click.echo(wrapped(f"colstore: {self.kind}{ending}", sys.stderr, indent="  "), err=True)
 
 
 class CorruptFailure(Failure):
@@ -30,34 +44,57 @@ class CorruptFailure(Failure):
 
 
 class Interruption(Failure):
-    """Ctrl-C, with what it left behind (or an empty message)."""
+    """Ctrl-C; the message says what the command left behind and may be empty."""
 
     exit_code = 130
-
-    def show(self, file: object = None) -> None:  # noqa: ARG002 - always standard error
-        """Print ``colstore: interrupted: ...`` as one line."""
-        ending = f": {one_line(self.message)}" if self.message else ""
-        click.echo(f"colstore: interrupted{ending}", err=True)
+    kind = "interrupted"
 
 
 def as_failure(error: ColstoreError | OSError | MemoryError) -> Failure:
-    """Return the failure that an error ends as.
+    """Return the failure that an error becomes, its message in the words of the command line.
 
     Examples
     --------
     >>> from colstore.errors import ChecksumError, QueryError
     >>> as_failure(QueryError("no words")).exit_code, as_failure(ChecksumError("changed")).exit_code
     (1, 3)
+    >>> as_failure(QueryError('keep them with missing="last"')).message
+    'keep them with --missing last'
     """
-    message = str(error) or f"{type(error).__name__} (no details were given)"
+    message = in_options(str(error), running_command()) or f"{type(error).__name__} (no details were given)"
     return CorruptFailure(message) if isinstance(error, CorruptIndexError) else Failure(message)
+
+
+def running_command() -> str | None:
+    """Return the name of the command that is running, as it was called; ``None`` outside of one."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return None
+    return context.invoked_subcommand or context.command.name
+
+
+def advice_line(text: str) -> str:
+    """Return a note or an advice of the library on one line, in the words of the command line."""
+    return one_line(in_options(text, running_command()))
+
+
+def refuse_to_replace(path: Path | None, *, overwrite: bool) -> None:
+    """Refuse to write to a file that exists, unless the caller has allowed it.
+
+    Raises
+    ------
+    Failure
+        The file exists, and ``overwrite`` is false.
+    """
+    if path is not None and not overwrite and path.is_file():
+        raise Failure(f"{path}: the file exists already; choose another, or replace it with --overwrite")
 
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
     """Turn the errors that a user can do something about into failures; bugs keep their traceback.
 
-    A reader of our output that left early (``| head``) has had enough: that ends quietly with exit code 0.
+    Where the reader of standard output has closed it (``| head``), the command ends quietly with exit code 0.
     """
     try:
         yield

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from colstore.cli.failures import advice_line
+from colstore.cli.options import json_option_for
 from colstore.cli.output import emit, emit_json, one_line
 
 _EPILOG = """\b
@@ -18,9 +20,12 @@ Example:
 
 @click.command("info", epilog=_EPILOG)
 @click.argument("index")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option_for("everything")
 def command(index: str, as_json: bool) -> None:
-    """Show what INDEX holds: counts, sizes, the model and every setting it was built with."""
+    """Show what an index holds, its sizes, its model and its settings.
+
+    Bytes are listed by part of INDEX. Settings are those it was built with, and those that `colstore tune` stored.
+    """
     import colstore
 
     with colstore.open(index) as opened:
@@ -69,4 +74,4 @@ def _shown(value: object) -> str:
         case list() | tuple():
             return ", ".join(_shown(item) for item in value)
         case _:
-            return one_line(str(value))
+            return advice_line(str(value))

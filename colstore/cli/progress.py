@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: stage, bar, rate, time left. Silent when that is no terminal."""
+"""Progress of long work on standard error: bars on a terminal, and else a plain line every half minute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from colstore.reports import Progress
 
 _SHORT_UNITS = {"documents": "docs"}
+PLAIN_SECONDS = 30.0
+"""Least time between two plain lines, and before the first of them."""
 
 
 class StageBars:
@@ -33,7 +38,7 @@ class StageBars:
         self._last: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
-        """Draw the present state of a stage."""
+        """Draw the state of a stage."""
         if self._last is None or progress.stage != self._last.stage:
             self._finish_stage()
             self._task = self.bars.add_task(progress.stage, total=progress.total, note="")
@@ -41,7 +46,7 @@ class StageBars:
         self.bars.update(self._task, completed=progress.done, total=progress.total, note=_note(progress))
 
     def _finish_stage(self) -> None:
-        """Fill the bar of the stage that has ended, also where its total was never known."""
+        """Fill the bar of the stage that has ended, even if its total was never known."""
         if self._last is None:
             self.bars.remove_task(self._task)
         else:
@@ -49,11 +54,36 @@ class StageBars:
             self.bars.update(self._task, completed=done, total=done)
 
 
+class PlainLines:
+    """A plain line on standard error from time to time; call it with every :class:`~colstore.reports.Progress`.
+
+    Parameters
+    ----------
+    seconds
+        Least time between two lines, and before the first one: work that takes less prints nothing.
+    clock
+        Seconds that never run backwards; for tests.
+    """
+
+    def __init__(self, seconds: float = PLAIN_SECONDS, clock: Callable[[], float] = monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._next = clock() + seconds
+
+    def __call__(self, progress: Progress) -> None:
+        """Print the state of a stage, if enough time has passed since the last line."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + self._seconds
+        total = "" if progress.total is None else f"/{progress.total:,}"
+        click.echo(f"colstore: {progress.stage} {progress.done:,}{total} {_note(progress)}", err=True)
+
+
 @contextmanager
-def shown_progress() -> Iterator[Callable[[Progress], None] | None]:
-    """Yield a function that draws progress, or ``None`` when standard error is no terminal."""
+def shown_progress() -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that shows progress: as bars on a terminal, and else as :class:`PlainLines`."""
     if not sys.stderr.isatty():
-        yield None
+        yield PlainLines()
         return
     from rich.console import Console
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colstore.cli.changes import json_option, wait_option
-from colstore.cli.output import emit, emit_json, one_line
+from colstore.cli.failures import advice_line
+from colstore.cli.options import ONE_OR_MORE, json_option, wait_option
+from colstore.cli.output import emit_json, emit_prose, exact, one_line
 
 if TYPE_CHECKING:
     from colstore import Generation
@@ -18,19 +19,28 @@ _EPILOG = """\b
 Example:
   $ colstore recover demo.colstore
   $ colstore recover demo.colstore --generation 1 --json
+
+Every change of an index makes a new generation. The two newest ones are kept, and older ones for ten minutes; what is
+no longer in the list cannot be recovered.
 """
 
 
 @click.command("recover", epilog=_EPILOG)
 @click.argument("index", type=click.Path(path_type=Path))
-@click.option("--generation", type=click.IntRange(min=1), help="Make this generation the index again, as a new one.")
+@click.option(
+    "--generation",
+    type=ONE_OR_MORE,
+    metavar="N",
+    show_default="only list the generations",
+    help="Go back to this generation of the list.",
+)
 @wait_option
 @json_option
 def command(index: Path, generation: int | None, wait: float, as_json: bool) -> None:
-    """List the generations of INDEX, and what going back to each would lose; or go back to one.
+    """List the older states of an index, or go back to one.
 
-    Going back (--generation) deletes nothing: the older state becomes a new generation, and those between stay until
-    their time is over.
+    Without --generation, the generations of INDEX are listed, with what going back to each would lose. With it, the
+    older state becomes the newest generation. Nothing is deleted by that.
     """
     import colstore
 
@@ -39,7 +49,7 @@ def command(index: Path, generation: int | None, wait: float, as_json: bool) -> 
         if as_json:
             emit_json({"index": str(index), "generation": number, "like": generation})
         else:
-            emit(f"{one_line(str(index))}: generation {number} is what generation {generation} was")
+            emit_prose(f"{one_line(str(index))}: generation {number} has the content of generation {generation}")
         return
     found = colstore.history(index)
     if as_json:
@@ -47,28 +57,28 @@ def command(index: Path, generation: int | None, wait: float, as_json: bool) -> 
         return
     for item in found:
         for line in _lines(item):
-            emit(line)
+            emit_prose(line, indent="  ")
 
 
 def _lines(item: Generation) -> Iterator[str]:
     if item.documents is None:
-        yield f"generation {item.number}: DAMAGED, {one_line(item.problems[0])}"
+        yield f"generation {item.number}: DAMAGED, {advice_line(item.problems[0])}"
         return
     yield f"generation {item.number}: {item.created}, {item.documents:,} documents, {_loss(item)}"
-    yield from (f"  DAMAGED: {one_line(problem)}" for problem in item.problems)
+    yield from (f"  DAMAGED: {advice_line(problem)}" for problem in item.problems)
 
 
 def _loss(item: Generation) -> str:
     if item.lost is None or item.returned is None:
-        return "what would be lost cannot be told"
+        return "what going back would lose is unknown"
     parts = []
     if item.lost:
-        examples = f" (such as {', '.join(one_line(name) for name in item.examples)})" if item.examples else ""
+        examples = f" (such as {', '.join(exact(name) for name in item.examples)})" if item.examples else ""
         parts.append(f"lose {item.lost:,}{examples}")
     if item.returned:
         parts.append(f"bring back {item.returned:,} deleted")
     if item.changed is None:
-        parts.append("change back nobody knows how many replaced")
+        parts.append("revert an unknown number of replacements")
     elif item.changed:
-        parts.append(f"change back {item.changed:,} replaced")
+        parts.append(f"revert {item.changed:,} replaced")
     return f"would {', '.join(parts) or 'lose nothing'}"

@@ -1,17 +1,32 @@
-"""``colstore rerank``: a first stage's run, ranked anew from the stored vectors."""
+"""``colstore rerank``: the run of a first stage, ranked again from the stored vectors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from colstore.cli.output import emit
-from colstore.cli.staging import stage_of, stage_options
-from colstore.types import Hit
+from colstore.cli.failures import refuse_to_replace
+from colstore.cli.options import (
+    ONE_OR_MORE,
+    json_option,
+    k_option,
+    on_duplicate_option,
+    on_error_option,
+    overwrite_option,
+    queries_option,
+    stage_of,
+    stage_options,
+    threads_option,
+)
+from colstore.cli.output import emit, emit_json, one_line
+from colstore.cli.progress import shown_progress
+from colstore.reports import Listener, Progress, ReadReport
+from colstore.types import Hit, Json
 
 if TYPE_CHECKING:
     from colstore.search.runs import RunReport
@@ -21,62 +36,88 @@ Example:
   $ colstore rerank demo.colstore --run bm25.trec --queries data/queries.jsonl -o maxsim.trec
   $ colstore rerank demo.colstore --run bm25.trec --queries data -k 10 --fusion reciprocal
 
-\b
-RUN may be a TREC run (six columns), MS MARCO's three columns, or JSON lines with query_id, doc_id and score or
-rank; each also as .gz. Lines of a query stand together; its candidates count by falling score.
-The result is a TREC run, ranks from 1, tag colstore-maxsim (with --rerank: colstore- and the model's name), or
-JSON lines with --layout jsonl. What became of the run is told on standard output with -o, else on standard
+A run is a file in TREC's six columns, in MS MARCO's three columns, or of JSON lines with query_id, doc_id and score or
+rank; each may be gzipped. The lines of a query must stand together; its candidates are taken by falling score.
+
+The result is a TREC run with ranks from 1 and the tag colstore-maxsim (with --reranker: colstore- and the model's
+name), unless --layout says otherwise. The report on the run is printed to standard output with -o, else to standard
 error.
 """
 
 
 @click.command("rerank", epilog=_EPILOG)
 @click.argument("index")
-@click.option("--run", required=True, help="The first stage's run; - reads standard input.")
-@click.option("--queries", required=True, help="Their texts: a BEIR folder, .jsonl or .tsv.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File of the new run; default: standard output.")
+@click.option(
+    "--run",
+    required=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="Run of the first stage to rank again; '-' reads standard input.",
+)
+@queries_option("Texts of the queries in the run: a BEIR folder, a JSONL or a TSV file.", required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    show_default="standard output",
+    help="File for the new run, gzipped if its name ends in .gz.",
+)
+@overwrite_option("Replace the file at the output path.")
 @click.option(
     "--layout",
     type=click.Choice(["trec", "msmarco", "jsonl"]),
     default="trec",
     show_default=True,
-    help="Of the output.",
+    help="Format of the new run.",
 )
-@click.option("--tag", help="Last column of a TREC run; one word.")
-@click.option("-k", type=click.IntRange(min=1), help="Hits a query; default: all candidates.")
+@click.option("--tag", metavar="WORD", help="Last column of a TREC run.")
+@k_option(None, "Number of hits to return for each query.", shown="all candidates")
 @click.option(
     "--missing",
     type=click.Choice(["error", "last", "score"]),
     default="error",
     show_default=True,
-    help="Candidates without stored vectors: stop; keep them below the others; score them by their text (--texts).",
+    help="Candidate without stored vectors: stop, rank it below the others, or score it by its text (see --texts).",
 )
-@click.option("--texts", help="Corpus with the texts of missing candidates, as for `colstore build`; kept in memory.")
+@click.option(
+    "--texts",
+    metavar="CORPUS",
+    help="Corpus with the texts of missing candidates, in any form that `colstore build` takes. It is held in memory.",
+)
 @click.option(
     "--fusion",
     default="replace",
     show_default=True,
     metavar="RULE",
-    help="Of the first stage's score and MaxSim: replace, interpolate[:WEIGHT] or reciprocal[:CONSTANT].",
+    help="How to combine the scores of the first stage and MaxSim: replace, interpolate[:WEIGHT] or "
+    "reciprocal[:CONSTANT].",
 )
 @click.option(
     "--early-exit",
-    type=click.IntRange(min=1),
-    help="Stop a query after so many candidates in a row that did not come among the best -k. What stands behind "
-    "can be lost.",
+    type=ONE_OR_MORE,
+    metavar="N",
+    help="End a query after N candidates in a row that did not reach the best -k. Candidates behind them are not "
+    "scored, so use it only with a first stage that orders well.",
 )
 @click.option(
-    "--skip-unknown-queries", is_flag=True, help="Leave out queries of the run without a text; they are counted."
+    "--on-unknown-query",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
+    help="Query of the run whose text is not in --queries: stop, or leave it out and count it.",
 )
-@click.option("--skip-duplicates", is_flag=True, help="Keep the first of two lines for one document; they are counted.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads that share queries.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@on_duplicate_option("error", "skip", what="Document that occurs twice for a query, or id that occurs twice in --texts")
+@on_error_option
 @stage_options
+@threads_option("Number of threads that share the queries.")
+@json_option
 def command(
     index: str,
     run: str,
-    queries: str,
+    queries: Path,
     output: Path | None,
+    overwrite: bool,
     layout: str,
     tag: str | None,
     k: int | None,
@@ -84,51 +125,76 @@ def command(
     texts: str | None,
     fusion: str,
     early_exit: int | None,
-    skip_unknown_queries: bool,
-    skip_duplicates: bool,
+    on_unknown_query: str,
+    on_duplicate: str,
+    on_error: str,
     threads: int,
     as_json: bool,
-    **staging: Any,  # noqa: ANN401 - see stage_options
+    **stage_settings: Any,  # noqa: ANN401 - see stage_options
 ) -> None:
-    """Rank the candidates of a RUN anew by MaxSim, from the vectors stored in INDEX.
+    """Rank the candidates of a run again by MaxSim.
 
-    Only the candidates' vectors are read; a run of any length is taken some queries at a time.
+    Only the vectors of the candidates are read from INDEX. A run of any length is taken some queries at a time.
     """
     import colstore
     from colstore.search.runs import RunReport
 
-    report = RunReport()
-    stage = stage_of(**staging)
-    with colstore.open(index) as opened:
-        answers = opened.rerank_run(
+    refuse_to_replace(output, overwrite=overwrite)
+    report, intake = RunReport(), ReadReport()
+    stage = stage_of(**stage_settings)
+    with colstore.open(index) as opened, shown_progress() as progress:
+        ranked = opened.rerank_run(
             run,
             queries,
             k=k,
             missing=missing,  # type: ignore[arg-type]  # one of the choices
-            texts=_texts(texts),
+            texts=_texts(texts, on_error, on_duplicate, intake),
             fusion=fusion,
             early_exit=early_exit,
             reranker=stage,
-            on_duplicate="skip" if skip_duplicates else "error",
-            on_unknown_query="skip" if skip_unknown_queries else "error",
+            on_duplicate=on_duplicate,  # type: ignore[arg-type]  # one of the choices
+            on_unknown_query=on_unknown_query,  # type: ignore[arg-type]  # one of the choices
             report=report,
             threads=threads,
         )
         name = "maxsim" if stage is None else stage.reranker.name
-        _write(answers, output, layout, tag or f"colstore-{name}")
-    _tell(report, as_json, beside=output is None)
+        _write(_counted(ranked, progress), output, layout, tag or f"colstore-{name}")
+    _show_report(report, intake, as_json, beside_run=output is None)
 
 
-def _write(answers: Iterable[tuple[str, list[Hit]]], output: Path | None, layout: str, tag: str) -> None:
+def _texts(corpus: str | None, on_error: str, on_duplicate: str, intake: ReadReport) -> dict[str, str] | None:
+    if corpus is None:
+        return None
+    from colstore.corpus import read_documents
+
+    documents = read_documents(
+        corpus,
+        on_error=on_error,  # type: ignore[arg-type]  # one of the choices
+        on_duplicate=on_duplicate,  # type: ignore[arg-type]  # one of the choices
+        report=intake,
+    )
+    return {document.id: document.passage for document in documents}
+
+
+def _counted(ranked: Iterable[tuple[str, list[Hit]]], progress: Listener | None) -> Iterator[tuple[str, list[Hit]]]:
+    """Pass on the queries, and tell the listener how many there were so far."""
+    started = perf_counter()
+    for number, one in enumerate(ranked, start=1):
+        if progress is not None:
+            progress(Progress("rerank", number, None, "queries", 0, perf_counter() - started))
+        yield one
+
+
+def _write(ranked: Iterable[tuple[str, list[Hit]]], output: Path | None, layout: str, tag: str) -> None:
     from colstore.corpus import write_run
 
-    write_run(output or _Lines(), _lines(answers), layout=layout, tag=tag)  # type: ignore[arg-type]  # one of the choices
+    write_run(output or _Lines(), _run_lines(ranked), layout=layout, tag=tag)  # type: ignore[arg-type]  # one of the choices
 
 
-def _lines(answers: Iterable[tuple[str, list[Hit]]]) -> Iterator[Any]:
+def _run_lines(ranked: Iterable[tuple[str, list[Hit]]]) -> Iterator[Any]:
     from colstore.corpus import RunLine
 
-    for query_id, hits in answers:
+    for query_id, hits in ranked:
         for hit in hits:
             yield RunLine(query_id, hit.id, hit.rank, hit.score)
 
@@ -142,24 +208,33 @@ class _Lines:
         return len(text)
 
 
-def _texts(corpus: str | None) -> dict[str, str] | None:
-    if corpus is None:
-        return None
-    from colstore.corpus import read_documents
+def _show_report(report: RunReport, intake: ReadReport, as_json: bool, *, beside_run: bool) -> None:
+    """Print the report: to standard output, or to standard error where the run itself is on standard output."""
+    if as_json and not beside_run:
+        emit_json(_json(report, intake))
+    elif as_json:
+        click.echo(json.dumps(_json(report, intake), ensure_ascii=True), err=True)
+    else:
+        for line in _lines(report, intake):
+            if beside_run:
+                click.echo(line, err=True)
+            else:
+                emit(line)
 
-    return {document.id: document.passage for document in read_documents(corpus)}
+
+def _json(report: RunReport, intake: ReadReport) -> dict[str, Json]:
+    texts: dict[str, Json] = {"texts": intake.to_json()} if intake.documents or intake.skipped else {}
+    return {**report.to_json(), **texts}
 
 
-def _tell(report: RunReport, as_json: bool, *, beside: bool) -> None:
-    """Say what became of the run: on standard output, or ``beside`` it where the run itself is there."""
-    if as_json:
-        click.echo(json.dumps(report.to_json(), ensure_ascii=True), err=beside)
-        return
+def _lines(report: RunReport, intake: ReadReport) -> Iterator[str]:
     stages = ", ".join(f"{count:,} by {stage}" for stage, count in sorted(report.hits.items()))
-    click.echo(f"{report.queries:,} queries, {report.lines:,} candidates; hits: {stages or 'none'}", err=beside)
+    yield f"{report.queries:,} queries, {report.lines:,} candidates; hits: {stages or 'none'}"
     if report.unknown_queries:
-        click.echo(f"{report.unknown_queries:,} queries of the run have no text and were left out", err=beside)
+        yield f"{report.unknown_queries:,} queries of the run have no text and were left out"
     if report.intake.skipped_duplicates:
-        click.echo(f"{report.intake.skipped_duplicates:,} duplicate lines were skipped", err=beside)
-    for example in report.to_json()["examples"][:5]:  # type: ignore[index,union-attr]  # a list of texts
-        click.echo(f"  {example}", err=beside)
+        yield f"{report.intake.skipped_duplicates:,} duplicate lines were left out"
+    if intake.skipped:
+        yield f"texts: {one_line(intake.summary())}"
+    for example in [*report.examples, *report.intake.examples][:5]:
+        yield f"  {one_line(example)}"

@@ -1,4 +1,4 @@
-"""``colstore search``: one question, or a prompt that takes many."""
+"""``colstore search``: one query, a batch from standard input, or a prompt that takes many."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from colstore.cli.failures import as_failure
+from colstore.cli.options import (
+    first_stage_option,
+    json_option_for,
+    k_option,
+    search_params_of,
+    search_params_options,
+    stage_of,
+    stage_options,
+    threads_option,
+)
 from colstore.cli.output import emit, one_line
 from colstore.cli.results import print_hits, print_json
-from colstore.cli.staging import stage_of, stage_options
 from colstore.cli.where import ids_option, where_option
 from colstore.errors import QueryError
 
 if TYPE_CHECKING:
-    from colstore import Index
+    from colstore import Index, SearchParams
     from colstore.rerank.stage import RerankStage
 
 _EPILOG = """\b
@@ -27,129 +36,155 @@ Example:
   $ colstore search demo.colstore "why does the moon turn red?" -k 3
   $ colstore search demo.colstore "why does the moon turn red?" --json
 
-Without a question, questions are read line by line: from a prompt on a terminal, else from standard
-input. There, ':k 20' asks for twenty hits from then on, and ':q' (or the end of input) leaves.
+Without QUERY, queries are read one a line: from standard input in a pipe, where every line is a query, or from a
+prompt on a terminal. At the prompt, ':k 20' sets the number of hits to 20 from then on, and ':q' or Ctrl-D quits.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What every question of this run is asked with."""
+    """What applies to every query of this run."""
 
     k: int
     ids: list[str] | None
     where: dict[str, Any] | None
     threads: int
     as_json: bool
-    stage: RerankStage | None = None
+    params: SearchParams | None = None
+    reranker: RerankStage | None = None
     first_stage: Literal["bm25"] | None = None
 
 
 @click.command("search", epilog=_EPILOG)
 @click.argument("index")
-@click.argument("question", required=False)
-@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Number of hits.")
+@click.argument("query", required=False)
+@k_option(10)
 @where_option
-@ids_option("Only the documents named in this file, one id a line.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of a search.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each question.")
-@click.option(
-    "--first-stage",
-    type=click.Choice(["bm25"]),
-    help="Also take candidates from BM25 (make its index with `colstore bm25`); MaxSim ranks them all.",
+@ids_option("Search only the documents whose ids are in this file, one on each line ('-' reads standard input).")
+@first_stage_option(
+    "Also take candidates from BM25 (make its index with `colstore bm25`); MaxSim ranks all candidates."
 )
 @stage_options
+@search_params_options
+@threads_option("Number of threads that share a search.")
+@json_option_for("one line for each query")
 def command(
     index: str,
-    question: str | None,
+    query: str | None,
     k: int,
     where: dict[str, Any] | None,
     ids_file: list[str] | None,
     threads: int,
     as_json: bool,
     first_stage: Literal["bm25"] | None,
-    **staging: Any,  # noqa: ANN401 - see stage_options
+    exact: bool,
+    probes: int | None,
+    candidates: int | None,
+    scored: int | None,
+    **stage: Any,  # noqa: ANN401 - see stage_options
 ) -> None:
-    """Search INDEX for the documents that answer QUESTION best.
+    """Search an index for the documents that match a query best.
 
-    On a terminal, hits are laid out for reading; in a pipe, each is one line of rank, score, id, title and
-    snippet, separated by tabs.
+    On a terminal, hits are laid out for reading. In a pipe, each is one line of rank, score, id, title and snippet,
+    separated by tabs; ids are printed as they are stored.
     """
     import colstore
 
-    request = _Request(k, ids_file, where, threads, as_json, stage_of(**staging), first_stage)
+    params = search_params_of(exact=exact, probes=probes, candidates=candidates, scored=scored)
+    request = _Request(k, ids_file, where, threads, as_json, params, stage_of(**stage), first_stage)
     with colstore.open(index) as opened:
-        if question is not None:
-            _answer(opened, question, request)
-        else:
+        if query is not None:
+            _answer(opened, query, request)
+        elif _at_terminal():
             _converse(opened, request)
+        else:
+            _answer_batch(opened, request)
 
 
-def _answer(index: Index, question: str, request: _Request) -> None:
-    """Ask one question and print its hits."""
+def _answer(index: Index, query: str, request: _Request) -> None:
+    """Search for one query and print its hits."""
     started = perf_counter()
     hits = index.search(
-        question,
+        query,
         request.k,
         ids=request.ids,
         where=request.where,
+        params=request.params,
         threads=request.threads,
-        reranker=request.stage,
+        reranker=request.reranker,
         first_stage=request.first_stage,
     )
     seconds = perf_counter() - started
     if request.as_json:
-        print_json(question, hits, seconds)
+        print_json(query, hits, seconds)
     else:
-        print_hits(question, hits, seconds)
+        print_hits(query, hits, seconds)
 
 
-def _converse(index: Index, request: _Request) -> None:
-    """Answer line after line until the end of input or ``:q``."""
-    at_terminal = _at_terminal()
-    for line in _prompted_lines() if at_terminal else sys.stdin:
-        question = line.strip()
-        if question == ":q":
-            return
-        try:
-            request = _step(index, question, request)
-        except QueryError as error:
-            if not at_terminal:
-                raise
-            as_failure(error).show()
+def _answer_batch(index: Index, request: _Request) -> None:
+    """Answer every line of standard input."""
+    for query in _piped_lines():
+        if not request.as_json:
+            emit(f"# {one_line(query)}")
+        _answer(index, query, request)
 
 
-def _step(index: Index, line: str, request: _Request) -> _Request:
-    """Answer one line of a conversation; return what the next one is asked with.
+def _piped_lines() -> Iterator[str]:
+    """Yield the lines of standard input that are not blank.
 
     Raises
     ------
     QueryError
-        An unknown command, or a question that cannot be answered.
+        A line that is not UTF-8.
     """
-    if line.startswith(":"):
-        return replace(request, k=_new_k(line))
-    if line:
-        if not request.as_json and not _at_terminal():
-            emit(f"# {one_line(line)}")
-        _answer(index, line, request)
-    return request
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            query = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise QueryError(
+                f"standard input, line {number}: byte {error.start + 1} is not UTF-8; convert the queries first, for "
+                "example with iconv"
+            ) from None
+        if query:
+            yield query
+
+
+def _converse(index: Index, request: _Request) -> None:
+    """Answer what is typed at a prompt, until the end of input or ``:q``."""
+    for line in _typed_lines():
+        text = line.strip()
+        if text == ":q":
+            return
+        try:
+            if text.startswith(":"):
+                request = replace(request, k=_new_k(text))
+            elif text:
+                _answer(index, text, request)
+        except QueryError as error:
+            as_failure(error).show()
 
 
 def _new_k(line: str) -> int:
+    """Return the number in ``:k 20``.
+
+    Raises
+    ------
+    QueryError
+        Another command, or no number.
+    """
     word, _, number = line.partition(" ")
     if word != ":k" or not number.strip().isascii() or not number.strip().isdigit() or int(number) < 1:
-        raise QueryError(f"{line!r} is no command: ':k 20' sets the number of hits, ':q' leaves")
+        raise QueryError(f"{line!r} is not a command: ':k 20' sets the number of hits, ':q' quits")
     return int(number)
 
 
-def _prompted_lines() -> Iterator[str]:
+def _typed_lines() -> Iterator[str]:
     """Yield what is typed at a prompt, until the end of input."""
-    with suppress(ImportError):  # no readline on some systems: then without history and editing
+    with suppress(ImportError):  # some systems have no readline: the prompt is then without history and editing
         import readline  # noqa: F401 - importing it gives input() editing and a history
     while True:
         try:
-            yield input("question (:q leaves)> ")
+            yield input("query (:q quits)> ")
         except EOFError:
             print(file=sys.stderr)  # noqa: T201 - ends the line that the prompt began
             return

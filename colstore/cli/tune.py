@@ -1,16 +1,32 @@
-"""``colstore tune``: the cheapest settings that find what exhaustive scoring finds."""
+"""``colstore tune``: the cheapest search settings that find what exhaustive search finds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from colstore.cli.output import emit, emit_json
+from colstore.cli.options import (
+    ONE_OR_MORE,
+    depth_option,
+    json_option,
+    k_option,
+    keep_option,
+    queries_option,
+    reranker_option,
+    stage_of,
+    trust_remote_code_option,
+)
+from colstore.cli.output import emit_json, emit_prose
+from colstore.cli.progress import shown_progress
 
 if TYPE_CHECKING:
+    from colstore.rerank.calibrate import Calibration
     from colstore.rerank.stage import RerankStage
+    from colstore.search.tune import TuneReport
 
 _EPILOG = """\b
 Example:
@@ -21,92 +37,85 @@ Example:
 
 @click.command("tune", epilog=_EPILOG)
 @click.argument("index")
-@click.option(
-    "--queries",
-    type=click.Path(exists=True, path_type=Path),
-    help="Questions like those to come: JSONL, TSV or a BEIR folder. Without them, runs of tokens out of the "
-    "documents stand in, which are easier.",
+@queries_option(
+    "Queries like those to come: a BEIR folder, a JSONL or a TSV file. Without it, pieces of documents stand in, which "
+    "are easier than real queries."
 )
-@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Number of hits.")
+@k_option(10, "Number of hits that recall is measured on.")
 @click.option(
     "--recall",
     type=click.FloatRange(min=0, max=1, min_open=True),
     default=0.99,
+    metavar="SHARE",
     show_default=True,
-    help="Wanted part of the exact top k.",
+    help="Share of the exact best -k hits to find.",
 )
-@click.option("--limit", type=click.IntRange(min=1), default=300, show_default=True, help="Most questions to use.")
 @click.option(
-    "--rerank",
-    "model",
-    metavar="MODEL",
-    help="Also find how near to the best a candidate must score for this cross-encoder to read it, with --policy "
-    "uncertain of `search` and `rerank`. Needs --queries.",
-)
-@click.option("--depth", type=click.IntRange(min=1), default=50, show_default=True, help="Candidates it may read.")
-@click.option(
-    "--keep",
-    type=click.FloatRange(min=0, max=1, min_open=True),
-    default=0.95,
+    "--max-queries",
+    type=ONE_OR_MORE,
+    default=300,
+    metavar="N",
     show_default=True,
-    help="Part of what it gains that is to remain.",
+    help="Largest number of queries to use.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@reranker_option(
+    "Also find the threshold of `--policy uncertain` for this cross-encoder (folder or hub name). Needs --queries."
+)
+@depth_option
+@keep_option
+@trust_remote_code_option
+@json_option
 def command(
     index: str,
     queries: Path | None,
     k: int,
     recall: float,
-    limit: int,
-    model: str | None,
-    depth: int,
+    max_queries: int,
+    reranker: str | None,
+    rerank_depth: int,
     keep: float,
+    trust_remote_code: bool,
     as_json: bool,
 ) -> None:
-    """Find the cheapest search settings for INDEX, and store them in it.
+    """Find and store the fastest search settings for a recall.
 
-    They are used by every later search that brings none of its own.
+    Later searches in INDEX use them, unless a search has settings of its own (such as `colstore search --exact`).
     """
-    from itertools import islice
-
     import colstore
     from colstore.corpus import read_queries
 
+    if reranker is not None and queries is None:
+        raise click.UsageError("--reranker needs --queries: pieces of documents cannot stand in for queries here")
     with colstore.open(index) as opened:
-        asked = None if queries is None else [query.text for query in islice(read_queries(queries), limit)]
-        stage = _stage(model, depth, asked)
-        report = opened.tune(asked, recall=recall, k=k)
-        calibration = None if stage is None else opened.calibrate(asked or [], stage, k=k, keep=keep)
+        texts = None if queries is None else [query.text for query in islice(read_queries(queries), max_queries)]
+        stage = stage_of(reranker, rerank_depth=rerank_depth, trust_remote_code=trust_remote_code)
+        with shown_progress() as progress:
+            report = opened.tune(texts, recall=recall, k=k, progress=progress)
+            calibration = None
+            if stage is not None:
+                calibration = opened.calibrate(texts or [], stage, k=k, keep=keep, progress=progress)
     if as_json:
         emit_json({**report.to_json(), **({} if calibration is None else {"rerank": calibration.to_json()})})
         return
-    kind = "pseudo-queries" if report.pseudo else "questions"
-    emit(f"{report.queries} {kind}, k = {k}; scoring everything takes {report.exact_milliseconds:.2f} ms")
-    emit("probes  candidates  scored  recall  ms")
+    for line in lines(report, calibration, stage):
+        emit_prose(line, indent="  ")
+
+
+def lines(report: TuneReport, calibration: Calibration | None, stage: RerankStage | None) -> Iterator[str]:
+    """Yield the curve and the choice, for people."""
+    kind = "pseudo-queries" if report.pseudo else "queries"
+    yield f"{report.queries} {kind}, k = {report.k}; scoring every document takes {report.exact_milliseconds:.2f} ms"
+    yield "probes  candidates  scored  recall  ms"
     for trial in report.curve:
-        emit(f"{trial.probes:6}  {trial.candidates:10}  {trial.scored:6}  {trial.recall:.4f}  {trial.milliseconds:.2f}")
-    params, verdict = (
-        report.params,
-        "stored" if report.reached else f"stored, though below the {recall} asked for",
-    )
-    emit(
+        yield f"{trial.probes:6}  {trial.candidates:10}  {trial.scored:6}  {trial.recall:.4f}  {trial.milliseconds:.2f}"
+    params = report.params
+    verdict = "stored" if report.reached else f"stored, although no setting reaches a recall of {report.wanted}"
+    yield (
         f"{verdict}: probes {params.probes}, candidates {params.candidates}, scored {params.scored}: "
         f"recall {report.recall:.4f} in {report.milliseconds:.2f} ms"
     )
-    if calibration is not None:
-        emit(
-            f"uncertain: threshold {calibration.threshold:.4f} keeps {calibration.kept:.0%} of what reranking the "
-            f"first {depth} gains, and reads {calibration.pairs:.0%} of the pairs"
+    if calibration is not None and stage is not None:
+        yield (
+            f"--policy uncertain: threshold {calibration.threshold:.4f} keeps {calibration.kept:.0%} of the gain from "
+            f"reranking the first {stage.depth} candidates, and reads {calibration.pairs:.0%} of the pairs"
         )
-
-
-def _stage(model: str | None, depth: int, asked: list[str] | None) -> RerankStage | None:
-    """Return the stage to calibrate; ``None`` without a model."""
-    if model is None:
-        return None
-    if not asked:
-        raise click.UsageError("--rerank needs --queries: documents cannot stand in for questions to a cross-encoder")
-    from colstore.rerank.cross_encoder import CrossEncoderReranker
-    from colstore.rerank.stage import RerankStage
-
-    return RerankStage(CrossEncoderReranker(model), depth=depth)

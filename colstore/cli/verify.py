@@ -3,78 +3,69 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from colstore.cli.changes import json_option, wait_option
-from colstore.cli.failures import Failure
-from colstore.cli.output import emit, emit_json, one_line, size
-from colstore.errors import ColstoreError
+from colstore.cli.failures import CorruptFailure, advice_line
+from colstore.cli.options import json_option, wait_option
+from colstore.cli.output import emit_json, emit_prose, one_line, size
+
+if TYPE_CHECKING:
+    from colstore import VerifyReport
 
 _EPILOG = """\b
-Exit codes:
-  0    sound
-  1    damaged: what is wrong is on standard output
-  2    could not be checked: no index there, or a newer colstore wrote it
-
-\b
 Example:
   $ colstore verify demo.colstore
   $ colstore verify demo.colstore --deep --json
+
+The exit code is 0 for a sound index and 3 for a damaged one, with the damage on standard output. It is 1 where nothing
+could be checked: there is no index, or a newer version of colstore wrote it.
 """
-
-
-class NotCheckedFailure(Failure):
-    """There is nothing that could be checked."""
-
-    exit_code = 2
 
 
 @click.command("verify", epilog=_EPILOG)
 @click.argument("index", type=click.Path(path_type=Path))
-@click.option("--quick", "level", flag_value="quick", help="The manifest, and every file's presence and size.")
-@click.option("--full", "level", flag_value="full", default=True, help="Also every checksum (the default).")
+@click.option("--quick", "level", flag_value="quick", help="Check the manifest, and that every file has its size.")
+@click.option("--full", "level", flag_value="full", default=True, help="Also check every checksum (the default).")
 @click.option(
     "--deep",
     "level",
     flag_value="deep",
-    help="Also the content: every vector decodes, offsets, ids and texts are consistent, postings are complete.",
+    help="Also check the content: every vector decodes, offsets, ids and texts agree, and postings are complete.",
 )
-@click.option("--repair", is_flag=True, help="Make damaged derived files (the FAISS index) anew.")
+@click.option("--repair", is_flag=True, help="Rebuild damaged derived files (such as the index over the centroids).")
 @wait_option
 @json_option
 def command(index: Path, level: str, repair: bool, wait: float, as_json: bool) -> None:
-    """Check the newest generation of INDEX. Nothing is changed (but see --repair)."""
+    """Check that an index is undamaged.
+
+    The newest generation of INDEX is checked. Nothing is changed without --repair.
+    """
     import colstore
 
-    try:
-        report = colstore.verify(index, level, repair=repair, wait=wait)  # type: ignore[arg-type]  # click checked it
-    except (ColstoreError, OSError) as error:
-        raise NotCheckedFailure(str(error)) from error
+    report = colstore.verify(index, level, repair=repair, wait=wait)  # type: ignore[arg-type]  # one of the choices
     if as_json:
         emit_json(report.to_json())
     else:
         for problem in report.problems:
-            emit(f"{one_line(problem.file)}: {one_line(problem.message)}")
+            emit_prose(f"{one_line(problem.file)}: {advice_line(problem.message)}", indent="  ")
         for file in report.repaired:
-            emit(f"made anew: {one_line(file)}")
-        emit(_verdict(report))
+            emit_prose(f"rebuilt: {one_line(file)}")
+        emit_prose(_verdict(report), indent="  ")
     if not report.ok:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(CorruptFailure.exit_code)
 
 
-def _verdict(report: object) -> str:
-    from colstore import VerifyReport
-
-    assert isinstance(report, VerifyReport)
+def _verdict(report: VerifyReport) -> str:
     name = one_line(report.path)
     if report.generation is None:
-        return f"{name}: DAMAGED; `colstore recover {name}` shows which older generations there are"
+        return f"{name}: DAMAGED; `colstore recover {name}` lists the older generations"
     checked = (
         f"generation {report.generation}, {report.documents:,} documents, {report.files} files, {size(report.bytes)}"
     )
     if report.ok:
         return f"{name}: sound ({report.level}): {checked}"
     if report.nothing_lost:
-        return f"{name}: only derived files are damaged, no document is affected; --repair makes them anew ({checked})"
+        return f"{name}: only derived files are damaged, no document is affected; --repair rebuilds them ({checked})"
     return f"{name}: DAMAGED, {len(report.problems)} problems: {checked}"

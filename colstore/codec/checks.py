@@ -56,4 +56,4 @@ def check_codes(codes: NDArray[Any], centroids: int) -> None:
         A code is not below ``centroids``.
     """
     if len(codes) and int(codes.max()) >= centroids:
-        raise CorruptIndexError("a token names a centroid that is not there: run `colstore verify --deep`")
+        raise CorruptIndexError("a token names a centroid that is not there: run `colstore.verify(path, level='deep')`")

@@ -94,11 +94,18 @@ def _checked_documents(items: Iterator[RawItem], policy: ReadPolicy, report: Rea
                 document = _to_checked_document(item, None if policy.on_duplicate == "keep" else seen)
             except CorpusError as error:
                 if not policy.skips(error):
-                    raise
+                    raise _with_remedy(error) from error.__cause__
                 report.skip(error)
                 continue
             report.documents += 1
             yield document
+
+
+def _with_remedy(error: CorpusError) -> CorpusError:
+    """Return the error, saying how a single document is left out."""
+    if error.line is not None and not isinstance(error, DuplicateIdError):
+        error.args = (f"{error}; on_error='skip' leaves out such documents and counts them",)
+    return error
 
 
 def _to_checked_document(item: RawItem, seen: SeenIds | None) -> Document:
@@ -106,7 +113,9 @@ def _to_checked_document(item: RawItem, seen: SeenIds | None) -> Document:
         raise item
     document = to_document(item)
     if seen is not None and not seen.add(document.id):
-        message = f"id {excerpt(document.id)} occurs a second time: ids must be unique, or skip the later ones"
+        message = (
+            f"id {excerpt(document.id)} occurs a second time: ids must be unique (on_duplicate='skip' keeps the first)"
+        )
         raise item.error_of(DuplicateIdError, message)
     return document
 

@@ -122,7 +122,9 @@ def _unique(lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, repo
                 current = line.query_id
                 documents.clear()
             if line.doc_id in documents:
-                message = f"document {excerpt(line.doc_id)} occurs twice for its query"
+                message = (
+                    f"document {excerpt(line.doc_id)} occurs twice for its query; on_duplicate='skip' keeps the first"
+                )
                 error = location.error_of(DuplicateIdError, message)
                 if on_duplicate == "error":
                     raise error

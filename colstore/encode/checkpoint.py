@@ -199,7 +199,7 @@ def _check_activation(folder: Path, *, trust_remote_code: bool) -> None:
     if not activation.startswith("torch.") and not trust_remote_code:
         raise EncoderError(
             f"the projection in {str(folder)!r} wants the function {activation!r}, which is code of its own; "
-            "read that code, then allow it with trust_remote_code=True (--trust-remote-code)"
+            "read that code, then allow it with trust_remote_code=True"
         )
 
 

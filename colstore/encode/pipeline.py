@@ -179,8 +179,7 @@ def _suffixes(key: str) -> list[str]:
 def _mapped(checkpoint: Checkpoint, error: Exception) -> EncoderError:
     if "trust_remote_code" in str(error):
         return EncoderError(
-            f"model {checkpoint.name!r} brings its own Python code; read it, then allow it with "
-            "trust_remote_code=True (--trust-remote-code)"
+            f"model {checkpoint.name!r} brings its own Python code; read it, then allow it with trust_remote_code=True"
         )
     return EncoderError(
         f"model {checkpoint.name!r} ({checkpoint.layout} layout) could not be loaded: "

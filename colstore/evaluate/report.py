@@ -205,7 +205,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{folder}: is a file: name a folder for the report")
     taken = [name for name in (*NAMES, RUNS) if (folder / name).exists()]
     if taken and not overwrite:
-        raise ConfigError(f"{folder}: holds {taken[0]} already: name another folder, or overwrite it (--overwrite)")
+        raise ConfigError(f"{folder}: holds {taken[0]} already: name another folder, or replace it with overwrite=True")
 
 
 def save_comparison(

@@ -29,15 +29,14 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
         if overwrite or (resume and building_folder(path).is_dir()):
             return
         raise IndexExistsError(
-            f"{path}: there is an index already; choose another path, or --overwrite (overwrite=True) to replace it "
+            f"{path}: there is an index already; choose another path, or use overwrite=True to replace it "
             "once the new one is complete"
         )
     if building_folder(path).is_dir():
         if overwrite or resume:
             return
         raise NotAnIndexError(
-            f"{path}: an unfinished build lies here; go on with --resume (resume=True), or --overwrite "
-            "(overwrite=True) to start again"
+            f"{path}: an unfinished build lies here; continue it with resume=True, or use overwrite=True to start again"
         )
     if any(entry.name != "LOCK" for entry in path.iterdir()):
         raise NotAnIndexError(f"{path}: a folder with other things in it; choose a new or empty path")
@@ -75,7 +74,7 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
     if not overwrite and highest(path) != (0 if state is None else state.get("over", 0)):
         raise IndexExistsError(
             f"{path}: there is an index that this build was not begun over: it is finished, or the index has changed "
-            "since; use --overwrite (overwrite=True) to replace it"
+            "since; use overwrite=True to replace it"
         )
     if state is None:
         return None
@@ -84,7 +83,7 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
         changed = sorted(key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key])
         raise IndexExistsError(
             f"{path}: the unfinished build there was begun with other settings ({', '.join(changed) or 'unknown'}); "
-            "use the same ones, or --overwrite (overwrite=True) to start again"
+            "use the same ones, or overwrite=True to start again"
         )
     return state
 

@@ -114,7 +114,7 @@ class Parts:
         if changed or (self.complete and next(documents, None) is not None):
             raise IndexExistsError(
                 f"{self._directory}: the corpus is not the one that the unfinished build began with; use "
-                "--overwrite (overwrite=True) to start again"
+                "overwrite=True to start again"
             )
         return characters
 
@@ -206,7 +206,7 @@ class Parts:
             self._report.truncated = int(state["truncated"])  # type: ignore[arg-type]  # checked by int
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptIndexError(
-                "the state of the unfinished build cannot be read; start again with --overwrite",
+                "the state of the unfinished build cannot be read; start again with overwrite=True",
                 file=self.folder,
             ) from error
         for record in self.records:

@@ -115,7 +115,7 @@ def passage(hit: Hit) -> str:
     text = "" if hit.text is None else Document(hit.id, hit.text, hit.title or "").passage
     if not text:
         raise QueryError(
-            f"the index holds no text of document {hit.id!r}, and a reranker reads texts: build the index with texts "
-            "(store_texts=True; for vectors of your own, texts=)"
+            f"the index holds no text of document {hit.id!r}, and a reranker reads texts: build the index with "
+            "store_texts=True (and with texts, where you bring your own vectors)"
         )
     return text

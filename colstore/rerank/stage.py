@@ -86,8 +86,8 @@ class RerankStage:
             return self
         if stored is None:
             raise ConfigError(
-                "policy 'uncertain' needs a threshold: let index.calibrate(queries, reranker) (`colstore tune "
-                "--rerank`) find and store one, or give threshold="
+                "policy 'uncertain' needs a threshold: find and store one with "
+                "`index.calibrate(queries, reranker)`, or pass a threshold"
             )
         return replace(self, threshold=stored)
 

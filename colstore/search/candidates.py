@@ -232,5 +232,5 @@ def _unknown(lost: Sequence[str], count: int) -> UnknownIdError:
     shown = ", ".join(repr(name) for name in lost[:5])
     return UnknownIdError(
         f"{len(lost)} of {count} candidates are not in the index, such as {shown}: keep them below the others with "
-        "--missing last (missing='last'), or score them by their text with --missing score (missing='score')"
+        "missing='last', or score them by their text with missing='score'"
     )

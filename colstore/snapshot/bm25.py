@@ -50,18 +50,19 @@ def load_bm25(snapshot: Snapshot) -> Bm25:
     """
     part = snapshot.manifest.lexical
     if part is None:
-        raise ConfigError(f"{snapshot.path}: there is no BM25 index; build one with `colstore bm25 {snapshot.path}`")
+        raise ConfigError(f"{snapshot.path}: there is no BM25 index; create one with `index.build_bm25()`")
     if not part.files:
         raise ConfigError(
             f"{snapshot.path}: the BM25 index is out of date, because documents were added or segments merged since; "
-            f"rebuild it with `colstore bm25 {snapshot.path}`"
+            "rebuild it with `index.build_bm25()`"
         )
     stored = read_arrays_file(snapshot.path, part.files[0])
     file = snapshot.path / part.files[0].path
     settings = dict(stored.attributes)
     if settings.pop("kind", None) != KIND or settings.pop("segments", None) != segment_ids(snapshot.manifest.segments):
         raise CorruptIndexError(
-            "the BM25 index was built from other segments than the manifest names: rebuild it with `colstore bm25`",
+            "the BM25 index was built from other segments than the manifest names: rebuild it with "
+            "`index.build_bm25()`",
             file=file,
         )
     total = sum(segment.documents for segment in snapshot.segments)

@@ -167,9 +167,11 @@ def drift(manifest: Manifest) -> float | None:
 
 
 def advice(manifest: Manifest) -> list[str]:
-    """Return why and how the centroids of an index should be retrained, one sentence each; usually empty."""
+    """Return what the owner of an index should do about its centroids and its BM25 index; usually nothing."""
+    stale = manifest.lexical is not None and not manifest.lexical.files
+    bm25 = ["the BM25 index is out of date: `index.build_bm25()` rebuilds it"] if stale else []
     if manifest.live_tokens <= SearchParams().exact_tokens:  # every search scores every document anyway
-        return []
+        return bm25
     reasons = []
     measured = drift(manifest)
     added = sum(segment.added.tokens for segment in manifest.segments if segment.added is not None)
@@ -181,11 +183,11 @@ def advice(manifest: Manifest) -> list[str]:
     chosen = manifest.config.get("centroids") is not None
     if not chosen and isinstance(centroids, int) and centroid_count(manifest.live_tokens) >= GROWTH_LIMIT * centroids:
         reasons.append(f"{centroids:,} centroids are few for {manifest.live_tokens:,} vectors")
-    return [f"{reason}: {_remedy(manifest)}" for reason in reasons]
+    return [*(f"{reason}: {_remedy(manifest)}" for reason in reasons), *bm25]
 
 
 def _remedy(manifest: Manifest) -> str:
-    retrain = "`colstore compact --retrain` trains new ones"
+    retrain = "`index.compact(retrain=True)` trains new ones"
     if manifest.codec.settings.get("bits") == 16:
         return retrain
     return (

@@ -103,7 +103,7 @@ class BlockChecks:
         for block in blocks.tolist():
             if self._sum(block) != sums[block]:
                 raise ChecksumError(
-                    f"bytes changed since they were written (64 KiB block {block}): run `colstore verify` to see "
+                    f"bytes changed since they were written (64 KiB block {block}): `colstore.verify(path)` shows "
                     "the extent of the damage, then restore the file from a copy of the index or build the index again",
                     file=self._path,
                 )

@@ -51,6 +51,6 @@ def read_state(directory: Path) -> dict[str, Json] | None:
         return None
     except CorruptIndexError as error:
         raise CorruptIndexError(
-            f"the state of an unfinished build is damaged: {error}. Start again with --overwrite", file=path
+            f"the state of an unfinished build is damaged: {error}. Start again with overwrite=True", file=path
         ) from error
     return state

@@ -140,7 +140,8 @@ def missing_manifest_error(directory: Path, generation: int) -> MissingFileError
     """Return the error that reports a generation whose manifest is missing although it was committed."""
     return MissingFileError(
         f"generation {generation} was committed here, but its manifest is missing (or this copy was made while a "
-        "writer was active): copy the index again, or go back to an older generation with `colstore recover`",
+        "writer was active): copy the index again, or go back to an older generation with "
+        "`colstore.recover(path, generation)`",
         file=directory / names.manifest_name(generation),
     )
 
@@ -177,9 +178,9 @@ def check_folder(directory: Path) -> None:
     with storage_errors(directory, "opening"):
         exists, is_folder = directory.exists(), directory.is_dir()
     if not exists:
-        raise IndexNotFoundError(f"{directory}: no such path; create an index with `colstore build`")
+        raise IndexNotFoundError(f"{directory}: no such path; create an index with `colstore.build(path, ...)`")
     if not is_folder:
-        raise NotAnIndexError(f"{directory}: a file, not an index; an index is a directory made by `colstore build`")
+        raise NotAnIndexError(f"{directory}: a file, not an index; an index is a directory made by `colstore.build`")
     if not generations(directory):
         raise _not_an_index(directory)
 
@@ -205,7 +206,7 @@ def load(directory: Path, generation: int) -> Manifest:
         raise FormatVersionError(f"{directory}: {error}") from error
     except CorruptIndexError as error:
         raise CorruptIndexError(
-            f"the manifest is damaged: {error}. Run `colstore recover` to see the older generations and what going "
+            f"the manifest is damaged: {error}. `colstore.history(path)` lists the older generations and what going "
             "back to each of them would lose",
             file=path,
         ) from error
@@ -223,7 +224,7 @@ _parse_cached = lru_cache(_CACHED_MANIFESTS)(Manifest.from_bytes)
 def _not_an_index(directory: Path) -> NotAnIndexError:
     if (directory / names.BUILDING).is_dir():
         return NotAnIndexError(
-            f"{directory}: an unfinished build, no index yet; run the same `colstore build` with --resume, "
-            "or with --overwrite to start again"
+            f"{directory}: an unfinished build, no index yet; run the same build with resume=True, "
+            "or with overwrite=True to start again"
         )
     return NotAnIndexError(f"{directory}: not a colstore index (no manifest in it)")

@@ -173,7 +173,7 @@ class Ids:
         if not self._checked:
             offsets, data = self._segment.rows("id_offsets"), self._segment.rows("id_bytes")
             if int(offsets[-1]) != len(data) or (offsets[1:] < offsets[:-1]).any():
-                raise CorruptIndexError("'id_offsets' runs backwards: run `colstore verify`", file=self._path)
+                raise CorruptIndexError("'id_offsets' runs backwards: run `colstore.verify(path)`", file=self._path)
             self._checked = True
         offsets = self._segment.array("id_offsets")
         return offsets[documents].astype(np.int64), offsets[documents + 1].astype(np.int64)

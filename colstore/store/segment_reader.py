@@ -191,7 +191,7 @@ class Segment:
         if first.min() < 0 or last.max() > spec.shape[0] or (last < first).any():
             raise CorruptIndexError(
                 f"row ranges outside {name!r}, which has {spec.shape[0]} rows: the offsets that led here are "
-                "wrong; run `colstore verify`",
+                "wrong; run `colstore.verify(path)`",
                 file=self.path,
             )
         if not self._checks.complete:
@@ -347,7 +347,7 @@ class Segment:
         array = self.expect(name, _U4_OR_U8, (entries + 1,))
         if int(array[0]) != 0 or int(array[-1]) != last:
             raise CorruptIndexError(
-                f"{name!r} runs from {array[0]} to {array[-1]}, not from 0 to {last}: run `colstore verify`",
+                f"{name!r} runs from {array[0]} to {array[-1]}, not from 0 to {last}: run `colstore.verify(path)`",
                 file=self.path,
             )
 

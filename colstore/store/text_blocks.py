@@ -176,7 +176,7 @@ class BlockReader:
 
     def _damage(self, number: int, reason: str) -> CorruptIndexError:
         return CorruptIndexError(
-            f"block {number} of {self._name!r} is damaged ({reason}): run `colstore verify`, and build again "
+            f"block {number} of {self._name!r} is damaged ({reason}): run `colstore.verify(path)`, and build again "
             "or restore a copy",
             file=self._path,
         )

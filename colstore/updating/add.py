@@ -109,8 +109,7 @@ def _admitted(
         shown = ", ".join(repr(name) for name in known[:5])
         raise DuplicateIdError(
             f"{len(known)} of these ids are in the index already, such as {shown}: nothing was added; replace "
-            "them with --on-duplicate replace (on_duplicate='replace'), or leave them out with --on-duplicate skip "
-            "(on_duplicate='skip')"
+            "them with on_duplicate='replace', or leave them out with on_duplicate='skip'"
         )
     if on_duplicate == "skip":
         report.skip("duplicate", len(known))

@@ -116,5 +116,5 @@ def check_same_content(before: Content, after: Content, expected: tuple[int, int
     if different or (before.documents, before.tokens) != expected or (after.documents, after.tokens) != expected:
         raise StorageError(
             f"merged segments read back differently ({', '.join(different) or 'counts'}): nothing was committed, and "
-            "the index is unchanged; check the disk and run `colstore verify`"
+            "the index is unchanged; check the disk and run `colstore.verify(path)`"
         )

@@ -60,6 +60,7 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
     )
     result = cli("build", corpus, "-o", tmp_path / "x", *options.split())
     assert result.exit_code == 1
+    assert callable(called.pop("progress"))
     assert called == {
         "path": tmp_path / "x",
         "corpus": str(corpus),
@@ -83,7 +84,6 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "frozen_dtype": "float16",
         "first_stage": None,
         "seed": 7,
-        "progress": None,
     }
 
 
@@ -116,16 +116,17 @@ def test_the_summary_leaves_nothing_unsaid() -> None:
     report = BuildReport(documents=1200, tokens=90_000, truncated=7, skipped={"broken": 2, "empty": 0})
     report.incomplete = True
     report.examples = ["c.jsonl:2:\nbroken"]
-    report.notes = ["no query\nencoder"]
+    report.notes = ["no query\nencoder: use overwrite=True"]
     report.seconds = {"encode": 1.5, "commit": 0.5}
     report.encoded_tokens, report.peak_memory_bytes = 180_000, 2_000_000
-    assert list(_summary(Path("x"), report.to_json())) == [
-        "x: 1,200 documents, 90,000 vectors, 0 bytes, in 2.0 s",
-        "encode 1.5 s (120,000 tokens/s), commit 0.5 s; at most 2.0 MB of memory",
-        "truncated: 7 documents, whose ends lie beyond the limit of tokens",
+    assert list(_summary(Path("x"), report.to_json(), 300)) == [
+        "x: 1,200 documents, 90,000 vectors, 0 bytes (of which query encoder 300 bytes), in 2.0 s",
+        "encode 1.5 s (120,000 tokens/s), commit 0.5 s; peak memory 2.0 MB",
+        "truncated: 7 documents are longer than the model reads, and a search does not see their ends; "
+        "split long documents into shorter ones",
         "skipped: 2 broken",
         "incomplete: a source could not be read to its end",
-        "note: no query encoder",
+        "note: no query encoder: use --overwrite",
         "  c.jsonl:2: broken",
     ]
 
@@ -183,7 +184,8 @@ def test_ctrl_c_says_that_an_older_index_is_as_before(
     monkeypatch.setattr(colstore, "build", interrupt)
     result = cli("build", corpus, "-o", index, "--overwrite")
     assert result.exit_code == 130
-    assert "as before" in result.stderr
+    assert "the index at" in result.stderr
+    assert "is unchanged" in result.stderr
 
 
 @pytest.mark.usefixtures("fake_model")

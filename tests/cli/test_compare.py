@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from colstore.cli.compare import _table
 from colstore.encode import FakeEncoder
 from colstore.evaluate import inputs
+from tests.evaluate.rows import comparison
 
 Cli = Callable[..., Result]
 
@@ -100,7 +104,7 @@ def test_json_and_rows_left_out(cli: Cli, corpus: Path, queries: Path, qrels: Pa
         "bm25",
         "--skip",
         "bm25-maxsim",
-        "--limit",
+        "--max-queries",
         2,
         "--json",
     )
@@ -116,6 +120,7 @@ def test_json_and_rows_left_out(cli: Cli, corpus: Path, queries: Path, qrels: Pa
     [
         (("--bits", "5"), 1, "bits must be some of"),
         (("--bits", "x"), 2, "numbers separated by commas"),
+        (("--rerank-depth", "0"), 2, "--rerank-depth"),
         (("--skip", "magic"), 1, "no row is called 'magic'"),
         (("--pool-factors", "0.5"), 1, "pool factors must exceed 1"),
         (("--save-runs",), 2, "-o"),
@@ -127,6 +132,34 @@ def test_settings_that_cannot_be(
     result = cli("compare", corpus, "--queries", queries, "--qrels", qrels, *arguments)
     assert result.exit_code == code
     assert word in result.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 160])
+def test_the_table_fits_a_terminal_and_cuts_no_figure(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in _table(comparison())]
+    assert "…" not in "".join(lines)
+    assert all(word in "".join(lines) for word in ("nDCG@10", "ms/query", "size/document", "0.7050"))
+    if columns >= 80:
+        assert all(len(line) <= columns for line in lines)
+    assert ("p95 ms" in lines[2]) == (columns == 160)
+    assert ("without p95 ms" in lines[-1]) == (columns < 160)
+
+
+def test_a_broken_corpus_names_the_option_that_skips(
+    cli: Cli, corpus: Path, queries: Path, qrels: Path, fake: list[str]
+) -> None:
+    with corpus.open("a", encoding="utf-8") as file:
+        file.write('{"id": "empty", "text": " "}\n{"id": "bees", "text": "again"}\n')
+    arguments = ("compare", corpus, "--queries", queries, "--qrels", qrels, "--bits", "4", "--pool-factors", "")
+    result = cli(*arguments)
+    assert (result.exit_code, "corpus.jsonl:5" in result.stderr, "--on-error skip" in result.stderr) == (1, True, True)
+    result = cli(*arguments, "--on-error", "skip")
+    assert (result.exit_code, "corpus.jsonl:6" in result.stderr) == (1, True)
+    assert "--on-duplicate skip" in result.stderr
+    assert cli(*arguments, "--on-error", "skip", "--on-duplicate", "skip").exit_code == 0
+    assert fake
 
 
 def test_interrupted(

@@ -50,6 +50,21 @@ def test_a_run_beside_an_index_tells_its_bytes(cli: Cli, index: Path, qrels: Pat
     assert "note: 2 evaluated queries have no hit and count 0" in result.stdout
 
 
+def test_a_file_is_not_replaced_unasked(cli: Cli, index: Path, queries: Path, qrels: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run.trec"
+    run.write_text("precious")
+    arguments = ("eval", index, "--queries", queries, "--qrels", qrels, "--save-run", run, "--exact")
+    result = cli(*arguments)
+    assert (result.exit_code, "--overwrite" in result.stderr, run.read_text()) == (1, True, "precious")
+    assert cli(*arguments, "--overwrite").exit_code == 0
+    assert len(run.read_text().splitlines()) == 12
+
+
+def test_a_run_is_not_searched(cli: Cli, qrels: Path, tmp_path: Path) -> None:
+    result = cli("eval", "--run", tmp_path / "x", "--qrels", qrels, "--exact")
+    assert (result.exit_code, "--exact" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [((), "INDEX"), (("x.colstore",), "--queries"), (("--run", "x"), "--qrels")],

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 
 import colstore
-from colstore.cli import main
-from colstore.cli.failures import CorruptFailure, Failure, Interruption
+from colstore.cli import COMMANDS, main
+from colstore.cli.failures import EXIT_CODES, CorruptFailure, Failure, Interruption
 from colstore.errors import (
     ChecksumError,
     ColstoreError,
@@ -100,8 +101,90 @@ def test_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
 
 def test_the_documented_codes_are_the_ones_in_use() -> None:
     epilog = main.epilog or ""
-    for code in (0, Failure.exit_code, 2, CorruptFailure.exit_code, Interruption.exit_code):
-        assert f"\n  {code} " in epilog
+    used = (0, Failure.exit_code, click.UsageError.exit_code, CorruptFailure.exit_code, Interruption.exit_code)
+    assert tuple(EXIT_CODES) == used
+    assert all(f"\n  {code} " in epilog for code in used)
+
+
+# --- one table of exit codes for every command (0 is tested by running the examples of the help texts) --------------
+
+
+def arguments_of(name: str, index: Path, corpus: Path, queries: Path) -> list[object]:
+    """Return what a command needs at least, with the index at a path."""
+    run = corpus.parent / "run.trec"
+    run.write_text("0 Q0 bees 1 2.0 x\n", encoding="utf-8")
+    qrels = corpus.parent / "qrels.tsv"
+    qrels.write_text("query-id\tcorpus-id\tscore\n0\tbees\t1\n", encoding="utf-8")
+    needed: dict[str, list[object]] = {
+        "build": [corpus, "-o", index],
+        "add": [index, corpus],
+        "create": [index],
+        "delete": [index, "bees"],
+        "get": [index, "bees"],
+        "search": [index, "yeast"],
+        "rerank": [index, "--run", run, "--queries", queries],
+        "eval": [index, "--queries", queries, "--qrels", qrels],
+        "compare": [corpus, "--queries", queries, "--qrels", qrels],
+    }
+    return [name, *needed.get(name, [index])]
+
+
+READERS = sorted(set(COMMANDS) - {"build", "create", "compare"})
+"""Commands that need an index that exists."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("arguments", [[], ["--no-such-option"]])
+def test_a_command_line_that_cannot_be_understood_exits_with_2(cli: Cli, name: str, arguments: list[str]) -> None:
+    result = cli(name, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_index_exits_with_1(cli: Cli, name: str, corpus: Path, queries: Path, tmp_path: Path) -> None:
+    result = cli(*arguments_of(name, tmp_path / "nothing", corpus, queries))
+    assert result.exit_code == 1, result.output
+    assert "nothing" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["build", "compare"])
+def test_no_corpus_exits_with_1(cli: Cli, name: str, queries: Path, tmp_path: Path) -> None:
+    arguments = arguments_of(name, tmp_path / "x", tmp_path / "nothing", queries)
+    assert cli(*arguments).exit_code == 1
+
+
+@pytest.mark.parametrize("name", sorted({*READERS} - {"recover"}))
+def test_a_damaged_index_exits_with_3(cli: Cli, name: str, index: Path, corpus: Path, queries: Path) -> None:
+    for manifest in index.glob("*.json"):
+        manifest.write_text("{}", encoding="utf-8")
+    result = cli(*arguments_of(name, index, corpus, queries))
+    assert result.exit_code == 3, result.output
+
+
+def test_going_back_to_a_damaged_generation_exits_with_3(cli: Cli, index: Path) -> None:
+    for manifest in index.glob("*.json"):
+        manifest.write_text("{}", encoding="utf-8")
+    assert cli("recover", index, "--generation", 1).exit_code == 3
+    assert cli("recover", index).exit_code == 0  # listing what is there is what the command is for
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_ctrl_c_exits_with_130(
+    cli: Cli, name: str, index: Path, corpus: Path, queries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_arguments: object, **_settings: object) -> None:
+        raise KeyboardInterrupt
+
+    for function in ("open", "build", "verify", "history", "create"):
+        monkeypatch.setattr(colstore, function, interrupt, raising=False)
+    monkeypatch.setattr("colstore.evaluate.compare", interrupt)
+    monkeypatch.setattr("colstore.evaluate.evaluate_index", interrupt)
+    monkeypatch.setattr("colstore.cli.build._index_at", lambda _path: None)
+    result = cli(*arguments_of(name, index, corpus, queries))
+    assert result.exit_code == 130, result.output
+    assert result.stderr.startswith("colstore: interrupted")
 
 
 # A job in the background inherits that Ctrl-C is ignored.

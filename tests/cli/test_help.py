@@ -48,6 +48,74 @@ def test_every_option_says_what_it_does_and_every_command_speaks_json(name: str)
     assert "--json" in {name for option in options for name in option.opts}
 
 
+def options_of(name: str) -> list[click.Option]:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    return [option for option in command.params if isinstance(option, click.Option)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_texts_are_sentences_in_plain_english(name: str) -> None:
+    for option in options_of(name):
+        text = option.help or ""
+        assert not text.startswith(("Of ", "That ", "As ")), f"{name} {option.opts[-1]}: {text}"
+        assert re.match(r"[A-Z]", text), f"{name} {option.opts[-1]}: {text}"
+        assert re.search(r"[.\])]$", text), f"{name} {option.opts[-1]}: {text}"
+        assert "question" not in text.lower(), f"{name} {option.opts[-1]}: {text}"
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"delete"}))
+def test_what_an_option_takes_is_named_in_one_way(name: str) -> None:
+    for option in options_of(name):
+        if option.is_flag or isinstance(option.type, click.Choice):
+            continue
+        assert option.metavar, f"{name} {option.opts[-1]} shows click's own name for what it takes"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_summary_of_a_command_fits_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with click.Context(main, **main.context_settings) as context:
+        (line,) = re.findall(rf"^  {name} .*$", main.get_help(context), re.MULTILINE)
+    assert len(line) <= 80
+    assert line.endswith(".")
+    assert not line.endswith("...")
+
+
+SHARED = (
+    *("-k", "--json", "--wait", "--on-error", "--on-duplicate", "--on-unknown-query", "--ids", "--where", "--model"),
+    *("--device", "--backend", "--trust-remote-code", "--threads", "--queries", "--qrels", "--seed", "--overwrite"),
+    *("--first-stage", "--reranker", "--rerank-depth", "--policy", "--keep", "--exact", "--probes", "--run", "--texts"),
+)
+DROPPED = (
+    "--ids-from",
+    "--skip-duplicates",
+    "--skip-unknown-queries",
+    "--rerank",
+    "--read",
+    "--cross-encoder",
+    "--limit",
+)
+
+
+def test_one_option_has_one_name_and_one_kind_of_value_everywhere() -> None:
+    kinds: dict[str, set[tuple[str, bool, str | None]]] = {}
+    for name in COMMANDS:
+        for option in options_of(name):
+            for spelling in option.opts:
+                takes_choice = isinstance(option.type, click.Choice)
+                kind = ("choice" if takes_choice else option.type.name, option.is_flag, option.metavar)
+                kinds.setdefault(spelling, set()).add(kind)
+    assert set(SHARED) <= kinds.keys()
+    different = {spelling: found for spelling, found in kinds.items() if len(found) > 1 and spelling in SHARED}
+    assert not different
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"delete"}))
+def test_names_that_were_given_up_do_not_return(name: str) -> None:
+    assert not {spelling for option in options_of(name) for spelling in option.opts} & set(DROPPED)
+
+
 def test_the_group_lists_every_command_and_the_exit_codes(cli: Cli) -> None:
     text = cli("--help").stdout
     assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in COMMANDS)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from colstore.cli.output import emit, emit_json, size
+from colstore.cli.output import emit, emit_json, emit_prose, size
 from colstore.cli.results import print_hits, print_plain, print_rich, snippet
 from colstore.types import Hit
 
@@ -18,7 +18,49 @@ HITS = [Hit(rank=1, id="d\t1\x1b[2J", score=1.5, title="A\nTitle", text="Bees da
 def test_a_plain_hit_is_one_clean_line_of_five_fields(capsys: pytest.CaptureFixture[str]) -> None:
     print_plain("bread", HITS)
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.split("\t") == ["1", "1.5000", "d 1�[2J", "A Title", "Bees dance, and �bread rises."]
+    assert line.split("\t") == ["1", "1.5000", "d\\t1\\x1b[2J", "A Title", "Bees dance, and �bread rises."]
+
+
+WORDS = ["می‌خواهم", "क्‍ष", "soft­hyphen", "\u200fعربي\u200e", "👩‍🔬", "❤️"]
+
+
+@pytest.mark.parametrize("word", [*WORDS, "two  spaces", "no\u00a0break", "back\\slash", "\ue000"])
+def test_an_id_is_printed_as_it_is_stored(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_plain("bread", [Hit(rank=1, id=word, score=1.0)])
+    assert capsys.readouterr().out == f"1\t1.0000\t{word}\t\t\n"
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_joiners_and_marks_are_parts_of_words(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_plain("bread", [Hit(rank=1, id="d", score=1.0, title=f"a {word}", text=f"{word} b")])
+    assert capsys.readouterr().out == f"1\t1.0000\td\ta {word}\t{word} b\n"
+
+
+@pytest.mark.parametrize("character", [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))])
+def test_what_reorders_the_rest_of_a_line_is_replaced_for_people(
+    character: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_rich("bread", [Hit(rank=1, id=f"x{character}y", score=1.0, title=f"a{character}b", text=character)], 0.1)
+    shown = capsys.readouterr().out
+    assert character not in shown
+    assert "a�b" in shown
+    assert f"x{ascii(character)[1:-1]}y" in shown
+
+
+def test_prose_is_wrapped_between_words_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "a sentence of some length, with /a/path/that-must-stay/whole-so-that-it-can-be-copied in it"
+    emit_prose(text)
+    assert capsys.readouterr().out == text + "\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    emit_prose(text, indent="  ")
+    lines = capsys.readouterr().out.splitlines()
+    assert [word for line in lines for word in line.split()] == text.split()
+    assert all(len(line) <= 30 for line in lines if "/a/path" not in line)
+    assert all(line.startswith("  ") for line in lines[1:])
 
 
 def test_a_hit_without_texts_has_empty_fields(capsys: pytest.CaptureFixture[str]) -> None:

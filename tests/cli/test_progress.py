@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from colstore.cli.progress import StageBars, shown_progress
+from colstore.cli.progress import PlainLines, StageBars, shown_progress
 from colstore.reports import Progress
 
 
@@ -51,10 +51,22 @@ def test_before_the_first_stage_something_is_seen_to_happen() -> None:
     assert "starting" in drawn()
 
 
-def test_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with shown_progress() as progress:
-        assert progress is None
+        progress(step("encode", 2, 2))
     assert capsys.readouterr().err == ""
+
+
+def test_without_a_terminal_long_work_says_a_line_every_half_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = iter([0.0, 29.9, 30.0, 45.0, 59.9, 61.0, 95.0])
+    lines = PlainLines(clock=lambda: next(seconds))
+    for done in range(1, 7):
+        lines(step("encode" if done < 6 else "train", done, 1200 if done < 6 else None))
+    assert capsys.readouterr().err.splitlines() == [
+        "colstore: encode 2/1,200 docs  1.0/s  10 tokens/s  0:19:58 left",
+        "colstore: encode 5/1,200 docs  2.5/s  25 tokens/s  0:07:58 left",
+        "colstore: train 6 docs  3.0/s  30 tokens/s  0:00:02",
+    ]
 
 
 def test_on_a_terminal_there_is_something_to_call(
@@ -62,6 +74,5 @@ def test_on_a_terminal_there_is_something_to_call(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with shown_progress() as progress:
-        assert progress is not None
         progress(step("encode", 2, 2))
     assert "2/2" in capsys.readouterr().err

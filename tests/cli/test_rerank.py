@@ -81,12 +81,42 @@ def test_unknown_queries_and_duplicates(cli: Cli, index: Path, run: Path, querie
     run.write_text(run.read_text() + "1 Q0 bread 3 0.5 bm25\n77 Q0 bread 1 0.5 bm25\n")
     result = cli("rerank", index, "--run", run, "--queries", queries)
     assert (result.exit_code, "bm25.trec:6" in result.stderr) == (1, True)
-    result = cli("rerank", index, "--run", run, "--queries", queries, "--skip-duplicates")
+    assert "--on-duplicate skip" in result.stderr
+    skip = ("--on-duplicate", "skip")
+    result = cli("rerank", index, "--run", run, "--queries", queries, *skip)
     assert (result.exit_code, "'77'" in result.stderr) == (1, True)
-    result = cli("rerank", index, "--run", run, "--queries", queries, "--skip-duplicates", "--skip-unknown-queries")
+    assert "--on-unknown-query skip" in result.stderr
+    result = cli("rerank", index, "--run", run, "--queries", queries, *skip, "--on-unknown-query", "skip")
     assert result.exit_code == 0
-    assert "1 duplicate lines were skipped" in result.stderr
+    assert "1 duplicate lines were left out" in result.stderr
     assert "1 queries of the run have no text" in result.stderr
+
+
+def test_texts_of_missing_candidates_are_read_like_every_corpus(
+    cli: Cli, index: Path, run: Path, queries: Path, tmp_path: Path
+) -> None:
+    run.write_text(run.read_text() + "1 Q0 elsewhere 3 0.5 bm25\n")
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"id": "elsewhere", "text": "gas"}\n{"id": "elsewhere", "text": "b"}\n{"id": "x", "text": ""}\n')
+    arguments = ("rerank", index, "--run", run, "--queries", queries, "--missing", "score", "--texts", texts)
+    refused = cli(*arguments)
+    assert (refused.exit_code, "--on-duplicate skip" in refused.stderr) == (1, True)
+    refused = cli(*arguments, "--on-duplicate", "skip")
+    assert (refused.exit_code, "--on-error skip" in refused.stderr) == (1, True)
+    result = cli(*arguments, "--on-duplicate", "skip", "--on-error", "skip")
+    assert result.exit_code == 0, result.stderr
+    assert "1 by encoded" in result.stderr
+    assert "texts: 1 taken, 2 skipped" in result.stderr
+
+
+def test_a_file_is_not_replaced_unasked(cli: Cli, index: Path, run: Path, queries: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.trec"
+    out.write_text("precious")
+    arguments = ("rerank", index, "--run", run, "--queries", queries, "-o", out)
+    result = cli(*arguments)
+    assert (result.exit_code, "--overwrite" in result.stderr, out.read_text()) == (1, True, "precious")
+    assert cli(*arguments, "--overwrite").exit_code == 0
+    assert len(out.read_text().splitlines()) == 5
 
 
 def test_fusion_that_cannot_be_is_one_line(cli: Cli, index: Path, run: Path, queries: Path) -> None:
@@ -98,24 +128,24 @@ def test_fusion_that_cannot_be_is_one_line(cli: Cli, index: Path, run: Path, que
 
 @pytest.mark.usefixtures("fake_cross_encoder")
 def test_a_cross_encoder_behind_rerank_and_search(cli: Cli, index: Path, run: Path, queries: Path) -> None:
-    result = cli("rerank", index, "--run", run, "--queries", queries, "--rerank", "fake-model", "--max-pairs", 2)
+    result = cli("rerank", index, "--run", run, "--queries", queries, "--reranker", "fake-model", "--max-pairs", 2)
     assert result.exit_code == 0, result.stderr
     assert {line[5] for line in columns(result.stdout)} == {"colstore-fake-model"}
     assert "4 by fake-model, 1 by maxsim" in result.stderr
-    answer = json.loads(cli("search", index, "yeast makes dough", "--json", "--rerank", "fake-model").stdout)
+    answer = json.loads(cli("search", index, "yeast makes dough", "--json", "--reranker", "fake-model").stdout)
     assert answer["hits"][0]["id"] == "bread"
     assert answer["hits"][0]["stage"] == "fake-model"
-    uncertain = cli("search", index, "yeast", "--rerank", "fake-model", "--policy", "uncertain")
+    uncertain = cli("search", index, "yeast", "--reranker", "fake-model", "--policy", "uncertain")
     assert uncertain.exit_code == 1
-    assert "tune --rerank" in " ".join(uncertain.stderr.split())
+    assert "tune --reranker" in " ".join(uncertain.stderr.split())
 
 
 @pytest.mark.usefixtures("fake_cross_encoder")
 def test_tune_finds_the_threshold_for_uncertain(cli: Cli, index: Path, queries: Path) -> None:
-    result = cli("tune", index, "--queries", queries, "-k", 2, "--rerank", "fake-model")
+    result = cli("tune", index, "--queries", queries, "-k", 2, "--reranker", "fake-model")
     assert result.exit_code == 0, result.stderr
     assert "threshold" in result.stdout
-    found = cli("search", index, "yeast makes dough", "-k", 2, "--rerank", "fake-model", "--policy", "uncertain")
+    found = cli("search", index, "yeast makes dough", "-k", 2, "--reranker", "fake-model", "--policy", "uncertain")
     assert found.exit_code == 0, found.stderr
 
 
@@ -128,6 +158,13 @@ def test_hybrid_search(cli: Cli, index: Path) -> None:
     assert "4 documents" in made.stdout
     found = cli("search", index, "dough", "-k", 1, "--first-stage", "bm25")
     assert "bread" in found.stdout
+    added = cli("add", index, "-", input='{"id": "moon", "text": "Its shadow."}\n')
+    assert "advice: the BM25 index is out of date: `colstore bm25` makes it again" in added.stdout
+    assert "out of date" in cli("info", index).stdout
+    stale = cli("search", index, "dough", "--first-stage", "bm25")
+    assert (stale.exit_code, "`colstore bm25`" in stale.stderr) == (1, True)
+    assert "advice" not in cli("bm25", index).stdout
+    assert "out of date" not in cli("info", index).stdout
 
 
 @pytest.mark.usefixtures("fake_model")

@@ -7,16 +7,21 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
+
+import colstore
+from colstore import SearchParams
+from colstore.encode.fake import FakeEncoder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Cli = Callable[..., Result]
 
 
 def rows(stdout: str) -> list[list[str]]:
-    return [line.split("\t") for line in stdout.splitlines() if not line.startswith("# ")]
+    return [line.split("\t") for line in stdout.split("\n") if line and not line.startswith("# ")]
 
 
 def ids(stdout: str) -> list[str]:
@@ -81,12 +86,12 @@ def test_an_unknown_id_is_named(cli: Cli, index: Path, tmp_path: Path) -> None:
 
 
 def test_questions_on_standard_input(cli: Cli, index: Path) -> None:
-    result = cli("search", index, "-k", 1, input="yeast\n\n:k 2\nmoon\n:q\nnever asked\n")
+    result = cli("search", index, "-k", 1, input="yeast\n\n:k 2\nmoon\n:q\nbees\n")
     assert result.exit_code == 0, result.stderr
-    assert [line for line in result.stdout.splitlines() if line.startswith("# ")] == ["# yeast", "# moon"]
-    assert len(rows(result.stdout)) == 3
-    assert ids(result.stdout)[0] == "bread"
-    assert ids(result.stdout)[1] == "tides"
+    queries = [line for line in result.stdout.splitlines() if line.startswith("# ")]
+    assert queries == ["# yeast", "# :k 2", "# moon", "# :q", "# bees"]
+    assert len(rows(result.stdout)) == 5
+    assert (ids(result.stdout)[0], ids(result.stdout)[2]) == ("bread", "tides")
 
 
 def test_questions_on_standard_input_as_json_are_lines(cli: Cli, index: Path) -> None:
@@ -94,11 +99,84 @@ def test_questions_on_standard_input_as_json_are_lines(cli: Cli, index: Path) ->
     assert [json.loads(line)["query"] for line in lines] == ["yeast", "moon"]
 
 
+def test_a_query_that_is_not_utf8_is_named_by_its_line(index: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "colstore.cli", "search", str(index)],
+        cwd=REPOSITORY,
+        input="\ufeffyeast\nBär\n".encode("utf-8-sig").replace("ä".encode(), b"\xe4"),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"standard input, line 2: byte 2 is not UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("line", [":k", ":k 0", ":k many", ":x"])
-def test_a_command_that_is_none_ends_a_script(cli: Cli, index: Path, line: str) -> None:
-    result = cli("search", index, input=f"{line}\nyeast\n")
-    assert result.exit_code == 1
+def test_an_unknown_command_at_the_prompt_says_which_there_are(
+    cli: Cli, index: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = iter([line, ":q"])
+    monkeypatch.setattr("colstore.cli.search._at_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(typed))
+    result = cli("search", index)
+    assert result.exit_code == 0
     assert ":k 20" in result.stderr
+
+
+def test_the_number_of_hits_can_be_set_at_the_prompt(cli: Cli, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter([":k 2", "yeast", ":q"])
+    monkeypatch.setattr("colstore.cli.search._at_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(typed))
+    assert len(rows(cli("search", index).stdout)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "params"),
+    [
+        ((), None),
+        (("--exact",), SearchParams(exact=True)),
+        (("--probes", 3, "--candidates", 40, "--scored", 20), SearchParams(probes=3, candidates=40, scored=20)),
+    ],
+)
+def test_how_hard_to_search_reaches_the_index(
+    cli: Cli, index: Path, options: tuple[object, ...], params: SearchParams | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, seen = colstore.Index.search, []
+
+    def record(self: colstore.Index, *arguments: Any, **settings: Any) -> Any:
+        seen.append(settings["params"])
+        return search(self, *arguments, **settings)
+
+    monkeypatch.setattr(colstore.Index, "search", record)
+    result = cli("search", index, "yeast", *options)
+    assert result.exit_code == 0, result.stderr
+    assert seen == [params]
+
+
+def test_exact_search_has_no_limits(cli: Cli, index: Path) -> None:
+    result = cli("search", index, "yeast", "--exact", "--probes", 3)
+    assert (result.exit_code, "--exact" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "options", [("--policy", "never"), ("--rerank-depth", 3), ("--max-pairs", 1), ("--rerank-fusion", "reciprocal")]
+)
+def test_options_of_a_reranker_need_one(cli: Cli, index: Path, options: tuple[object, ...]) -> None:
+    result = cli("search", index, "yeast", *options)
+    assert result.exit_code == 2
+    assert f"{options[0]} has no effect without --reranker" in result.stderr
+
+
+def test_ids_from_the_output_name_the_same_documents(cli: Cli, tmp_path: Path) -> None:
+    names = ["نیم‌فاصله", "notes/two  spaces.md", "soft\u00adhyphen", "café\u00a0menu", "👩‍🔬", "plain"]
+    path = tmp_path / "odd.colstore"
+    colstore.build(path, [{"id": name, "text": "a page"} for name in names], model=FakeEncoder(), bits=16).close()
+    printed = ids(cli("search", path, "a page", "-k", 10).stdout)
+    assert sorted(printed) == sorted(names)
+    wanted = tmp_path / "ids.txt"
+    wanted.write_text("\n".join(printed) + "\n", encoding="utf-8")
+    assert len(ids(cli("search", path, "a page", "--ids", wanted).stdout)) == len(names)
 
 
 def test_at_a_prompt_a_mistake_is_said_and_the_next_question_answered(
@@ -109,7 +187,7 @@ def test_at_a_prompt_a_mistake_is_said_and_the_next_question_answered(
     monkeypatch.setattr("builtins.input", lambda _prompt: next(typed))
     result = cli("search", index)
     assert result.exit_code == 0
-    assert "':x' is no command" in result.stderr
+    assert "':x' is not a command" in result.stderr
     assert ids(result.stdout)[0] == "bread"
 
 

@@ -17,7 +17,7 @@ Cli = Callable[..., Result]
 def test_what_was_found_is_printed_and_stored(cli: Cli, index: Path, queries: Path) -> None:
     result = cli("tune", index, "--queries", queries, "-k", 2)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("3 questions, k = 2")
+    assert result.stdout.startswith("3 queries, k = 2")
     assert "stored" in result.stdout.splitlines()[-1]
     with colstore.open(index) as opened:
         assert opened.info().tuned is not None
@@ -25,7 +25,7 @@ def test_what_was_found_is_printed_and_stored(cli: Cli, index: Path, queries: Pa
 
 
 def test_json_is_the_report(cli: Cli, index: Path, queries: Path) -> None:
-    result = cli("tune", index, "--queries", queries, "--limit", 2, "--json")
+    result = cli("tune", index, "--queries", queries, "--max-queries", 2, "--json")
     assert result.exit_code == 0, result.exception
     report = json.loads(result.stdout)
     assert report["queries"] == 2

@@ -221,7 +221,7 @@ def test_an_interrupted_build_goes_on_and_ends_the_same(
         colstore.build(path, stopping_after(stop), model=FakeEncoder())
     with pytest.raises(NotAnIndexError):
         colstore.open(path)
-    with pytest.raises(NotAnIndexError, match="--resume"):
+    with pytest.raises(NotAnIndexError, match="resume=True"):
         colstore.build(path, documents(300), model=FakeEncoder())
     colstore.build(path, documents(300), model=FakeEncoder(), resume=True).close()
     for whole in sorted((tmp_path / "whole" / "segments").iterdir()):

@@ -133,7 +133,7 @@ def test_a_first_stage_finds_what_the_probe_does_not(changing: colstore.Index) -
 
 
 def test_it_says_how_to_make_one_and_when_it_is_out_of_date(changing: colstore.Index) -> None:
-    with pytest.raises(ConfigError, match="colstore bm25"):
+    with pytest.raises(ConfigError, match="build_bm25"):
         changing.search("bees", first_stage="bm25")
     changing.build_bm25()
     before = changing.search("bees dance", 5, first_stage="bm25")

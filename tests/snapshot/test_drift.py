@@ -63,7 +63,7 @@ def test_documents_of_another_kind_are_reported_and_retraining_helps(clustered: 
     assert drift is not None
     assert drift > DRIFT_LIMIT
     assert len(report.advice) == 1
-    assert "compact --retrain" in report.advice[0]
+    assert "compact(retrain=True)" in report.advice[0]
     assert index.info().advice == tuple(report.advice)
     index.compact()  # merging must not lose the measure
     merged = index.info().drift

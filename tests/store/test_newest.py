@@ -39,7 +39,7 @@ def test_each_commit_is_noted(tmp_path: Path, make_index: Any) -> None:
 
 
 def test_a_lost_manifest_is_an_error_and_not_the_generation_before(robbed: Path) -> None:
-    with pytest.raises(MissingFileError, match=r"generation 3 was committed here.*colstore recover"):
+    with pytest.raises(MissingFileError, match=r"generation 3 was committed here.*colstore.recover"):
         colstore.open(robbed)
     with pytest.raises(MissingFileError):
         latest(robbed)

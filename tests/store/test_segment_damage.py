@@ -37,7 +37,7 @@ def test_a_changed_token_is_found_when_it_is_first_read_and_not_before(damaged: 
     segment = damaged("vectors")
     middle = segment.tokens // 2
     segment.ensure("vectors", 0, 10)
-    with pytest.raises(ChecksumError, match=r"000001\.h5: .*colstore verify"):
+    with pytest.raises(ChecksumError, match=r"000001\.h5: .*colstore.verify"):
         segment.ensure("vectors", middle, middle + 1)
     with pytest.raises(ChecksumError):
         segment.ensure_rows("vectors", np.array([0, middle]), np.array([1, middle + 1]))

@@ -73,7 +73,7 @@ def test_a_damaged_manifest_is_a_problem(index: Path, flip: Any) -> None:
     flip(index / "manifest-000000000001.json", 99)
     (problem,) = verify(index, "quick")
     assert problem.file == "manifest-000000000001.json"
-    assert "colstore recover" in problem.message
+    assert "colstore.history(path)" in problem.message
 
 
 def test_damage_to_derived_files_is_marked(index: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_damaged_manifest_is_a_problem_and_not_an_exception(changed: Index) ->
     flip(changed.path / manifest_name(3), 50)
     report = changed.verify()
     assert (report.ok, report.generation, report.nothing_lost) == (False, None, False)
-    assert "colstore recover" in report.problems[0].message
+    assert "colstore.history(path)" in report.problems[0].message
 
 
 def test_what_is_no_index_cannot_be_verified(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_recovering_brings_a_generation_back_as_a_new_one(changed: Index, docume
 
 def test_recovering_from_a_damaged_newest_generation(changed: Index) -> None:
     flip(changed.path / manifest_name(3), 50)
-    with pytest.raises(CorruptIndexError, match="colstore recover"):
+    with pytest.raises(CorruptIndexError, match=r"colstore\.history"):
         colstore.open(changed.path)
     newest, before, first = colstore.history(changed.path)
     assert (newest.ok, newest.documents, newest.lost) == (False, None, None)

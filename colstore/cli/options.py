@@ -1,0 +1,347 @@
+"""Options that several commands share: one name, one meaning and one help text for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from colstore.config import BACKENDS
+
+if TYPE_CHECKING:
+    from colstore.config import SearchParams
+    from colstore.rerank.stage import RerankStage
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+ONE_OR_MORE = click.IntRange(min=1)
+_SHARE = click.FloatRange(min=0, max=1, min_open=True)
+
+
+def json_option(command: _F) -> _F:
+    """Add ``--json``: print the report of the command as JSON."""
+    return json_option_for("the report")(command)
+
+
+def json_option_for(result: str) -> Callable[[_F], _F]:
+    """Add ``--json`` to a command that prints something other than a report."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {result} as JSON.")
+
+
+def wait_option(command: _F) -> _F:
+    """Add ``--wait``: how long to wait for another writer."""
+    return click.option(
+        "--wait",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="SECONDS",
+        show_default=True,
+        help="Time to wait while another process writes to the index.",
+    )(command)
+
+
+def on_error_option(command: _F) -> _F:
+    """Add ``--on-error``: what to do with a document that cannot be read."""
+    return click.option(
+        "--on-error",
+        type=click.Choice(["error", "skip"]),
+        default="error",
+        show_default=True,
+        help="Document that is empty or cannot be read: stop, or leave it out and count it.",
+    )(command)
+
+
+_ON_DUPLICATE = {
+    "error": "stop",
+    "replace": "let the newest document replace the others",
+    "skip": "keep the first and count the others",
+}
+
+
+def on_duplicate_option(*choices: str, what: str = "Id that occurs a second time") -> Callable[[_F], _F]:
+    """Add ``--on-duplicate`` with some of the choices ``error``, ``replace`` and ``skip``.
+
+    Parameters
+    ----------
+    choices
+        The choices that the command knows.
+    what
+        Names the duplicate in the help text.
+    """
+    *first, last = [_ON_DUPLICATE[choice] for choice in choices]
+    return click.option(
+        "--on-duplicate",
+        type=click.Choice(choices),
+        default="error",
+        show_default=True,
+        help=f"{what}: {', '.join(first)}, or {last}.",
+    )
+
+
+def k_option(
+    default: int | None, text: str = "Number of hits to return.", *, shown: str | bool = True
+) -> Callable[[_F], _F]:
+    """Add ``-k``: the number of hits; ``shown`` names the default where it is no number."""
+    return click.option("-k", type=ONE_OR_MORE, default=default, metavar="N", show_default=shown, help=text)
+
+
+def threads_option(what: str) -> Callable[[_F], _F]:
+    """Add ``--threads``."""
+    return click.option("--threads", type=ONE_OR_MORE, default=1, metavar="N", show_default=True, help=what)
+
+
+def seed_option(what: str) -> Callable[[_F], _F]:
+    """Add ``--seed``."""
+    return click.option("--seed", type=int, default=0, metavar="N", show_default=True, help=f"Seed for {what}.")
+
+
+def overwrite_option(what: str) -> Callable[[_F], _F]:
+    """Add ``--overwrite``."""
+    return click.option("--overwrite", is_flag=True, help=what)
+
+
+def queries_option(text: str, *, required: bool = False) -> Callable[[_F], _F]:
+    """Add ``--queries``."""
+    return click.option("--queries", required=required, type=click.Path(path_type=Path), metavar="PATH", help=text)
+
+
+def qrels_option(command: _F) -> _F:
+    """Add ``--qrels``."""
+    return click.option(
+        "--qrels",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        show_default="those in the folder of --queries",
+        help="Relevance judgements: a file in BEIR or TREC format, or a BEIR folder with qrels/test.tsv in it.",
+    )(command)
+
+
+def first_stage_option(text: str) -> Callable[[_F], _F]:
+    """Add ``--first-stage``."""
+    return click.option("--first-stage", type=click.Choice(["bm25"]), help=text)
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+def model_option(command: _F) -> _F:
+    """Add ``--model``: the model that encodes documents and queries."""
+    return click.option(
+        "--model",
+        default="embedded",
+        show_default=True,
+        metavar="MODEL",
+        help="Folder or hub name of a late-interaction checkpoint or an ordinary encoder; 'embedded' is the small "
+        "English model (all-MiniLM-L6-v2) that the extra 'demo' installs, for trying out without a network.",
+    )(command)
+
+
+def backend_option(command: _F) -> _F:
+    """Add ``--backend``: what runs the model."""
+    return click.option(
+        "--backend",
+        type=click.Choice(["auto", *BACKENDS]),
+        default="auto",
+        show_default=True,
+        help="Library and precision that run the model over documents. 'auto' measures what is installed on a few "
+        "documents and takes the fastest without loss. 'onnx-int8' is often faster and a little less accurate.",
+    )(command)
+
+
+def device_option(command: _F) -> _F:
+    """Add ``--device``: where models run."""
+    return click.option(
+        "--device",
+        metavar="DEVICE",
+        show_default="the fastest available",
+        help="Device that runs the model, such as 'cpu' or 'cuda:0'.",
+    )(command)
+
+
+def trust_remote_code_option(command: _F) -> _F:
+    """Add ``--trust-remote-code``."""
+    return click.option(
+        "--trust-remote-code", is_flag=True, help="Run the Python code that a checkpoint contains. Read it first."
+    )(command)
+
+
+# --- how hard to search ---------------------------------------------------------------------------------------------
+
+_AS_TUNED = "as tuned, else chosen from -k"
+_SEARCH_PARAMS = (
+    click.option("--exact", is_flag=True, help="Score every document, whatever `colstore tune` has stored."),
+    click.option(
+        "--probes",
+        type=ONE_OR_MORE,
+        metavar="N",
+        show_default=_AS_TUNED,
+        help="Number of centroids to visit for each query token.",
+    ),
+    click.option(
+        "--candidates",
+        type=ONE_OR_MORE,
+        metavar="N",
+        show_default=_AS_TUNED,
+        help="Number of documents to rank by their centroids.",
+    ),
+    click.option(
+        "--scored",
+        type=ONE_OR_MORE,
+        metavar="N",
+        show_default=_AS_TUNED,
+        help="Number of documents to score on their stored codes.",
+    ),
+)
+
+
+def search_params_options(command: _F) -> _F:
+    """Add ``--exact``, ``--probes``, ``--candidates`` and ``--scored``; see :func:`search_params_of`."""
+    return _with_options(_SEARCH_PARAMS, command)
+
+
+def search_params_of(
+    *, exact: bool, probes: int | None, candidates: int | None, scored: int | None
+) -> SearchParams | None:
+    """Return the search parameters that the options describe; ``None``, which is as tuned, without any.
+
+    Raises
+    ------
+    click.UsageError
+        ``--exact`` together with a limit that it makes meaningless.
+    """
+    limits = {"--probes": probes, "--candidates": candidates, "--scored": scored}
+    set_ones = [name for name, value in limits.items() if value is not None]
+    if exact and set_ones:
+        raise click.UsageError(f"--exact scores every document: leave out {set_ones[0]}, or leave out --exact")
+    if not exact and not set_ones:
+        return None
+    from colstore.config import SearchParams
+
+    return SearchParams(probes=probes, candidates=candidates, scored=scored, exact=exact)
+
+
+# --- a cross-encoder stage ------------------------------------------------------------------------------------------
+
+
+def reranker_option(text: str) -> Callable[[_F], _F]:
+    """Add ``--reranker``."""
+    return click.option("--reranker", metavar="MODEL", show_default="none", help=text)
+
+
+def depth_option(command: _F) -> _F:
+    """Add ``--rerank-depth``: the number of candidates that the cross-encoder may read."""
+    return click.option(
+        "--rerank-depth",
+        type=ONE_OR_MORE,
+        default=50,
+        metavar="N",
+        show_default=True,
+        help="Number of candidates from MaxSim that the cross-encoder may read for each query.",
+    )(command)
+
+
+_STAGE = (
+    reranker_option("Cross-encoder (folder or hub name) that reads the best candidates after MaxSim."),
+    click.option(
+        "--policy",
+        type=click.Choice(["always", "uncertain", "missing", "never"]),
+        default="always",
+        show_default=True,
+        help="Candidates that the cross-encoder reads: the first ones always; only those that MaxSim cannot tell "
+        "apart (needs `colstore tune --reranker`); only those without stored vectors; none.",
+    ),
+    depth_option,
+    click.option(
+        "--max-pairs", type=ONE_OR_MORE, metavar="N", help="Largest number of passages to read for each query."
+    ),
+    click.option(
+        "--max-milliseconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="MS",
+        help="Time limit of the cross-encoder for each query; candidates not read by then keep MaxSim's order.",
+    ),
+    click.option(
+        "--rerank-fusion",
+        default="replace",
+        show_default=True,
+        metavar="RULE",
+        help="How to combine the scores of MaxSim and the cross-encoder: replace, interpolate[:WEIGHT] or "
+        "reciprocal[:CONSTANT].",
+    ),
+    trust_remote_code_option,
+)
+_NEEDS_RERANKER = {
+    "policy": "--policy",
+    "rerank_depth": "--rerank-depth",
+    "max_pairs": "--max-pairs",
+    "max_milliseconds": "--max-milliseconds",
+    "rerank_fusion": "--rerank-fusion",
+    "keep": "--keep",
+    "trust_remote_code": "--trust-remote-code",
+}
+
+
+def stage_options(command: _F) -> _F:
+    """Add the options of a cross-encoder stage; see :func:`stage_of`."""
+    return _with_options(_STAGE, command)
+
+
+def stage_of(
+    reranker: str | None,
+    policy: str = "always",
+    rerank_depth: int = 50,
+    max_pairs: int | None = None,
+    max_milliseconds: float | None = None,
+    rerank_fusion: str = "replace",
+    trust_remote_code: bool = False,
+) -> RerankStage | None:
+    """Return the stage that the options describe; ``None`` without a reranker.
+
+    Raises
+    ------
+    click.UsageError
+        An option of the stage was given without ``--reranker``.
+    """
+    if reranker is None:
+        _refuse_without_reranker()
+        return None
+    from colstore.rerank.cross_encoder import CrossEncoderReranker
+    from colstore.rerank.fusion import Fusion
+    from colstore.rerank.stage import RerankStage
+
+    return RerankStage(
+        CrossEncoderReranker(reranker, trust_remote_code=trust_remote_code),
+        policy=policy,  # type: ignore[arg-type]  # one of the choices
+        depth=rerank_depth,
+        max_pairs=max_pairs,
+        max_milliseconds=max_milliseconds,
+        fusion=Fusion.parse(rerank_fusion),
+    )
+
+
+def _refuse_without_reranker() -> None:
+    context = click.get_current_context()
+    for name, option in _NEEDS_RERANKER.items():
+        if context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT):
+            raise click.UsageError(f"{option} has no effect without --reranker MODEL")
+
+
+def keep_option(command: _F) -> _F:
+    """Add ``--keep``: the share of the gain that the threshold of ``--policy uncertain`` must keep."""
+    return click.option(
+        "--keep",
+        type=_SHARE,
+        default=0.95,
+        metavar="SHARE",
+        show_default=True,
+        help="Share of the gain from reranking everything that --policy uncertain must keep.",
+    )(command)
+
+
+def _with_options(options: Sequence[Callable[[Any], Any]], command: _F) -> _F:
+    for option in reversed(options):
+        command = option(command)
+    return command

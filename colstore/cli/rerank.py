@@ -95,9 +95,7 @@ def command(
     Only the candidates' vectors are read; a run of any length is taken some queries at a time.
     """
     import colstore
-    from colstore.search.runs import RunReport
 
-    report = RunReport()
     stage = stage_of(**staging)
     with colstore.open(index) as opened:
         answers = opened.rerank_run(
@@ -111,12 +109,11 @@ def command(
             reranker=stage,
             on_duplicate="skip" if skip_duplicates else "error",
             on_unknown_query="skip" if skip_unknown_queries else "error",
-            report=report,
             threads=threads,
         )
         name = "maxsim" if stage is None else stage.reranker.name
         _write(answers, output, layout, tag or f"colstore-{name}")
-    _tell(report, as_json, beside=output is None)
+    _tell(answers.report, as_json, beside=output is None)
 
 
 def _write(answers: Iterable[tuple[str, list[Hit]]], output: Path | None, layout: str, tag: str) -> None:

@@ -95,7 +95,7 @@ def command(
     )
     if calibration is not None:
         emit(
-            f"uncertain: threshold {calibration.threshold:.4f} keeps {calibration.kept:.0%} of what reranking the "
+            f"uncertain: threshold {calibration.threshold:.4f} keeps {calibration.retained:.0%} of what reranking the "
             f"first {depth} gains, and reads {calibration.pairs:.0%} of the pairs"
         )
 

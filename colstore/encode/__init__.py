@@ -4,6 +4,7 @@
 module                what it does
 ====================  ==========================================================================
 ``load``              a model's name or folder -> an :class:`~colstore.types.Encoder`
+``instances``         a model that the caller has made -> an encoder, or what to pass instead
 ``restore``           the settings that an index keeps -> the same encoder, or an error
 ``checkpoint``        what lies in a model folder: its layout, its weights, what is missing
 ``hub``               a hub name -> a model folder

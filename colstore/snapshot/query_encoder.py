@@ -10,6 +10,13 @@ from colstore.store import Manifest, read_whole
 from colstore.types import Encoder
 
 
+def has_frozen_encoder(manifest: Manifest) -> bool:
+    """Tell whether an index carries a frozen query encoder, which needs neither torch nor the model."""
+    return manifest.encoder is not None and any(
+        record.path.rpartition("/")[2] == GRAPH for record in manifest.encoder.files
+    )
+
+
 def query_encoder(path: Path, manifest: Manifest) -> Encoder:
     """Return what encodes questions: the frozen encoder of the index, else the model itself."""
     records = () if manifest.encoder is None else manifest.encoder.files

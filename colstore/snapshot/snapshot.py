@@ -6,7 +6,6 @@ is a newer generation, and opening starts again with that one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from colstore.codec.base import restore
 from colstore.config import BuildConfig, SearchParams
 from colstore.errors import ConfigError, CorruptIndexError, MissingFileError
 from colstore.kernels.calls import Ints
+from colstore.snapshot import tuned
 from colstore.store import (
     Manifest,
     Segment,
@@ -28,8 +28,6 @@ from colstore.store import (
 )
 
 ATTEMPTS = 10
-RERANK = "rerank"
-"""Key, among what tuning stored, of the threshold of the cross-encoder stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +75,6 @@ class Snapshot:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     @classmethod
-    def at(cls, path: Path, generation: int) -> Snapshot:
-        """Open an older generation that is still there."""
-        return cls.of(path, load(path, generation))
-
-    @classmethod
     def of(cls, path: Path, manifest: Manifest, before: Snapshot | None = None) -> Snapshot:
         """Open what a manifest names."""
         codec = _codec(path, manifest, before)
@@ -110,15 +103,12 @@ class Snapshot:
     @property
     def params(self) -> SearchParams | None:
         """Search parameters that tuning stored; ``None`` where it has not."""
-        if self.manifest.tuned is None or ("params" not in self.manifest.tuned and RERANK in self.manifest.tuned):
-            return None
-        stored = self.manifest.tuned.get("params")
-        try:
-            if not isinstance(stored, Mapping):
-                raise TypeError("they are missing")  # noqa: TRY301
-            return SearchParams(**stored)  # type: ignore[arg-type]  # checked by the class
-        except (ConfigError, TypeError) as error:
-            raise CorruptIndexError(f"the tuned parameters cannot be: {error}", file=self.path) from error
+        return tuned.search_params(self.path, self.manifest)
+
+    @property
+    def rerank_threshold(self) -> float | None:
+        """Threshold of the policy ``"uncertain"`` that calibrating stored; ``None`` where it has not."""
+        return tuned.rerank_threshold(self.manifest)
 
     def close(self) -> None:
         """Let go of the segments."""

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import TypeAlias
 
 import numpy as np
 
-from colstore.errors import ColstoreError, CorruptIndexError, QueryError
+from colstore.errors import ColstoreError, CorruptIndexError, UnknownGenerationError
+from colstore.reports import ChangeReport
 from colstore.snapshot.snapshot import Snapshot
 from colstore.store import (
     Level,
@@ -27,6 +29,7 @@ from colstore.store import (
 )
 from colstore.store.manifest import timestamp, writer_name
 from colstore.types import Json
+from colstore.values import as_integer
 
 EXAMPLES = 5
 
@@ -106,7 +109,7 @@ def history(path: Path, level: Level = "full") -> list[Generation]:
     return found
 
 
-def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
+def recover(path: Path, generation: int, *, wait: float = 0.0) -> ChangeReport:
     """Make an older generation the index again, as a new generation; nothing is deleted.
 
     Parameters
@@ -120,21 +123,23 @@ def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
 
     Returns
     -------
-    int
-        The number of the new generation.
+    ChangeReport
+        Its :attr:`~colstore.ChangeReport.generation` is the number of the new generation.
 
     Raises
     ------
-    QueryError
-        There is no such generation.
+    UnknownGenerationError
+        There is no such generation (any more).
     CorruptIndexError
         That generation is damaged, too; nothing was changed.
     """
     check_folder(path)
+    generation = as_integer("generation", generation, 1)
     with WriterLock(path, wait=wait):
+        start = perf_counter()
         present = generations(path)
         if generation not in present:
-            raise QueryError(f"{path}: there is no generation {generation}; there are {_shown(present)}")
+            raise UnknownGenerationError(f"{path}: there is no generation {generation}; there are {_shown(present)}")
         manifest = load(path, generation)
         problems = verify_manifest(path, manifest, "full")
         if any(not problem.derived for problem in problems):
@@ -143,7 +148,13 @@ def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
             )
         number = highest(path) + 1
         commit(path, _again(manifest, number))
-        return number
+        return ChangeReport(
+            generation=number,
+            committed=True,
+            documents=manifest.live_documents,
+            segments=len(manifest.segments),
+            seconds=perf_counter() - start,
+        )
 
 
 def _lost(path: Path) -> int:

@@ -1,9 +1,9 @@
-"""The front door: build, create, open, verify and recover an index, each by its path."""
+"""The functions that take the path of an index: build, create, open, verify and recover it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,31 +13,36 @@ from numpy.typing import NDArray
 from colstore.config import Bits, BuildConfig, FrozenDtype, OnError, Pooling
 from colstore.errors import ConfigError, CorpusError
 from colstore.index import Index
-from colstore.reports import BuildReport, Listener, ReadReport
-from colstore.types import Document, Encoder
+from colstore.reports import BuildReport, ChangeReport, Listener, ReadReport, check_listener
+from colstore.search.session import Session
+from colstore.types import Document, Encoder, Json
+from colstore.values import as_array, as_integer
 
 if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder
+
     from colstore.corpus import CorpusSource
     from colstore.store import Level
     from colstore.updating.recover import Generation
     from colstore.updating.verify import VerifyReport
 
 SMALL_CORPUS = 512
-"""Documents that are encoded before a self-test of backends would be over."""
+"""A corpus with fewer documents is encoded before a self-test of backends would be over."""
 
 
 def build(
-    path: str | Path,
+    path: str | os.PathLike[str],
     corpus: CorpusSource,
     *,
-    model: str | Path | Encoder = "embedded",
+    model: str | os.PathLike[str] | Encoder | MultiVectorEncoder = "embedded",
+    config: BuildConfig | None = None,
     dim: int | None = None,
-    bits: Bits = 4,
-    pool_factor: float = 1.0,
-    pooling: Pooling = "hierarchical",
+    bits: Bits | None = None,
+    pool_factor: float | None = None,
+    pooling: Pooling | None = None,
     max_tokens: int | None = None,
     query_length: int | None = None,
-    store_texts: bool = True,
+    store_texts: bool | None = None,
     overwrite: bool = False,
     resume: bool = False,
     on_error: OnError = "error",
@@ -50,7 +55,7 @@ def build(
     frozen_dtype: FrozenDtype = "float32",
     first_stage: Literal["bm25"] | None = None,
     centroids: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Listener | None = None,
 ) -> Index:
     """Build an index over a corpus, and open it.
@@ -60,51 +65,64 @@ def build(
     path
         Directory of the new index.
     corpus
-        A BEIR folder, a JSONL, CSV, TSV or Parquet file, a folder of texts, ``"-"``, or an iterable of
-        :class:`Document`, dict or str.
+        A BEIR folder, a JSONL, CSV, TSV or Parquet file, a folder of texts, ``"-"`` for JSON Lines on standard input,
+        or an iterable of :class:`Document`, dict or str.
     model
-        Folder or hub name of a checkpoint, ``"embedded"``, or an :class:`Encoder`.
-    dim
-        Project the vectors on so many principal axes of the corpus; ``None`` keeps all.
+        Folder or hub name of a checkpoint; ``"embedded"`` for all-MiniLM-L6-v2 from the extra ``demo``; an
+        :class:`Encoder`; or a ``MultiVectorEncoder`` of sentence-transformers.
+    config
+        Settings of the index, see :class:`BuildConfig`. They can also be passed one by one, as the next arguments; an
+        argument that contradicts ``config`` is an error.
     bits, pool_factor, pooling, store_texts, centroids, seed
-        See :class:`BuildConfig`.
+        Settings of the index, see :class:`BuildConfig`; ``None`` takes the default.
+    dim
+        Project the vectors onto this many principal axes of the corpus; ``None`` keeps all components.
     max_tokens, query_length, trust_remote_code, revision, device, dtype
-        See :func:`colstore.encode.load_encoder`; not used with an encoder of your own.
+        How to load the model, see :func:`load_encoder`; not used if ``model`` is an object.
     backend
-        What runs the model over documents, see :func:`colstore.encode.with_backend`; ``"auto"`` tries what is installed
-        on some of the documents, unless they are few. Stored, and used for all that is added later.
+        What runs the model over documents, see :func:`colstore.encode.with_backend`. ``"auto"`` tries the installed
+        ones on some of the documents, unless these are few. The choice is stored, and used for documents added later.
     frozen_dtype
-        How the index keeps the weights of its query encoder, see :func:`colstore.encode.export_query_encoder`.
+        Number type in which the index stores the weights of its query encoder, see
+        :func:`colstore.encode.export_query_encoder`.
     first_stage
-        ``"bm25"`` also makes a BM25 index, for hybrid search; see :meth:`Index.build_bm25`.
+        ``"bm25"`` also builds a BM25 index, for hybrid search; see :meth:`Index.build_bm25`.
     overwrite
-        Replace an index at ``path``, once the new one is complete: until then the old one can be opened and searched,
+        Replace an index at ``path`` once the new one is complete. Until then the old one can be opened and searched,
         and readers that have it open keep it.
     resume
-        Go on with an interrupted build of the same corpus and settings. Not over an index that is complete, or has
-        changed since that build began, unless ``overwrite`` is set, too.
+        Continue an interrupted build of the same corpus with the same settings. An index that is complete, or has
+        changed since that build began, is only replaced if ``overwrite`` is set, too.
     on_error, on_duplicate
-        ``"error"``, or ``"skip"``: count, report and go on.
+        What to do with a document that cannot be read, or whose id occurred before: ``"error"``, or ``"skip"`` to leave
+        it out and count it.
     progress
-        Called every now and then.
+        Called from time to time with a :class:`Progress`.
 
     Returns
     -------
     Index
-        With :attr:`Index.report`.
+        The open index. Its :attr:`Index.report` says what was done.
 
     Raises
     ------
-    CorpusError, VectorError, EncoderError, ConfigError, IndexExistsError, NotAnIndexError, IndexLockedError
-        Nothing appears at ``path`` then, and an index that was there stays as it was.
+    ConfigError
+        An argument is invalid, or contradicts ``config``.
+    CorpusError, VectorError
+        A document cannot be read, or its vectors are invalid.
+    EncoderError, MissingDependencyError
+        The model cannot be loaded, or fails.
+    IndexExistsError, NotAnIndexError, IndexLockedError, ResumeError, StorageError
+        The path is taken; another process is writing there; the interrupted build cannot be resumed; the disk is full.
+        After any error nothing has appeared at ``path``, and an index that was there is as it was.
     """
     from colstore.corpus import read_documents
-    from colstore.encode import load_encoder
     from colstore.indexing.build import Build
     from colstore.indexing.meters import corpus_size
-    from colstore.indexing.output import claim_output, recorded_backend
+    from colstore.indexing.output import claim_output
 
-    config = BuildConfig(
+    settings = BuildConfig.of(
+        config,
         bits=bits,
         pool_factor=pool_factor,
         pooling=pooling,
@@ -112,34 +130,28 @@ def build(
         store_texts=store_texts,
         seed=seed,
     )
+    check_listener(progress)
+    if dim is not None:
+        dim = as_integer("dim", dim, 1)
     if first_stage is not None:
-        _check_first_stage(first_stage, store_texts=store_texts)
-    path = Path(path)
+        _check_first_stage(first_stage, store_texts=settings.store_texts)
+    path = Path(path).absolute()
     claim_output(path, overwrite=overwrite, resume=resume)
     intake = ReadReport()
     documents = read_documents(corpus, on_error=on_error, on_duplicate=on_duplicate, report=intake)
-    encoder = model
-    if isinstance(model, str | Path):
-        sample: list[str] = []
-        if backend == "auto":
-            backend = (recorded_backend(path) if resume else None) or backend
-        if backend == "auto":
-            sample, documents = _sample(documents)
-        encoder = load_encoder(
-            model,
-            trust_remote_code=trust_remote_code,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            max_tokens=max_tokens,
-            query_length=query_length,
-            backend=backend,
-            documents=sample,
-        )
-    if not isinstance(encoder, Encoder):
-        raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
+    encoder, documents = _encoder(
+        model,
+        documents,
+        backend if backend != "auto" or not resume else _recorded_backend(path),
+        trust_remote_code=trust_remote_code,
+        revision=revision,
+        device=device,
+        dtype=dtype,
+        max_tokens=max_tokens,
+        query_length=query_length,
+    )
     size = None if progress is None else corpus_size(corpus)
-    build = Build(path, config, encoder, dim, progress, size, frozen_dtype)
+    build = Build(path, settings, encoder, dim, progress, size, frozen_dtype)
     report, own_encoder = build.run(documents, intake, overwrite=overwrite, resume=resume)
     index = _opened(path, own_encoder, report)
     if first_stage is not None:
@@ -152,19 +164,22 @@ def build(
 
 
 def build_from_vectors(
-    path: str | Path,
+    path: str | os.PathLike[str],
     ids: Iterable[str],
     vectors: Iterable[NDArray[Any]],
     *,
     texts: Iterable[str] | None = None,
-    bits: Bits = 4,
-    pool_factor: float = 1.0,
-    pooling: Pooling = "hierarchical",
-    store_texts: bool = True,
+    titles: Iterable[str] | None = None,
+    metadata: Iterable[Mapping[str, Json]] | None = None,
+    config: BuildConfig | None = None,
+    bits: Bits | None = None,
+    pool_factor: float | None = None,
+    pooling: Pooling | None = None,
+    store_texts: bool | None = None,
     overwrite: bool = False,
     resume: bool = False,
     centroids: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Listener | None = None,
 ) -> Index:
     """Build an index from token vectors of your own, and open it.
@@ -174,34 +189,53 @@ def build_from_vectors(
     path
         Directory of the new index.
     ids
-        One for each document.
+        The id of each document.
     vectors
-        One ``(tokens, dim)`` array for each document, finite, without rows of zeros; read as a stream. Similarity is
-        the plain product: bring unit rows for cosine.
-    texts
-        One for each document, or ``None``.
-    bits, pool_factor, pooling, store_texts, overwrite, resume, centroids, seed, progress
+        The token vectors of each document, shape ``(tokens, dim)``, finite and without rows of zeros: arrays, or
+        tensors of torch. They are read as a stream. Similarity is the dot product, so pass unit rows for cosine.
+    texts, titles
+        The text and the title of each document, if there are any.
+    metadata
+        The metadata of each document, a mapping of JSON values, which ``where=`` filters on; if there is any.
+    config
+        Settings of the index, see :class:`BuildConfig`. They can also be passed one by one, as the next arguments; an
+        argument that contradicts ``config`` is an error.
+    bits, pool_factor, pooling, store_texts, centroids, seed
+        Settings of the index, see :class:`BuildConfig`; ``None`` takes the default.
+    overwrite, resume, progress
         As in :func:`build`.
+
+    Returns
+    -------
+    Index
+        The open index. It is searched with vectors; for texts, open it with an encoder.
 
     Raises
     ------
     VectorError
-        Vectors that cannot be; an id without vectors, or the other way round, is a :class:`CorpusError`.
+        The vectors of a document are invalid.
+    CorpusError
+        The columns differ in length, or an id is missing or occurs twice.
+    ConfigError, IndexExistsError, NotAnIndexError, IndexLockedError, ResumeError, StorageError
+        As for :func:`build`.
 
     Examples
     --------
     >>> import tempfile, numpy as np, colstore
     >>> rows = np.eye(4, dtype=np.float32)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with colstore.build_from_vectors(folder + "/x.colstore", ["a", "b"], [rows[:2], rows[2:]]) as index:
-    ...         [hit.id for hit in index.search(rows[3:], k=1)]
+    ...     with colstore.build_from_vectors(
+    ...         folder + "/x.colstore", ["a", "b"], [rows[:2], rows[2:]], metadata=[{"n": 1}, {"n": 2}]
+    ...     ) as index:
+    ...         [hit.id for hit in index.search(rows, where={"n": 2})]
     ['b']
     """
     from colstore.corpus import read_documents
     from colstore.indexing.build import Build
     from colstore.indexing.output import claim_output
 
-    config = BuildConfig(
+    settings = BuildConfig.of(
+        config,
         bits=bits,
         pool_factor=pool_factor,
         pooling=pooling,
@@ -209,32 +243,46 @@ def build_from_vectors(
         store_texts=store_texts,
         seed=seed,
     )
-    path = Path(path)
+    check_listener(progress)
+    columns = {"ids": ids, "vectors": vectors, "texts": texts, "titles": titles, "metadata": metadata}
+    passed = {name: column for name, column in columns.items() if column is not None}
+    for name, column in passed.items():
+        if isinstance(column, str) or not isinstance(column, Iterable):
+            raise CorpusError(f"{name} must be a list with one value for each document, got {type(column).__name__}")
+    path = Path(path).absolute()
     claim_output(path, overwrite=overwrite, resume=resume)
     intake = ReadReport()
-    documents = read_documents(_with_vectors(ids, vectors, texts), report=intake)
-    report, _ = Build(path, config, None, None, progress).run(documents, intake, overwrite=overwrite, resume=resume)
+    documents = read_documents(_rows(passed), report=intake)
+    report, _ = Build(path, settings, None, None, progress).run(documents, intake, overwrite=overwrite, resume=resume)
     return _opened(path, None, report)
 
 
-def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:
+def open_index(path: str | os.PathLike[str], *, encoder: Encoder | MultiVectorEncoder | None = None) -> Index:
     """Open an index as a read-only snapshot, in milliseconds.
 
     Parameters
     ----------
     path
-        Its directory.
+        Directory of the index.
     encoder
-        Encodes texts; by default the encoder that the index was built with, loaded when it is first needed.
+        Encodes texts, in place of the encoder that the index was built with: an :class:`Encoder`, or a
+        ``MultiVectorEncoder`` of sentence-transformers. ``None`` loads the index's own when it is first needed.
+
+    Returns
+    -------
+    Index
+        The newest generation. Close it, or use it as a context manager.
 
     Raises
     ------
     IndexNotFoundError, NotAnIndexError
-        There is no index; the message says what is there.
+        There is no index; the message says what is there instead.
     FormatVersionError
-        A newer colstore wrote it.
+        The index was written by a newer colstore.
     CorruptIndexError
         A file is missing, has another size, or has changed.
+    ConfigError, EncoderError
+        ``encoder`` is not an encoder, or does not fit the index.
     """
     return Index.open(path, encoder=encoder)
 
@@ -242,21 +290,92 @@ def open_index(path: str | os.PathLike[str], *, encoder: Encoder | None = None) 
 def verify(
     path: str | os.PathLike[str], level: Level = "full", *, repair: bool = False, wait: float = 0.0
 ) -> VerifyReport:
-    """Check the newest generation of an index; see :func:`colstore.updating.verify.verify`."""
+    """Check the newest generation of an index.
+
+    Parameters
+    ----------
+    path
+        Directory of the index.
+    level
+        ``"quick"`` checks the manifest, and the presence and size of each file. ``"full"`` also checks every checksum.
+        ``"deep"`` also checks the content: that every document decodes to finite vectors, that codes, offsets, ids,
+        texts and lists of deleted documents are consistent, and that the postings are complete and correct.
+    repair
+        Whether to rebuild damaged derived files (the FAISS index over the centroids), as a new generation. Nothing else
+        can be rebuilt from the index itself.
+    wait
+        Seconds to wait for another writer before repairing.
+
+    Returns
+    -------
+    VerifyReport
+        What was checked, and what is wrong. Damage is reported, not raised.
+
+    Raises
+    ------
+    IndexNotFoundError, NotAnIndexError, FormatVersionError
+        There is no index that could be checked.
+    ConfigError
+        ``level`` is none of these.
+    """
     from colstore.updating.verify import verify
 
     return verify(Path(path), level, repair=repair, wait=wait)
 
 
 def history(path: str | os.PathLike[str], level: Level = "full") -> list[Generation]:
-    """Return the generations of an index, newest first; see :func:`colstore.updating.recover.history`."""
+    """Return the generations of an index that are still on disk, each checked.
+
+    Parameters
+    ----------
+    path
+        Directory of the index, whose newest generation may be damaged.
+    level
+        How thoroughly to check each generation: ``"quick"``, ``"full"`` or ``"deep"``, see :func:`verify`.
+
+    Returns
+    -------
+    list of Generation
+        Newest first. Each says what going back to it with :func:`recover` would lose.
+
+    Raises
+    ------
+    IndexNotFoundError, NotAnIndexError
+        There is no index.
+    ConfigError
+        ``level`` is none of these.
+    """
     from colstore.updating.recover import history
 
     return history(Path(path), level)
 
 
-def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0) -> int:
-    """Make an older generation the index again; see :func:`colstore.updating.recover.recover`."""
+def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0) -> ChangeReport:
+    """Make an older generation of an index the current one again, as a new generation. Nothing is deleted.
+
+    Parameters
+    ----------
+    path
+        Directory of the index, whose newest generation may be damaged.
+    generation
+        Number of the generation to go back to; :func:`history` lists them. All of its files are checked first.
+    wait
+        Seconds to wait for another writer.
+
+    Returns
+    -------
+    ChangeReport
+        Its ``generation`` is the number of the new generation.
+
+    Raises
+    ------
+    UnknownGenerationError
+        There is no such generation (any more).
+    CorruptIndexError
+        That generation is damaged, too; nothing was changed.
+    IndexNotFoundError, NotAnIndexError, IndexLockedError
+        There is no index, or another process is writing to it.
+    """
     from colstore.updating.recover import recover
 
     return recover(Path(path), generation, wait=wait)
@@ -265,21 +384,51 @@ def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0)
 _ENDED = object()
 
 
-def _with_vectors(
-    ids: Iterable[str], vectors: Iterable[NDArray[Any]], texts: Iterable[str] | None
-) -> Iterator[Document]:
-    columns: dict[str, Iterable[Any]] = {"ids": ids, "vectors": vectors}
-    if texts is not None:
-        columns["texts"] = texts
-    for number, row in enumerate(zip_longest(*columns.values(), fillvalue=_ENDED)):
-        ended = [name for name, value in zip(columns, row, strict=True) if value is _ENDED]
+def _rows(columns: Mapping[str, Iterable[Any]]) -> Iterator[Document]:
+    """Yield a document for each row of the columns, which must be equally long."""
+    for number, values in enumerate(zip_longest(*columns.values(), fillvalue=_ENDED)):
+        row = dict(zip(columns, values, strict=True))
+        ended = [name for name, value in row.items() if value is _ENDED]
         if ended:
-            raise CorpusError(f"ids, vectors and texts must be equally many: the {ended[0]} end after {number}")
-        yield Document(id=row[0], text=row[2] if texts is not None else "", vectors=row[1])
+            names = " and ".join([", ".join([*columns][:-1]), [*columns][-1]])
+            raise CorpusError(f"{names} must be equally many: the {ended[0]} end after {number}")
+        yield Document(
+            id=row["ids"],
+            text=row.get("texts", ""),
+            title=row.get("titles", ""),
+            metadata=row.get("metadata", {}),
+            vectors=as_array(row["vectors"]),
+        )
 
 
-def _opened(path: Path, encoder: Encoder | None, report: BuildReport) -> Index:
-    index = Index.open(path, encoder=encoder)
+def _encoder(
+    model: object,
+    documents: Iterator[Document],
+    backend: str,
+    **options: Any,  # noqa: ANN401 - of load_encoder
+) -> tuple[Encoder, Iterator[Document]]:
+    """Return the encoder that ``model`` stands for, and the documents, of which choosing a backend may read some."""
+    from colstore.encode import load_encoder
+    from colstore.encode.instances import as_encoder
+
+    if not isinstance(model, str | os.PathLike):
+        return as_encoder(model), documents
+    sample: list[str] = []
+    if backend == "auto":
+        sample, documents = _sample(documents)
+    name = model if isinstance(model, str) else Path(model)
+    return load_encoder(name, backend=backend, documents=sample, **options), documents
+
+
+def _recorded_backend(path: Path) -> str:
+    from colstore.indexing.output import recorded_backend
+
+    return recorded_backend(path) or "auto"
+
+
+def _opened(path: Path, model: Encoder | None, report: BuildReport) -> Index:
+    """Open an index that was just built. Queries go to its frozen encoder, as they will in every other process."""
+    index = Index(Session.open(path, model=model))
     index.report = report
     return index
 
@@ -289,14 +438,14 @@ def _check_first_stage(name: str, *, store_texts: bool) -> None:
     if name != "bm25":
         raise ConfigError(f"first_stage must be 'bm25' or None, got {name!r}")
     if not store_texts:
-        raise ConfigError("a BM25 index is made from the texts: build with store_texts=True, or without first_stage")
+        raise ConfigError("a BM25 index is built from texts: build with store_texts=True, or without first_stage")
     from colstore.lexical.bm25 import Bm25
 
     Bm25.build(["one"], ["word"])
 
 
 def _sample(documents: Iterator[Document]) -> tuple[list[str], Iterator[Document]]:
-    """Return texts to try backends on, none where the corpus is small, and the documents from the start again."""
+    """Return texts to try backends on (none where the corpus is small), and all documents from the first one on."""
     from colstore.encode.backends import PROBE_DOCUMENTS
 
     first = list(islice(documents, SMALL_CORPUS))

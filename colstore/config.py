@@ -1,11 +1,12 @@
-"""Settings, frozen and checked when they are made."""
+"""Settings of a build and of a search: frozen, and validated when they are made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from colstore.errors import ConfigError
+from colstore.values import as_integer, as_number
 
 Bits = Literal[16, 8, 4, 2, 1]
 BITS: tuple[Bits, ...] = (16, 8, 4, 2, 1)
@@ -18,6 +19,10 @@ FrozenDtype = Literal["float32", "float16", "int8"]
 FROZEN_DTYPES: tuple[FrozenDtype, ...] = get_args(FrozenDtype)
 
 
+MOST_SEGMENT_DOCUMENTS = 65_536
+"""Documents that a segment can hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuildConfig:
     """How token vectors become an index.
@@ -25,64 +30,117 @@ class BuildConfig:
     Parameters
     ----------
     bits
-        Bits a component: 16 (float16), 8, or residual 4, 2, 1.
+        Bits per component of a vector: 16 (float16), 8, or a residual of 4, 2 or 1.
     pool_factor
-        Keep about one vector in so many (token pooling); 1 keeps all.
+        Token pooling: keep about one vector in ``pool_factor``; 1 keeps every vector.
     pooling
-        ``"hierarchical"`` (Ward) or ``"neighbours"`` (runs of consecutive tokens); only used when
-        ``pool_factor`` exceeds 1.
+        ``"hierarchical"`` (Ward clustering) or ``"neighbours"`` (runs of consecutive tokens). Only used when
+        ``pool_factor`` is greater than 1.
     centroids
-        Number of centroids; ``None`` chooses from the number of tokens.
+        Number of centroids; ``None`` chooses it from the number of tokens.
     segment_documents, segment_tokens
-        A segment is sealed at whichever comes first.
+        A segment is closed as soon as it holds this many documents or tokens, whichever comes first. A segment holds
+        at most 65,536 documents.
     store_texts
-        Keep titles, texts and metadata in the index.
+        Whether the index stores titles, texts and metadata.
     seed
-        Of the sample, the rotation and k-means.
+        Seed of the training sample, of the rotation and of k-means.
+
+    Raises
+    ------
+    ConfigError
+        A setting is invalid; the message names it.
+
+    Examples
+    --------
+    >>> BuildConfig(bits=2, segment_documents=1_000).bits
+    2
     """
 
     bits: Bits = 4
     pool_factor: float = 1.0
     pooling: Pooling = "hierarchical"
     centroids: int | None = None
-    segment_documents: int = 65_536
+    segment_documents: int = MOST_SEGMENT_DOCUMENTS
     segment_tokens: int = 8_388_608
     store_texts: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.bits not in BITS:
+        if isinstance(self.bits, bool | float) or self.bits not in BITS:
             raise ConfigError(f"bits must be one of {BITS}, got {self.bits!r}")
-        if not self.pool_factor >= 1.0:
-            raise ConfigError(f"pool_factor must be at least 1 (1 keeps every vector), got {self.pool_factor!r}")
         if self.pooling not in POOLINGS:
             raise ConfigError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
-        if self.centroids is not None and self.centroids < 1:
-            raise ConfigError(f"centroids must be at least 1, got {self.centroids}")
-        if not 1 <= self.segment_documents <= 65_536:
-            raise ConfigError(f"segment_documents must lie in 1..65536, got {self.segment_documents}")
-        if self.segment_tokens < 1:
-            raise ConfigError(f"segment_tokens must be at least 1, got {self.segment_tokens}")
+        if not isinstance(self.store_texts, bool):
+            raise ConfigError(f"store_texts must be True or False, got {self.store_texts!r}")
+        _set(self, "bits", int(self.bits))
+        _set(self, "pool_factor", as_number("pool_factor", self.pool_factor, 1))
+        if self.centroids is not None:
+            _set(self, "centroids", as_integer("centroids", self.centroids, 1))
+        documents = as_integer("segment_documents", self.segment_documents, 1, MOST_SEGMENT_DOCUMENTS)
+        _set(self, "segment_documents", documents)
+        _set(self, "segment_tokens", as_integer("segment_tokens", self.segment_tokens, 1))
+        _set(self, "seed", as_integer("seed", self.seed, 0))
+
+    @classmethod
+    def of(cls, config: BuildConfig | None, **arguments: Any) -> BuildConfig:  # noqa: ANN401 - fields of several types
+        """Return the settings that a call stands for: ``config``, or the defaults with the arguments in their place.
+
+        Parameters
+        ----------
+        config
+            The caller's settings, or ``None``.
+        arguments
+            Settings passed one by one; ``None`` stands for one that was not passed.
+
+        Raises
+        ------
+        ConfigError
+            ``config`` is something else, or an argument contradicts it.
+
+        Examples
+        --------
+        >>> BuildConfig.of(None, bits=2, seed=None) == BuildConfig(bits=2)
+        True
+        """
+        passed = {name: value for name, value in arguments.items() if value is not None}
+        if config is None:
+            return cls(**passed)
+        if not isinstance(config, BuildConfig):
+            raise ConfigError(f"config must be a colstore.BuildConfig, got {config!r}")
+        for name, value in passed.items():
+            if getattr(config, name) != value:
+                raise ConfigError(
+                    f"{name}={value!r} contradicts config, which has {name}={getattr(config, name)!r}: pass one of them"
+                )
+        return config
 
 
 @dataclass(frozen=True, slots=True)
 class SearchParams:
-    """How hard to look. Left at ``None``, a number is chosen from ``k``, or is the one that ``tune`` stored.
+    """How much work a search does. A number left at ``None`` is chosen from ``k``, or is the one that ``tune`` stored.
 
     Parameters
     ----------
     probes
-        Nearest centroids of each query token whose documents become candidates.
+        Number of nearest centroids of each query token whose documents become candidates.
     candidates
-        Documents kept after gathering, for the centroid interaction.
+        Number of documents that gathering passes on to the centroid interaction.
     scored
-        Documents kept after the centroid interaction, for scoring on their stored codes.
+        Number of documents that the centroid interaction passes on to scoring from the stored codes.
     exact
         Score every (allowed) document instead.
     exact_tokens
-        Score every (allowed) document where they have no more tokens than this: looking for candidates costs more.
+        Score every (allowed) document where these have no more tokens than this, because looking for candidates would
+        take longer.
     k
-        Hits that the numbers above were chosen for; where more are asked for, candidates and scored grow with them.
+        Number of hits that the numbers above were chosen for. A search for more hits scales ``candidates`` and
+        ``scored`` up.
+
+    Raises
+    ------
+    ConfigError
+        A setting is invalid; the message names it.
     """
 
     probes: int | None = None
@@ -95,14 +153,20 @@ class SearchParams:
     def __post_init__(self) -> None:
         for name in ("probes", "candidates", "scored", "k"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ConfigError(f"{name} must be a whole number of at least 1 (or None), got {value!r}")
-        if self.exact_tokens < 0:
-            raise ConfigError(f"exact_tokens must be at least 0, got {self.exact_tokens!r}")
+            if value is not None:
+                _set(self, name, as_integer(name, value, 1))
+        _set(self, "exact_tokens", as_integer("exact_tokens", self.exact_tokens, 0))
 
     def for_k(self, k: int) -> tuple[int, int, int]:
-        """Return probes, candidates and scored documents for ``k`` hits.
+        """Return the numbers of probes, candidates and scored documents for ``k`` hits.
 
+        Parameters
+        ----------
+        k
+            Number of hits, at least 1.
+
+        Examples
+        --------
         >>> SearchParams().for_k(10)
         (16, 400, 60)
         >>> SearchParams(scored=5).for_k(10)
@@ -113,3 +177,8 @@ class SearchParams:
         scored = max(k, round(self.scored * growth) if self.scored else max(60, 4 * k))
         candidates = round(self.candidates * growth) if self.candidates else max(400, 10 * k)
         return probes, max(scored, candidates), scored
+
+
+def _set(settings: object, name: str, value: object) -> None:
+    """Set a field of frozen settings while they are being made."""
+    object.__setattr__(settings, name, value)

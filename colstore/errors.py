@@ -3,28 +3,34 @@
 ::
 
     ColstoreError
-    ├── ConfigError (ValueError)          a setting that cannot be; says which, and what would do
-    ├── QueryError (ValueError)           a query, filter or k that cannot be answered
-    │   └── UnknownIdError (KeyError)     an id that the index does not hold
-    ├── CorpusError (ValueError)          documents that cannot be read: carries the file and the line
-    │   ├── DuplicateIdError              the same id twice in one corpus, or already in the index
-    │   ├── EmptyDocumentError            nothing to encode
-    │   └── IncompleteCorpusError         a file that cannot be read to its end (a cut gzip file)
-    ├── VectorError (ValueError)          vectors of a wrong shape, with NaN, infinities or zero rows
-    ├── EncoderError (RuntimeError)       a model that cannot be loaded or does not fit the index
-    ├── MissingDependencyError (ImportError)  an extra that is not installed; says how to install it
-    ├── IndexNotFoundError (FileNotFoundError)  no such path
-    ├── NotAnIndexError (ValueError)      a path that holds something else, or an unfinished build
-    ├── IndexExistsError (FileExistsError)  an output path that is taken
-    ├── IndexLockedError (RuntimeError)   another process is writing
-    ├── StorageError (OSError)            the disk refused: full, read-only, no permission; nothing committed is lost
-    ├── FormatVersionError (RuntimeError) written by a newer colstore
-    └── CorruptIndexError (RuntimeError)  damage: carries the file
-        ├── MissingFileError              a file that the manifest names is gone
-        ├── TruncatedFileError            a file has another size than the manifest says
-        └── ChecksumError                 bytes changed since they were written
+    ├── ConfigError (ValueError)             an invalid setting: says which one, and what is allowed
+    ├── QueryError (ValueError)              an invalid query, filter, run or number of hits
+    │   └── UnknownIdError (KeyError)        an id that the index does not hold
+    ├── CorpusError (ValueError)             documents that cannot be read: carries the file and the line
+    │   ├── DuplicateIdError                 the same id twice in one corpus, or already in the index
+    │   ├── EmptyDocumentError               nothing to encode
+    │   └── IncompleteCorpusError            a file that cannot be read to its end (a cut gzip file)
+    ├── VectorError (ValueError)             vectors of a wrong shape, with NaN, infinities or zero rows
+    ├── EncoderError (RuntimeError)          a model that cannot be loaded, fails, or does not fit the index
+    ├── RerankerError (RuntimeError)         a reranker that cannot be loaded, or whose scores are invalid
+    ├── MissingDependencyError (ImportError) an extra that is not installed: says how to install it
+    ├── IndexNotFoundError (FileNotFoundError)  there is nothing at the path
+    ├── NotAnIndexError (ValueError)         the path holds something else, or an unfinished build
+    ├── IndexExistsError (FileExistsError)   the output path is taken
+    ├── ResumeError (RuntimeError)           an unfinished build that cannot be resumed with this corpus or settings
+    ├── IndexLockedError (RuntimeError)      another process is writing to the index
+    ├── IndexChangedError (RuntimeError)     another process has changed what this operation started from
+    ├── IndexClosedError (ValueError)        the index object was closed
+    ├── UnknownGenerationError (LookupError) a generation that the index does not have (any more)
+    ├── StorageError (OSError)               the disk is full, read-only or failing; nothing committed is lost
+    ├── FormatVersionError (RuntimeError)    the index was written by a newer colstore
+    └── CorruptIndexError (RuntimeError)     the index is damaged: carries the file
+        ├── MissingFileError                 a file that the manifest names is gone
+        ├── TruncatedFileError               a file has another size than the manifest says
+        └── ChecksumError                    bytes have changed since they were written
 
-Errors of h5py, FAISS, json and the operating system are mapped to these at the boundary where they arise.
+All of them are attributes of :mod:`colstore.errors`, which ``import colstore`` makes available. Errors of h5py, FAISS,
+json and the operating system are mapped to these at the boundary where they arise.
 """
 
 from __future__ import annotations
@@ -37,11 +43,11 @@ class ColstoreError(Exception):
 
 
 class ConfigError(ColstoreError, ValueError):
-    """A setting that cannot be."""
+    """An invalid setting."""
 
 
 class QueryError(ColstoreError, ValueError):
-    """A query, a filter or a number of hits that cannot be answered."""
+    """An invalid query, filter, run or number of hits."""
 
 
 class UnknownIdError(QueryError, KeyError):
@@ -59,9 +65,9 @@ class CorpusError(ColstoreError, ValueError):
     message
         What is wrong and what to do.
     source
-        File, or a word for what was read (``"<stdin>"``, ``"<iterable>"``).
+        The file, or the name of another source (``"<stdin>"``, ``"<iterable>"``).
     line
-        Line (or item) number from 1; ``None`` where there is none.
+        Line (or item) number, from 1; ``None`` where there is none.
     """
 
     def __init__(self, message: str, *, source: str | Path | None = None, line: int | None = None) -> None:
@@ -76,7 +82,7 @@ class DuplicateIdError(CorpusError):
 
 
 class EmptyDocumentError(CorpusError):
-    """A document with nothing to encode."""
+    """A document without any text to encode."""
 
 
 class IncompleteCorpusError(CorpusError):
@@ -84,11 +90,15 @@ class IncompleteCorpusError(CorpusError):
 
 
 class VectorError(ColstoreError, ValueError):
-    """Vectors of a wrong shape, or with values that no score can come from."""
+    """Vectors of a wrong shape, or with NaN, infinities or rows of zeros."""
 
 
 class EncoderError(ColstoreError, RuntimeError):
-    """A model that cannot be loaded, or that does not fit the index."""
+    """A model that cannot be loaded, that fails, or that does not fit the index."""
+
+
+class RerankerError(ColstoreError, RuntimeError):
+    """A reranker that cannot be loaded, or that does not return one finite score for each pair."""
 
 
 class MissingDependencyError(ColstoreError, ImportError):
@@ -96,31 +106,47 @@ class MissingDependencyError(ColstoreError, ImportError):
 
 
 class IndexNotFoundError(ColstoreError, FileNotFoundError):
-    """Nothing at that path."""
+    """There is nothing at the path."""
 
 
 class NotAnIndexError(ColstoreError, ValueError):
-    """A path that holds something else, or a build that was never finished."""
+    """The path holds something else than an index, or a build that was never finished."""
 
 
 class IndexExistsError(ColstoreError, FileExistsError):
-    """An output path that is taken."""
+    """The output path is taken."""
+
+
+class ResumeError(ColstoreError, RuntimeError):
+    """An unfinished build that cannot be resumed, because the corpus or the settings are others now."""
 
 
 class IndexLockedError(ColstoreError, RuntimeError):
     """Another process is writing to the index."""
 
 
+class IndexChangedError(ColstoreError, RuntimeError):
+    """Another process has changed the index so that this operation no longer applies; repeat it on the new state."""
+
+
+class IndexClosedError(ColstoreError, ValueError):
+    """The index object was closed."""
+
+
+class UnknownGenerationError(ColstoreError, LookupError):
+    """A generation that the index does not have, or no longer has."""
+
+
 class StorageError(ColstoreError, OSError):
-    """The disk refused: full, read-only, no permission, an I/O error."""
+    """The disk is full or read-only, a permission is missing, or an I/O error occurred."""
 
 
 class FormatVersionError(ColstoreError, RuntimeError):
-    """Written by a newer colstore than this one."""
+    """The index was written by a newer colstore than this one."""
 
 
 class CorruptIndexError(ColstoreError, RuntimeError):
-    """Damage in an index.
+    """An index that is damaged.
 
     Parameters
     ----------
@@ -144,4 +170,4 @@ class TruncatedFileError(CorruptIndexError):
 
 
 class ChecksumError(CorruptIndexError):
-    """Bytes changed since they were written."""
+    """Bytes have changed since they were written."""

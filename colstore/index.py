@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
-
 from colstore.config import OnError, SearchParams
-from colstore.errors import ColstoreError, EncoderError, QueryError
-from colstore.reports import BuildReport, Listener
+from colstore.errors import EncoderError, IndexClosedError, QueryError
+from colstore.notebook import html_table
+from colstore.reports import BuildReport, Listener, check_listener
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.stage import RerankStage, as_stage
 from colstore.search import candidates
 from colstore.search.filters import Where, checked_ids, find
 from colstore.search.searcher import Searcher
-from colstore.search.session import Candidates, QueryLike, SearchRequest, Session, check_k, options_of, text_of
-from colstore.snapshot.snapshot import RERANK, Snapshot
+from colstore.search.session import Candidates, QueryLike, SearchRequest, Session, query_list, rerank_options, text_of
 from colstore.store import Level, Manifest
 from colstore.types import Document, Encoder, FloatMatrix, Hit, Reranker
+from colstore.values import as_integer
 
 if TYPE_CHECKING:  # imported by the methods that need them
+    from sentence_transformers import MultiVectorEncoder
+
     from colstore.corpus import CorpusSource, RunLine
-    from colstore.corpus.lines import PathSource
     from colstore.lexical.analyzers import Analyzer
     from colstore.reports import ChangeReport
     from colstore.rerank.calibrate import Calibration
-    from colstore.search.runs import Questions, RunReport
+    from colstore.search.runs import QuerySource, RerankedRun, RunSource
     from colstore.search.tune import TuneReport
     from colstore.snapshot.info import IndexInfo
     from colstore.updating.add import OnDuplicate
@@ -37,34 +38,44 @@ if TYPE_CHECKING:  # imported by the methods that need them
 
 
 class Index:
-    """An open index: a snapshot of one generation. Open with :func:`colstore.open`.
+    """An open index: a snapshot of one generation. Open one with :func:`colstore.open`.
 
-    Searching never changes anything, and what others commit is not seen before :meth:`refresh`. The methods that change
-    the index (:meth:`add`, :meth:`replace`, :meth:`delete`, :meth:`compact`, :meth:`recover`) each commit one new
-    generation, starting from the newest one (which may be newer than this snapshot), and then refresh this object.
+    Searching never changes anything, and changes by others are not visible before :meth:`refresh`. The methods that
+    change the index (:meth:`add`, :meth:`replace`, :meth:`delete`, :meth:`compact`, :meth:`recover`) each commit one
+    new generation, starting from the newest one (which may be newer than this snapshot), and then refresh this object.
 
-    Safe to share between threads, also while one of them refreshes: a search runs to its end on the snapshot that it
-    began with. May be used after a ``fork``. Use as a context manager, or call :meth:`close`.
+    An index can be shared between threads, also while one of them refreshes it: a search runs to its end on the
+    snapshot that it began with. It can be used after a fork, and it can be pickled, for instance to send it to worker
+    processes, which open the newest generation at the same path. The working directory may change. Use the index as a
+    context manager, or call :meth:`close`.
     """
 
     report: BuildReport | None = None
-    """Of the build, where this object came from one."""
+    """The report of the build, where :func:`colstore.build` returned this object."""
 
-    def __init__(self, snapshot: Snapshot, encoder: Encoder | None) -> None:
-        self.path, self._given, self._encoder = snapshot.path, encoder, encoder
-        self._state = Session(snapshot, _searcher(snapshot, None), encoder)
+    def __init__(self, session: Session) -> None:
+        self.path = session.snapshot.path
+        self._state = session
         self._closed = False
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Self:
-        """Open the newest generation; see :func:`colstore.open`."""
-        snapshot = Snapshot.open(Path(path))
-        dim = snapshot.manifest.dim
-        if encoder is not None and encoder.dim != dim:
-            raise EncoderError(f"this index has vectors of {dim} components, the encoder makes {encoder.dim}")
-        return cls(snapshot, encoder)
+    def open(cls, path: str | os.PathLike[str], *, encoder: Encoder | MultiVectorEncoder | None = None) -> Self:
+        """Open the newest generation; see :func:`colstore.open`.
 
-    # --- questions --------------------------------------------------------------------------------------------
+        Parameters
+        ----------
+        path
+            Directory of the index.
+        encoder
+            Encodes queries and new documents in place of the index's own encoder.
+        """
+        if encoder is not None:
+            from colstore.encode.instances import as_encoder
+
+            encoder = as_encoder(encoder, name="encoder")
+        return cls(Session.open(Path(path).absolute(), encoder))
+
+    # --- searching --------------------------------------------------------------------------------------------
 
     def search(
         self,
@@ -76,44 +87,51 @@ class Index:
         params: SearchParams | None = None,
         reranker: Reranker | RerankStage | None = None,
         first_stage: Literal["bm25"] | None = None,
-        threads: int = 1,
+        threads: int | None = 1,
     ) -> list[Hit]:
-        """Return the ``k`` best documents for a question.
+        """Return the ``k`` best documents for a query.
 
         Parameters
         ----------
         query
-            Text, or token vectors ``(tokens, dim)``.
+            A text, or token vectors of shape ``(tokens, dim)``: an array, or a tensor of torch.
         k
-            Number of hits; fewer come back where fewer documents are allowed.
+            Number of hits to return. Fewer are returned where fewer documents are allowed.
         where
-            Metadata that a document must have, see :func:`colstore.search.filters.allowed_documents`.
+            Conditions on metadata that a document must meet, such as ``{"year": {"gte": 2020}}``.
         ids
-            Only these documents.
+            Ids of the documents to search in; ``None`` searches in all.
         params
-            How hard to look; by default as tuned, else by ``k``.
+            How much work the search does; by default as tuned, otherwise chosen from ``k``.
         reranker
-            A cross-encoder stage behind MaxSim, see :class:`colstore.rerank.stage.RerankStage`; it needs a text.
+            A reranker or :class:`colstore.RerankStage` that reads the best hits; the query must be a text.
         first_stage
-            ``"bm25"``: candidates of BM25, too, see :meth:`build_bm25`; it needs a text.
+            ``"bm25"`` also takes candidates from BM25, see :meth:`build_bm25`; the query must be a text.
         threads
-            That share one exhaustive scan.
+            Number of threads that share the scan where every document is scored; ``None`` takes all cores.
+
+        Returns
+        -------
+        list of Hit
+            Best first. Notebooks show the list as a table.
 
         Raises
         ------
         QueryError
-            A query, ``k`` or filter that cannot be answered.
+            The query, ``k``, a filter or an id is invalid.
         EncoderError
-            A text, and no model to encode it.
+            The query is a text, and there is no model to encode it.
+        RerankerError
+            The reranker failed.
         ConfigError
-            There is no BM25 index, or no threshold for ``"uncertain"``.
+            A setting is invalid; there is no BM25 index, or no threshold for the policy ``"uncertain"``.
         """
         request = SearchRequest(k, where, ids, params, reranker, first_stage)
-        return self._session().search([query], self._query_vectors, request, threads)[0]
+        return self._session().search_many([query], request, threads)[0]
 
     def search_many(
         self,
-        queries: Sequence[QueryLike],
+        queries: Iterable[QueryLike],
         k: int = 10,
         *,
         where: Where | None = None,
@@ -123,11 +141,29 @@ class Index:
         first_stage: Literal["bm25"] | None = None,
         threads: int | None = None,
     ) -> list[list[Hit]]:
-        """Return the hits of each question, as :meth:`search` would; ``threads`` (all cores) share the questions."""
-        if isinstance(queries, str):
-            raise QueryError("search_many takes a list of questions; for a single one there is search")
+        """Return the hits of each query, exactly as :meth:`search` returns them one by one.
+
+        Parameters
+        ----------
+        queries
+            Texts or token vectors, from any iterable but a mapping.
+        k, where, ids, params, reranker, first_stage
+            As in :meth:`search`.
+        threads
+            Number of threads that share the queries; ``None`` takes all cores.
+
+        Returns
+        -------
+        list of list of Hit
+            One list for each query, in the order of ``queries``.
+
+        Raises
+        ------
+        QueryError
+            ``queries`` is a single text or a mapping; or as for :meth:`search`.
+        """
         request = SearchRequest(k, where, ids, params, reranker, first_stage)
-        return self._session().search(queries, self._query_vectors, request, threads)
+        return self._session().search_many(query_list(queries, "search_many"), request, threads)
 
     def rerank(
         self,
@@ -141,50 +177,56 @@ class Index:
         fusion: Fusion | str | None = None,
         early_exit: int | None = None,
         reranker: Reranker | RerankStage | None = None,
-        threads: int = 1,
+        threads: int | None = 1,
     ) -> list[Hit]:
-        """Return candidates of a first stage, best first, scored from their stored codes: only their bytes are read.
+        """Return candidates of another system, best first, scored from their stored codes. Nothing else is read.
 
         Parameters
         ----------
         query
-            Text, or token vectors ``(tokens, dim)``.
+            A text, or token vectors of shape ``(tokens, dim)``.
         ids
-            In the first stage's order; one that comes twice counts once.
+            Ids of the candidates, in the order of the first stage. An id that occurs twice counts once.
         k
-            Hits wanted; ``None`` returns all.
+            Number of hits to return; ``None`` returns all candidates.
         scores
-            Of the first stage, one an id; for ``fusion``.
+            Scores of the first stage, one for each id, finite; used by ``fusion``.
         missing
-            Candidates without stored vectors: ``"error"``; ``"last"``: below the others, with ``stage="missing"``;
-            ``"score"``: by their text, by the reranker where there is one, else encoded here and now.
+            What to do with candidates that have no stored vectors: ``"error"``; ``"last"`` ranks them below the others,
+            with ``stage="missing"``; ``"score"`` scores them by their text, with the reranker where there is one, and
+            otherwise by encoding them.
         texts
-            Passages of missing candidates, by id; a mapping or a function. For ``missing="score"``.
+            Passages of missing candidates, by id: a mapping or a function; for ``missing="score"``.
         fusion
-            Of the first stage's score and MaxSim, such as ``"reciprocal"`` or ``"interpolate:0.7"``.
+            How the first stage's score and MaxSim are combined: a :class:`colstore.Fusion`, or its text, such as
+            ``"reciprocal"`` or ``"interpolate:0.7"``. ``None`` ranks by MaxSim alone.
         early_exit
-            Stop once so many candidates in a row, in the first stage's order, did not come among the best ``k``. What
-            stands behind is not scored and can be lost: only for first stages whose order says something.
+            Stop after this many candidates in a row (in the first stage's order) that did not reach the best ``k``. The
+            candidates after them are not scored and may be missed: only use it where the first stage ranks well.
         reranker
-            A cross-encoder stage behind MaxSim.
+            A reranker or :class:`colstore.RerankStage` that reads the best hits; the query must be a text.
         threads
-            That share the scoring.
+            Number of threads that share the scoring; ``None`` takes all cores.
+
+        Returns
+        -------
+        list of Hit
+            Best first, with scores that never rise.
 
         Raises
         ------
         UnknownIdError
-            A candidate that is not in the index, with ``missing="error"``.
+            A candidate is not in the index, with ``missing="error"``.
         QueryError, ConfigError
-            Arguments that cannot be.
+            An argument is invalid.
         """
-        options = options_of(k, missing, texts, fusion, early_exit)
-        asked = [Candidates(query, ids, scores)]
-        return self._session().rerank(asked, self._query_vectors, k, options, reranker, threads)[0]
+        options = rerank_options(k, missing, texts, fusion, early_exit)
+        return self._session().rerank_many([Candidates(query, ids, scores)], options, reranker, threads)[0]
 
     def rerank_run(
         self,
-        run: PathSource | Iterable[RunLine],
-        queries: Questions,
+        run: RunSource,
+        queries: QuerySource,
         *,
         k: int | None = None,
         missing: candidates.OnMissing = "error",
@@ -194,80 +236,133 @@ class Index:
         reranker: Reranker | RerankStage | None = None,
         on_duplicate: OnError = "error",
         on_unknown_query: OnError = "error",
-        report: RunReport | None = None,
-        threads: int = 1,
-    ) -> Iterator[tuple[str, list[Hit]]]:
-        """Yield each query of a run with its reranked hits, some queries at a time; see :meth:`rerank`.
+        threads: int | None = 1,
+    ) -> RerankedRun:
+        """Rerank a whole run, some queries at a time; see :meth:`rerank` for a single query.
 
         Parameters
         ----------
-        run, queries, on_duplicate, on_unknown_query, report
-            See :func:`colstore.search.runs.rerank_run`. A reranker needs questions as texts.
-        k, missing, texts, fusion, early_exit, rerank
+        run
+            A file in a format of :func:`colstore.read_run`; an iterable of :class:`colstore.RunLine`; or a mapping from
+            query ids to the candidates, which are a mapping from document ids to scores, or a list of document ids
+            with the best first. Candidates rank by their score, then by their rank.
+        queries
+            A file or folder in a format of :func:`colstore.read_queries`; an iterable of :class:`colstore.Query`; or a
+            mapping from query ids to texts or token vectors ``(tokens, dim)``. A reranker needs texts.
+        k, missing, texts, fusion, early_exit, reranker
             As in :meth:`rerank`.
+        on_duplicate
+            What to do with a document that occurs twice for a query, in a file: ``"error"``, or ``"skip"`` to count it
+            and use the first line.
+        on_unknown_query
+            What to do with a query of the run that is not among ``queries``: ``"error"``, or ``"skip"`` to leave it
+            out and count it.
         threads
-            That share the questions.
+            Number of threads that share the queries; ``None`` takes all cores.
+
+        Returns
+        -------
+        RerankedRun
+            Iterate over it for (query id, hits), in the order of the run. Its ``report`` has the counts.
+
+        Raises
+        ------
+        ConfigError, QueryError
+            An argument is invalid.
+        CorpusError, QueryError, UnknownIdError
+            A broken line, an unknown query or an unknown candidate; raised while iterating.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, colstore
+        >>> rows = np.eye(4, dtype=np.float32)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with colstore.build_from_vectors(folder + "/x.colstore", ["a", "b"], [rows[:2], rows[2:]]) as index:
+        ...         run = index.rerank_run({"q1": {"a": 9.0, "b": 8.0}}, {"q1": rows[3:]})
+        ...         [(query_id, hits[0].id) for query_id, hits in run], run.report.queries
+        ([('q1', 'b')], 1)
         """
         from colstore.search.runs import rerank_run
 
-        options = options_of(k, missing, texts, fusion, early_exit)
+        self._session()
+        options = rerank_options(k, missing, texts, fusion, early_exit)
 
-        def rank(some: Sequence[tuple[QueryLike, list[RunLine]]]) -> list[list[Hit]]:
-            asked = [Candidates(query, [x.doc_id for x in lines], [x.score for x in lines]) for query, lines in some]
-            return self._session().rerank(asked, self._query_vectors, k, options, reranker, threads)
+        def rank(batch: Sequence[tuple[QueryLike, list[RunLine]]]) -> list[list[Hit]]:
+            requests = [
+                Candidates(query, [line.doc_id for line in lines], [line.score for line in lines])
+                for query, lines in batch
+            ]
+            return self._session().rerank_many(requests, options, reranker, threads)
 
-        return rerank_run(
-            run, queries, rank, on_duplicate=on_duplicate, on_unknown_query=on_unknown_query, report=report
-        )
+        return rerank_run(run, queries, rank, on_duplicate=on_duplicate, on_unknown_query=on_unknown_query)
+
+    # --- tuning -----------------------------------------------------------------------------------------------
 
     def tune(
         self,
-        queries: Sequence[QueryLike] | None = None,
+        queries: Iterable[QueryLike] | None = None,
         *,
         recall: float = 0.99,
         k: int = 10,
         reranker: Reranker | RerankStage | None = None,
         progress: Listener | None = None,
     ) -> TuneReport:
-        """Find the cheapest settings that reach ``recall`` of the exact top ``k``, and store them in the index.
+        """Find the fastest settings that reach a recall of the exact top ``k``, and store them in the index.
+
+        Later searches use them unless they bring ``params`` of their own.
 
         Parameters
         ----------
         queries
-            Questions like those to come; ``None`` takes runs of tokens out of documents, which are easier.
+            Queries like those to come, texts or token vectors; some 100 are enough. ``None`` takes runs of tokens out
+            of documents, which are easier to find.
         recall
-            Wanted, 0 to 1. Where nothing reaches it, the best is stored; see :attr:`TuneReport.reached`.
+            The share of the exact top ``k`` that is to be found, greater than 0, at most 1. Where no setting reaches
+            it, the best one is stored; see :attr:`TuneReport.reached`.
         k
-            Hits.
+            Number of hits.
         reranker
-            Also find the threshold of ``"uncertain"`` for this reranker, see :meth:`calibrate`; needs texts.
+            Also find the threshold of the policy ``"uncertain"`` for this reranker, see :meth:`calibrate`; the queries
+            must be texts.
         progress
-            Called from time to time with the progress.
+            Called from time to time with a :class:`colstore.Progress`.
+
+        Returns
+        -------
+        TuneReport
+            What was chosen, and what was tried.
 
         Raises
         ------
         ConfigError, QueryError
-            Arguments that cannot be.
+            An argument is invalid.
         IndexLockedError
-            Another process is writing to the index, or has written since this object was opened.
+            Another process is writing to the index.
+        IndexChangedError
+            Another process has trained new centroids since this object was opened; refresh it and tune again.
         """
-        check_k(k)
-        from colstore.indexing.meters import StageMeter
         from colstore.search.tune import tune
         from colstore.updating.change import store_tuned
 
-        vectors = None if queries is None else [self._query_vectors(query) for query in queries]
-        report = tune(self._live(), vectors, recall=recall, k=k, tick=StageMeter(progress, "tune", "settings", None).of)
-        kept = {RERANK: found} if (found := (self._manifest.tuned or {}).get(RERANK)) is not None else {}
-        store_tuned(self.path, self._manifest, {**report.to_json(), **kept})
+        k = as_integer("k", k, 1, error=QueryError)
+        check_listener(progress)
+        session = self._session()
+        listed = None if queries is None else query_list(queries, "tune")
+        stage = None if reranker is None else as_stage(reranker)
+        texts = [] if stage is None else [text_of(query) for query in listed or ()]
+        if stage is not None and not texts:
+            raise QueryError("tuning with a reranker needs queries: pass a list of texts")
+        vectors = None if listed is None else [session.encode(query) for query in listed]
+        report = tune(session.searcher, vectors, recall=recall, k=k, progress=progress)
+        store_tuned(self.path, session.snapshot.manifest, search=report.to_json())
         self.refresh()
-        if reranker is not None:
-            self.calibrate([text_of(query) for query in queries or ()], reranker, k=k, progress=progress)
+        if stage is not None:
+            self.calibrate(texts, stage, k=k, progress=progress)
         return report
 
     def calibrate(
         self,
-        queries: Sequence[str],
+        queries: Iterable[str],
         reranker: Reranker | RerankStage,
         *,
         k: int = 10,
@@ -280,60 +375,80 @@ class Index:
         Parameters
         ----------
         queries
-            Questions like those to come.
+            Queries like those to come, as texts.
         reranker
-            The reranker, or a stage whose depth and fusion count. It reads the first candidates of every question.
+            The reranker, or a stage whose depth and fusion are used. It reads the first candidates of every query.
         k
-            Hits: what lies below is not looked at.
+            Number of hits; ranks below are not looked at.
         keep
-            Part of the gain of ``"always"`` to keep, 0 to 1.
+            The share of the gain of the policy ``"always"`` that is to remain, greater than 0, at most 1.
         judgements
-            For each question the grades of documents. Without them the order of ``"always"`` counts as right.
+            For each query the grades of documents, by id. Without them the order of ``"always"`` is taken as right.
         progress
-            Called from time to time with the progress.
+            Called from time to time with a :class:`colstore.Progress`.
+
+        Returns
+        -------
+        Calibration
+            The threshold, and what it does on these queries.
 
         Raises
         ------
         QueryError, ConfigError
-            Arguments that cannot be, or no texts in the index.
+            An argument is invalid, or the index stores no texts.
+        RerankerError
+            The reranker failed.
         IndexLockedError
-            Another process is writing to the index, or has written since this object was opened.
+            Another process is writing to the index.
+        IndexChangedError
+            Another process has trained new centroids since this object was opened; refresh it and calibrate again.
         """
-        from colstore.indexing.meters import StageMeter
         from colstore.search.tune import calibrate
         from colstore.updating.change import store_tuned
 
-        check_k(k)
+        k = as_integer("k", k, 1, error=QueryError)
+        check_listener(progress)
         stage = as_stage(reranker)
-        StageMeter(progress, "calibrate", "queries", len(queries)).of(0, len(queries))
-        hits = self.search_many(queries, max(k, stage.depth))
-        found = calibrate(stage, queries, [some[: stage.depth] for some in hits], k=k, keep=keep, judgements=judgements)
-        store_tuned(self.path, self._manifest, {**(self._manifest.tuned or {}), RERANK: found.to_json()})
+        texts = [text_of(query) for query in query_list(queries, "calibrate")]
+        session = self._session()
+        hits = session.search_many(texts, SearchRequest(max(k, stage.depth)), None)
+        calibration = calibrate(
+            stage,
+            texts,
+            [own[: stage.depth] for own in hits],
+            k=k,
+            keep=keep,
+            judgements=judgements,
+            progress=progress,
+        )
+        store_tuned(self.path, session.snapshot.manifest, calibration=calibration.to_json())
         self.refresh()
-        return found
+        return calibration
 
     def build_bm25(self, *, analyzer: Analyzer = "english", wait: float = 0.0) -> ChangeReport:
-        """Make the BM25 index that ``first_stage="bm25"`` needs, as part of the index.
+        """Build the BM25 index that ``first_stage="bm25"`` needs, and store it in the index.
 
-        Deleting documents leaves it right; adding and compacting put it out of date, and it has to be made again.
+        It stays valid when documents are deleted. After adding or compacting it is out of date: build it again.
 
         Parameters
         ----------
         analyzer
-            ``"english"`` (stop words, stemmed) or ``"plain"``.
+            ``"english"`` (stop words removed, stemmed) or ``"plain"``.
         wait
             Seconds to wait for another writer.
 
         Raises
         ------
         ConfigError
-            The index holds no texts.
+            The index stores no texts.
         MissingDependencyError
             The extra ``bm25`` is not installed.
+        IndexLockedError
+            Another process is writing to the index.
         """
         from colstore.updating.bm25 import store_bm25
 
-        self._live()
+        self._session()
         report = store_bm25(self.path, analyzer=analyzer, wait=wait)
         self.refresh()
         return report
@@ -441,45 +556,51 @@ class Index:
         trust_remote_code: bool = False,
         device: str | None = None,
     ) -> ChangeReport:
-        """Add documents, all or none, with the encoder and the centroids that the index was built with.
+        """Add documents, all or none of them, with the encoder and the centroids that the index was built with.
 
         Parameters
         ----------
         documents
-            As for :func:`colstore.build`; a document may bring its own vectors.
+            A corpus, as for :func:`colstore.build`; a document may bring its own vectors.
         on_duplicate
-            An id that is there already, or comes twice: ``"error"``, ``"replace"`` (the newest counts), or ``"skip"``.
+            What to do with an id that is in the index already, or occurs twice: ``"error"``; ``"replace"`` stores the
+            newest document; ``"skip"`` leaves the new one out and counts it.
         on_error
-            A document that cannot be read: ``"error"``, or ``"skip"``: count it and go on.
+            What to do with a document that cannot be read: ``"error"``, or ``"skip"`` to leave it out and count it.
         wait
             Seconds to wait for another writer.
         progress
-            Called every now and then.
+            Called from time to time with a :class:`colstore.Progress`.
         model
-            Where the index's model is now, if no longer where it was. Another model is refused.
+            Where the index's model is now, if it has moved. Another model is refused.
         trust_remote_code, device
-            Of loading it; see :func:`colstore.build`. Not used where this object was opened with an encoder.
+            How to load the model, see :func:`colstore.build`. Not used if this object was opened with an encoder.
+
+        Returns
+        -------
+        ChangeReport
+            What was added, and what was left out.
 
         Raises
         ------
         CorpusError, DuplicateIdError, VectorError
-            Documents that cannot be added.
+            A document cannot be added.
         EncoderError
             The index was built from vectors, or its model cannot be loaded or encodes differently now.
         IndexLockedError, StorageError
-            Another writer is at work; the disk refused. As after every error, the index is then what it was.
+            Another process is writing, or the disk is full or failing. After any error the index is as it was.
         """
         from colstore.snapshot.document_encoder import ModelOptions
         from colstore.updating.add import add
 
-        self._live()
+        check_listener(progress)
         options = ModelOptions(None if model is None else Path(model), trust_remote_code, device)
         report = add(
             self.path,
             documents,
             on_duplicate=on_duplicate,
             on_error=on_error,
-            encoder=self._given,
+            encoder=self._session().document_encoder,
             options=options,
             wait=wait,
             progress=progress,
@@ -488,7 +609,25 @@ class Index:
         return report
 
     def replace(self, documents: CorpusSource, *, wait: float = 0.0) -> ChangeReport:
-        """Add documents in the place of those that have the same ids; see :meth:`add`."""
+        """Add documents, in the place of those with the same ids: ``add`` with ``on_duplicate="replace"``.
+
+        Parameters
+        ----------
+        documents
+            A corpus, as for :func:`colstore.build`.
+        wait
+            Seconds to wait for another writer.
+
+        Returns
+        -------
+        ChangeReport
+            What was replaced and added.
+
+        Raises
+        ------
+        ColstoreError
+            As for :meth:`add`.
+        """
         return self.add(documents, on_duplicate="replace", wait=wait)
 
     def delete(
@@ -501,57 +640,140 @@ class Index:
     ) -> ChangeReport:
         """Delete documents by id, by a filter, or those of the ids that a filter allows, all in one commit.
 
-        See :func:`colstore.updating.delete.delete`.
+        Their bytes stay on disk until segments are merged, or :meth:`compact` is called.
+
+        Parameters
+        ----------
+        ids
+            Ids of the documents; ``None`` deletes all that ``where`` matches.
+        where
+            Filter on metadata, as for :meth:`search`; with ``ids``, only those of the ids that match are deleted.
+        missing
+            What to do with an id that is not in the index: ``"error"``, or ``"skip"`` to count it.
+        wait
+            Seconds to wait for another writer.
+
+        Returns
+        -------
+        ChangeReport
+            How many documents were deleted.
 
         Raises
         ------
         UnknownIdError
-            The index does not hold one of the ids, unless ``missing="skip"``.
+            An id is not in the index, with ``missing="error"``.
         QueryError
             Neither ids nor a condition, or an invalid filter.
+        IndexLockedError, StorageError
+            Another process is writing, or the disk is full or failing. After any error the index is as it was.
         """
         from colstore.updating.delete import delete
 
-        self._live()
+        self._session()
         report = delete(self.path, ids, where=where, missing=missing, wait=wait)
         self.refresh()
         return report
 
     def compact(self, *, retrain: bool = False, clean: bool = False, wait: float = 0.0) -> ChangeReport:
-        """Merge segments and drop what is deleted; see :func:`colstore.updating.compact.compact`."""
+        """Merge segments, remove deleted documents, and rebuild derived files that are damaged.
+
+        Copies are compared with their originals before the new generation is committed.
+
+        Parameters
+        ----------
+        retrain
+            Also train new centroids on the stored vectors and encode these again. At 16 bits nothing is lost; with
+            fewer bits the vectors are rounded a second time (see the report's ``loss``), so that building again from
+            the documents is better where that is possible. Tuned parameters are dropped.
+        clean
+            Also delete all older generations at once, and files that crashed writers left behind. :meth:`recover` then
+            has nothing to go back to.
+        wait
+            Seconds to wait for another writer.
+
+        Returns
+        -------
+        ChangeReport
+            What was merged and removed.
+
+        Raises
+        ------
+        IndexLockedError, StorageError, CorruptIndexError
+            Another process is writing, the disk is full or failing, or the index is damaged. After any error the index
+            is as it was.
+        """
         from colstore.updating.compact import compact
 
-        self._live()
+        self._session()
         report = compact(self.path, retrain=retrain, clean=clean, wait=wait)
         self.refresh()
         return report
 
-    def recover(self, generation: int, *, wait: float = 0.0) -> int:
-        """Make an older generation the index again; see :func:`colstore.recover`."""
+    def recover(self, generation: int, *, wait: float = 0.0) -> ChangeReport:
+        """Make an older generation the current one again, as a new generation. Nothing is deleted.
+
+        Parameters
+        ----------
+        generation
+            Number of the generation to go back to; :func:`colstore.history` lists them.
+        wait
+            Seconds to wait for another writer.
+
+        Returns
+        -------
+        ChangeReport
+            Its ``generation`` is the number of the new generation.
+
+        Raises
+        ------
+        UnknownGenerationError
+            There is no such generation (any more).
+        CorruptIndexError
+            That generation is damaged; nothing was changed.
+        IndexLockedError
+            Another process is writing to the index.
+        """
         from colstore.updating.recover import recover
 
-        self._live()
-        number = recover(self.path, generation, wait=wait)
+        self._session()
+        report = recover(self.path, generation, wait=wait)
         self.refresh()
-        return number
+        return report
 
     def verify(self, level: Level = "full", *, repair: bool = False, wait: float = 0.0) -> VerifyReport:
-        """Check the newest generation on disk; see :func:`colstore.verify`."""
+        """Check the newest generation on disk; see :func:`colstore.verify`.
+
+        Parameters
+        ----------
+        level
+            ``"quick"``, ``"full"`` or ``"deep"``.
+        repair
+            Whether to rebuild damaged derived files (the FAISS index over the centroids), as a new generation.
+        wait
+            Seconds to wait for another writer before repairing.
+
+        Returns
+        -------
+        VerifyReport
+            What was checked, and what is wrong. Damage is reported, not raised.
+        """
         from colstore.updating.verify import verify
 
         return verify(self.path, level, repair=repair, wait=wait)
 
     def refresh(self) -> bool:
-        """Move on to the newest generation, and tell whether that is another one.
+        """Move on to the newest generation.
 
-        What the two share stays open, with everything that was read of it.
+        What the two generations share stays open, with everything that was read of it.
+
+        Returns
+        -------
+        bool
+            Whether there was a newer generation.
         """
-        searcher, snapshot = self._live(), self._state.snapshot
-        newest = Snapshot.open(self.path, snapshot)
-        if newest is snapshot:
-            return False
-        self._state = Session(newest, _searcher(newest, searcher), self._given)
-        return True
+        session = self._session()
+        self._state = session.refreshed()
+        return self._state is not session
 
     # --- what it is -------------------------------------------------------------------------------------------
 
@@ -567,22 +789,39 @@ class Index:
 
     @property
     def dim(self) -> int:
-        """Components of a token vector."""
+        """Number of components of a token vector."""
         return self._manifest.dim
 
     @property
     def generation(self) -> int:
-        """Of the snapshot."""
+        """Number of the snapshot's generation."""
         return self._manifest.generation
 
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of queries, loaded when it is first needed.
+
+        It is the encoder that this object was opened with; otherwise the frozen one of the index, which encodes queries
+        only and needs no torch; otherwise the model that the index was built with.
+
+        Raises
+        ------
+        EncoderError
+            The index was built from vectors, or its model cannot be loaded.
+        """
+        return self._session().encoder
+
     def info(self) -> IndexInfo:
-        """Return counts, sizes and settings."""
+        """Return counts, sizes in bytes, and settings."""
         from colstore.snapshot.info import index_info
 
         return index_info(self.path, self._manifest, self._live().codec)
 
     def close(self) -> None:
-        """Let go of the files. Searching afterwards is an error; closing twice is not."""
+        """Close the files. Hits stay readable; searching afterwards is an :class:`~colstore.errors.IndexClosedError`.
+
+        Closing twice is no error.
+        """
         if not self._closed:
             self._closed = True
             self._state.snapshot.close()
@@ -596,44 +835,39 @@ class Index:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<colstore.Index {str(self.path)!r}: {len(self):,} documents, {self._manifest.live_tokens:,} vectors>"
+        state = " (closed)" if self._closed else ""
+        counts = f"{len(self):,} documents, {self._manifest.live_tokens:,} vectors"
+        return f"<colstore.Index {str(self.path)!r}{state}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        return html_table((), [[repr(self)]]) if self._closed else self.info()._repr_html_()
+
+    def __reduce__(self) -> tuple[object, tuple[str, Encoder | None]]:
+        return type(self)._reopened, (str(self.path), self._encoder_to_send())
 
     # --- helpers ----------------------------------------------------------------------------------------------
+
+    def _session(self) -> Session:
+        if self._closed:
+            raise IndexClosedError(f"{self.path}: this index is closed; open it again")
+        return self._state
 
     def _live(self) -> Searcher:
         return self._session().searcher
 
-    def _session(self) -> Session:
-        if self._closed:
-            raise ColstoreError(f"{self.path}: this index is closed; open it again")
-        return self._state
+    def _encoder_to_send(self) -> Encoder | None:
+        """Return the encoder that another process needs, ``None`` where the index has all that it takes there."""
+        encoder = self._session().encoder_to_send()
+        try:
+            pickle.dumps(encoder)
+        except Exception as error:
+            raise EncoderError(
+                f"{self.path}: the encoder of this index, a {type(encoder).__name__}, cannot be pickled ({error}): "
+                "open the index in the other process, with colstore.open(path, encoder=...)"
+            ) from error
+        return encoder
 
-    def _query_vectors(self, query: QueryLike) -> FloatMatrix:
-        """Encode a text by itself (a batch would change the last digits), or pass vectors on."""
-        if isinstance(query, str):
-            if not query.strip():
-                raise QueryError("the question is empty")
-            return self.encoder.encode_queries([query])[0]
-        return np.asarray(query)
-
-    @property
-    def encoder(self) -> Encoder:
-        """The query encoder: the caller's own, else the frozen one of the index, else the model itself.
-
-        Loaded when first asked for. Frozen ones encode questions only, without torch.
-        """
-        if self._encoder is None:
-            from colstore.snapshot.query_encoder import query_encoder  # questions may come as vectors
-
-            self._encoder = query_encoder(self.path, self._manifest)
-        return self._encoder
-
-
-def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
-    """Return a searcher of a snapshot, with what an earlier one has read and checked of the same segments."""
-    searcher = Searcher(snapshot.segments, snapshot.codec, snapshot.params, snapshot.deleted)
-    known = {} if before is None else {view.segment.id: view for view in before.views}
-    for view in searcher.views:
-        if view.segment.id in known:
-            view.take_over(known[view.segment.id])
-    return searcher
+    @classmethod
+    def _reopened(cls, path: str, encoder: Encoder | None) -> Self:
+        return cls.open(path, encoder=encoder)

@@ -1,4 +1,4 @@
-"""What a long job says while it runs, and when it is done."""
+"""What a long operation reports while it runs, and when it is done."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
-from colstore.errors import CorpusError, DuplicateIdError, EmptyDocumentError, IncompleteCorpusError
+from colstore.errors import ConfigError, CorpusError, DuplicateIdError, EmptyDocumentError, IncompleteCorpusError
 from colstore.types import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a stage has come.
+    """The progress of one stage of a long operation.
 
     Parameters
     ----------
     stage
-        ``"encode"``, ``"train"``, ``"compress"`` or ``"commit"``.
+        ``"encode"``, ``"train"`` and ``"compress"`` while building, ``"add"`` while adding documents, ``"tune"``,
+        ``"calibrate"``, and the stages of evaluations.
     done, total
-        In ``unit``; ``total`` is ``None`` where nobody knows.
+        What is done, and how much there is, in ``unit``; ``total`` is ``None`` where it is unknown.
     unit
-        ``"documents"``, ``"tokens"`` or ``"rounds"``.
+        What is counted, such as ``"documents"``, ``"tokens"``, ``"rounds"`` or ``"queries"``.
     tokens
-        Token vectors handled in this stage so far.
+        Number of token vectors handled in this stage so far.
     seconds
-        Since the stage began.
+        Seconds since the stage began.
     tokens_total
-        How many token vectors the stage will have handled, estimated from what is left of the corpus; ``None`` where
-        nobody knows.
+        Estimate of how many token vectors the whole stage will handle; ``None`` where it is unknown.
     """
 
     stage: str
@@ -42,7 +42,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left: from tokens where their number is known, else from what is counted; ``None`` where neither is.
+        """Estimate of the time left, from tokens where their number is known; ``None`` where there is no estimate.
 
         Examples
         --------
@@ -57,7 +57,7 @@ class Progress:
 
 
 def peak_memory() -> int:
-    """Return the most bytes that this process has held so far; 0 where the system does not count."""
+    """Return the largest number of bytes that this process has held; 0 where the system does not count them."""
     try:
         import resource
         import sys
@@ -68,6 +68,19 @@ def peak_memory() -> int:
 
 
 Listener = Callable[[Progress], None]
+"""A function that is called from time to time with the progress; it may raise to stop the operation."""
+
+
+def check_listener(progress: object) -> None:
+    """Refuse a listener that is not a function, before a long operation starts.
+
+    Raises
+    ------
+    ConfigError
+        The listener is neither a function nor ``None``.
+    """
+    if progress is not None and not callable(progress):
+        raise ConfigError(f"progress must be a function that takes a colstore.Progress, got {progress!r}")
 
 
 @dataclass(slots=True)
@@ -77,23 +90,25 @@ class BuildReport:
     Parameters
     ----------
     documents, tokens
-        In the index.
+        Number of documents and token vectors in the index.
     truncated
-        Documents longer than the model's (or the chosen) limit: their ends are not in the index's vectors.
+        Number of documents that are longer than the model's (or the chosen) limit, so that the vectors do not cover
+        their ends.
     skipped
-        Documents left out on the caller's wish, by reason.
+        Number of documents that were left out because the caller asked for it, by reason: ``"error"``,
+        ``"duplicate"``, ``"empty"``.
     incomplete
         Whether a source ended in the middle, so that an unknown number of documents is missing.
     examples
-        A few of the reasons, in full.
+        Messages about a few of the documents that were left out.
     notes
-        What the owner should know of how the index was made, a sentence each.
+        Sentences about how the index was made that its owner should know.
     encoded_tokens
-        Tokens that the model encoded in this run: without those of a build that was resumed, before pooling.
+        Number of tokens that the model encoded in this run, before pooling; without those of a build that was resumed.
     seconds
         Seconds by stage, in order.
     peak_memory_bytes
-        Of the process, as the operating system counted it; 0 where it does not.
+        Peak memory of the process, as the operating system counted it; 0 where it does not count it.
     """
 
     documents: int = 0
@@ -109,7 +124,7 @@ class BuildReport:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to a stage."""
+        """Add the time spent in the context to the stage ``name``."""
         start = perf_counter()
         try:
             yield
@@ -118,16 +133,16 @@ class BuildReport:
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens that the model encoded, over the seconds of that stage; 0 where it encoded none."""
+        """Tokens encoded per second of the stage ``"encode"``; 0 where nothing was encoded."""
         seconds = self.seconds.get("encode", 0.0)
         return self.encoded_tokens / seconds if seconds > 0 else 0.0
 
     def note_peak_memory(self) -> None:
-        """Ask the operating system for the peak so far."""
+        """Set the peak memory to what the operating system counted so far."""
         self.peak_memory_bytes = peak_memory()
 
     def to_json(self) -> dict[str, Json]:
-        """Return the report as plain data."""
+        """Return the fields as a dict that :mod:`json` can write."""
         return {
             "documents": self.documents,
             "tokens": self.tokens,
@@ -149,18 +164,18 @@ _EXAMPLE_CHARACTERS = 300
 
 @dataclass(slots=True)
 class ReadReport:
-    """Counts of what was taken and what was left out, filled while reading.
+    """Counts of what was read and what was left out, filled while reading.
 
     Parameters
     ----------
     documents
-        Documents (judgements, run lines) taken.
+        Number of documents (judgements, lines of a run) that were read.
     skipped_errors, skipped_duplicates, skipped_empty
-        Left out, by reason.
+        Numbers of those that were left out, by reason.
     incomplete
-        Whether a file could not be read to its end, so that an unknown number is missing too.
+        Whether a file could not be read to its end, so that an unknown number is missing.
     examples
-        The messages of the first few of each reason.
+        The first few messages for each reason.
 
     Examples
     --------
@@ -180,11 +195,17 @@ class ReadReport:
 
     @property
     def skipped(self) -> int:
-        """All that was left out."""
+        """Number of all that were left out."""
         return self.skipped_errors + self.skipped_duplicates + self.skipped_empty
 
     def skip(self, error: CorpusError) -> None:
-        """Count something that was left out."""
+        """Count a document that was left out.
+
+        Parameters
+        ----------
+        error
+            Why it was left out; its class decides where it is counted.
+        """
         if isinstance(error, DuplicateIdError):
             self.skipped_duplicates += 1
             count = self.skipped_duplicates
@@ -200,7 +221,7 @@ class ReadReport:
             self.examples.append(_shortened(str(error)))
 
     def summary(self) -> str:
-        """Return a line of counts, and a line for each example."""
+        """Return a line of counts, followed by one line for each example."""
         reasons = f"{self.skipped_errors:,} broken, {self.skipped_duplicates:,} duplicate"
         reasons += f", {self.skipped_empty:,} empty"
         head = f"{self.documents:,} taken, {self.skipped:,} skipped" + (f": {reasons}" if self.skipped else "")
@@ -224,33 +245,33 @@ class ChangeReport:
     Parameters
     ----------
     generation
-        The index's newest one now.
+        Number of the newest generation.
     committed
-        Whether the change made a new generation; not so where there was nothing to do.
+        Whether the change made a new generation; ``False`` where there was nothing to do.
     documents
-        In the index now.
+        Number of documents in the index now.
     added, replaced, deleted
-        Documents that came; that came for one of the same id; that went without one.
+        Number of documents that were new, that took the place of one with the same id, and that were deleted.
     skipped
-        Documents left out on the caller's wish, by reason.
+        Number of documents that were left out because the caller asked for it, by reason.
     unknown
-        Ids that were to be deleted and are not there (with ``missing="skip"``).
+        Number of ids to delete that the index does not hold (with ``missing="skip"``).
     truncated
-        Documents longer than the model's limit: their ends are not in the index's vectors.
+        Number of documents that are longer than the model's limit, so that the vectors do not cover their ends.
     incomplete
-        Whether a source ended in the middle.
+        Whether a source ended in the middle, so that an unknown number of documents is missing.
     examples
-        A few of the reasons, in full.
+        Messages about a few of the documents that were left out.
     segments, merged
-        Segments now; how many were merged into others (or rewritten without their deleted documents).
+        Number of segments now, and of those that were merged into others or rewritten without deleted documents.
     removed_files
-        Files of old generations that went.
+        Number of files of old generations that were removed.
     loss
         After retraining: mean of 1 - cosine between the vectors as they were decoded before and after.
     seconds
-        From the moment the lock was held.
+        Seconds since the writer lock was taken.
     advice
-        What the owner should do about this index, if anything.
+        What the owner should do about the index, one sentence each; usually empty.
     """
 
     generation: int = 0
@@ -272,12 +293,12 @@ class ChangeReport:
     advice: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, count: int = 1) -> None:
-        """Count documents that were left out."""
+        """Count documents that were left out, by reason."""
         if count:
             self.skipped[reason] = self.skipped.get(reason, 0) + count
 
     def note_read(self, intake: ReadReport) -> None:
-        """Take over what reading the corpus counted."""
+        """Take over the counts from reading the corpus."""
         self.skip("error", intake.skipped_errors)
         self.skip("duplicate", intake.skipped_duplicates)
         self.skip("empty", intake.skipped_empty)
@@ -285,5 +306,5 @@ class ChangeReport:
         self.examples += intake.examples
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data."""
+        """Return the fields as a dict that :mod:`json` can write."""
         return {**asdict(self), "seconds": round(self.seconds, 3)}

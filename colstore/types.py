@@ -1,14 +1,16 @@
-"""The nouns: what goes in (:class:`Document`), what comes out (:class:`Hit`), and who does the encoding."""
+"""What goes in (:class:`Document`), what comes out (:class:`Hit`), and the protocols of encoders and rerankers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, SupportsIndex, TypeAlias, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from colstore.notebook import html_table
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 FloatMatrix: TypeAlias = NDArray[np.float32]
@@ -22,15 +24,15 @@ class Document:
     Parameters
     ----------
     id
-        Unique in the index; kept as it came.
+        The document's id, unique in the index and stored unchanged.
     text
         The body. What is encoded is :attr:`passage`.
     title
-        Optional title.
+        The title, if there is one.
     metadata
-        Anything JSON; kept beside the text, and what ``where=`` filters on.
+        Any JSON values by name, stored beside the text; ``where=`` filters on them.
     vectors
-        Token vectors of the caller's own, shape ``(tokens, dim)``; the encoder is then not asked.
+        Token vectors of your own, shape ``(tokens, dim)``; the encoder is not used for such a document.
 
     Examples
     --------
@@ -52,33 +54,46 @@ class Document:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hit(Mapping[str, Any]):
-    """One result, which also reads as a mapping of its fields, and equals any mapping with the same ones.
+    """One result of a search.
+
+    A hit also reads as a mapping of its fields, and equals any mapping with the same fields and values. Hits can be
+    hashed, copied and pickled.
 
     Parameters
     ----------
     rank
-        From 1.
+        Rank in the result, from 1.
     id
         The document's id, as the corpus had it.
     score
-        Sum over query tokens of the best similarity (MaxSim).
-    text, title, metadata
-        As the corpus had them; ``None`` / empty where the index keeps no texts.
+        The score that the hit was ranked by. For ``stage="maxsim"`` this is the sum, over the query's tokens, of the
+        best similarity to a token of the document; later stages score on scales of their own.
+    similarity
+        The MaxSim score divided by the number of query tokens. For unit vectors it lies within -1 to 1, in practice
+        within 0 to 1, whatever the length of the query. Later stages leave it as it is. ``None`` where MaxSim did not
+        score the document.
+    title, text
+        The document's title and text, as the corpus had them; ``None`` where the index does not store texts.
+    metadata
+        The document's metadata; empty where the index does not store texts.
     stage
-        What ranked this hit: ``"maxsim"`` or the name of a later stage.
+        What ranked this hit: ``"maxsim"``, or the name of a later stage.
 
     Examples
     --------
-    >>> hit = Hit(rank=1, id="d1", score=12.5)
+    >>> hit = Hit(rank=1, id="d1", score=12.5, similarity=0.5)
     >>> hit["score"], hit.to_trec("q7")
     (12.5, 'q7 Q0 d1 1 12.500000 colstore')
+    >>> hit in {hit}
+    True
     """
 
     rank: int
     id: str
     score: float
-    text: str | None = None
+    similarity: float | None = None
     title: str | None = None
+    text: str | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
     stage: str = "maxsim"
 
@@ -93,25 +108,68 @@ class Hit(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(_HIT_FIELDS)
 
+    def __hash__(self) -> int:
+        return hash((self.rank, self.id, self.score, self.stage))  # texts are not read for it
+
     def placed(self, rank: int, score: float, stage: str) -> Hit:
-        """Return the hit with another rank, score and stage."""
-        return Hit(rank, self.id, score, self.text, self.title, self.metadata, stage)
+        """Return the hit with another rank, score and stage; everything else, the similarity included, stays.
+
+        Parameters
+        ----------
+        rank, score, stage
+            The new values.
+        """
+        return Hit(rank, self.id, score, self.similarity, self.title, self.text, self.metadata, stage)
 
     def to_trec(self, query_id: str, tag: str = "colstore") -> str:
-        """Return the line ``qid Q0 docid rank score tag`` of a TREC run."""
+        """Return the line ``qid Q0 docid rank score tag`` of a TREC run, without the line break.
+
+        Parameters
+        ----------
+        query_id
+            Id of the query; one word.
+        tag
+            Name of the system; one word.
+        """
         return f"{query_id} Q0 {self.id} {self.rank} {self.score:.6f} {tag}"
 
-    def to_jsonl(self) -> str:
-        """Return the hit as one line of JSON."""
-        return json.dumps({name: self[name] for name in _HIT_FIELDS}, ensure_ascii=False, default=dict)
+    def to_json(self) -> dict[str, Json]:
+        """Return the fields as a dict that :mod:`json` can write."""
+        return {**self, "metadata": dict(self.metadata)}
 
 
-_HIT_FIELDS = ("rank", "id", "score", "title", "text", "metadata", "stage")
+_HIT_FIELDS = ("rank", "id", "score", "similarity", "title", "text", "metadata", "stage")
+
+
+class Hits(list[Hit]):
+    """The hits of one query: a list, best first, which notebooks show as a table."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Hits: ...
+    def __getitem__(self, index: SupportsIndex | slice, /) -> Hit | Hits:
+        """Return one hit, or the hits of a slice."""
+        return Hits(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks, with everything that comes from documents escaped."""
+        rows = [
+            (hit.rank, hit.id, f"{hit.score:.4f}", _shown(hit.similarity), hit.title, hit.text, _shown(hit.metadata))
+            for hit in self
+        ]
+        return html_table(["rank", "id", "score", "similarity", "title", "text", "metadata"], rows)
+
+
+def _shown(value: float | Mapping[str, Json] | None) -> str | None:
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value), ensure_ascii=False) if value else None
+    return None if value is None else f"{value:.4f}"
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """Token vectors of one text, and what happened on the way.
+    """Token vectors of one text.
 
     Parameters
     ----------
@@ -127,39 +185,48 @@ class EncodedText:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Text to token vectors. One text's vectors never depend on its batch-mates beyond rounding."""
+    """Turns texts into token vectors.
+
+    The vectors of a text must not depend on the other texts of the call, but for rounding. Derive a test class from
+    :class:`colstore.testing.EncoderConformance` to check an encoder of your own.
+    """
 
     @property
     def dim(self) -> int:
-        """Components of a token vector."""
+        """Number of components of a token vector."""
         ...
 
     @property
     def settings(self) -> Mapping[str, Json]:
-        """All that is needed to encode the same way later; stored in the index, shown by ``info``.
+        """Everything that decides the vectors, as JSON; stored in the index and shown by ``info``.
 
-        Keys ``"kind"`` (``"sentence-transformers"``, ``"fake"``, ...) and ``"model"`` are always there.
+        The keys ``"kind"`` (``"sentence-transformers"``, ``"fake"``, or a name of your own), ``"model"`` and ``"dim"``
+        are always present.
         """
         ...
 
     def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
-        """Return one ``(tokens, dim)`` float32 matrix for each query, in order."""
+        """Return one ``(tokens, dim)`` float32 matrix for each query, in the order of ``texts``."""
         ...
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
-        """Return the vectors of each document, in order."""
+        """Return the vectors of each document as :class:`EncodedText`, in the order of ``texts``."""
         ...
 
 
 @runtime_checkable
 class Reranker(Protocol):
-    """Reads a query and a passage together. A pair's score never depends on its batch-mates beyond rounding."""
+    """Scores a query and a passage by reading them together.
+
+    The score of a pair must not depend on the other pairs of the call, but for rounding. Derive a test class from
+    :class:`colstore.testing.RerankerConformance` to check a reranker of your own.
+    """
 
     @property
     def name(self) -> str:
-        """What :attr:`Hit.stage` says of the hits that it ranked; one word, such as the model's name."""
+        """The name that :attr:`Hit.stage` has for hits ranked by this reranker; one word, such as the model's name."""
         ...
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return one score for each (query, passage), ``(len(pairs),)`` float32, finite; higher is better."""
+        """Return one finite score for each (query, passage), ``(len(pairs),)`` float32; higher is better."""
         ...

@@ -275,7 +275,7 @@ def policies(name: str, depth: int) -> list[dict[str, Any]]:
     tested = names[1::2]
     for policy, stage in stages.items():
         ranked = stage.rank_many([query_texts[q] for q in tested], [lists[q] for q in tested])
-        read = sum(len(stage.plan(lists[q]).positions) for q in tested)
+        read = sum(len(stage.selection(lists[q]).positions) for q in tested)
         quality = [ndcg([h.id for h in hits], collection.qrels[q]) for q, hits in zip(tested, ranked, strict=True)]
         rows.append(
             {

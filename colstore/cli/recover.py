@@ -45,7 +45,7 @@ def command(index: Path, generation: int | None, wait: float, as_json: bool) -> 
     import colstore
 
     if generation is not None:
-        number = colstore.recover(index, generation, wait=wait)
+        number = colstore.recover(index, generation, wait=wait).generation
         if as_json:
             emit_json({"index": str(index), "generation": number, "like": generation})
         else:

@@ -137,10 +137,9 @@ def command(
     Only the vectors of the candidates are read from INDEX. A run of any length is taken some queries at a time.
     """
     import colstore
-    from colstore.search.runs import RunReport
 
     refuse_to_replace(output, overwrite=overwrite)
-    report, intake = RunReport(), ReadReport()
+    intake = ReadReport()
     stage = stage_of(**stage_settings)
     with colstore.open(index) as opened, shown_progress() as progress:
         ranked = opened.rerank_run(
@@ -154,12 +153,11 @@ def command(
             reranker=stage,
             on_duplicate=on_duplicate,  # type: ignore[arg-type]  # one of the choices
             on_unknown_query=on_unknown_query,  # type: ignore[arg-type]  # one of the choices
-            report=report,
             threads=threads,
         )
         name = "maxsim" if stage is None else stage.reranker.name
         _write(_counted(ranked, progress), output, layout, tag or f"colstore-{name}")
-    _show_report(report, intake, as_json, beside_run=output is None)
+    _show_report(ranked.report, intake, as_json, beside_run=output is None)
 
 
 def _texts(corpus: str | None, on_error: str, on_duplicate: str, intake: ReadReport) -> dict[str, str] | None:

@@ -109,13 +109,13 @@ def lines(report: TuneReport, calibration: Calibration | None, stage: RerankStag
     for trial in report.curve:
         yield f"{trial.probes:6}  {trial.candidates:10}  {trial.scored:6}  {trial.recall:.4f}  {trial.milliseconds:.2f}"
     params = report.params
-    verdict = "stored" if report.reached else f"stored, although no setting reaches a recall of {report.wanted}"
+    verdict = "stored" if report.reached else f"stored, although no setting reaches a recall of {report.target}"
     yield (
         f"{verdict}: probes {params.probes}, candidates {params.candidates}, scored {params.scored}: "
         f"recall {report.recall:.4f} in {report.milliseconds:.2f} ms"
     )
     if calibration is not None and stage is not None:
         yield (
-            f"--policy uncertain: threshold {calibration.threshold:.4f} keeps {calibration.kept:.0%} of the gain from "
-            f"reranking the first {stage.depth} candidates, and reads {calibration.pairs:.0%} of the pairs"
+            f"--policy uncertain: threshold {calibration.threshold:.4f} keeps {calibration.retained:.0%} of the gain "
+            f"from reranking the first {stage.depth} candidates, and reads {calibration.pairs:.0%} of the pairs"
         )

@@ -5,6 +5,7 @@ module                what it does
 ====================  ==========================================================================
 ``load``              loads an :class:`~colstore.types.Encoder` by a model's name or folder, or by the settings of an
                       index
+``instances``         wraps a model that the caller has loaded, or says what to pass instead
 ``checkpoint``        examines a model folder: layout, weights, tokenizer
 ``hub``               finds the folder of a model on the hub, or of the embedded model
 ``pipeline``          makes a sentence-transformers pipeline of a checkpoint, and sets its token limits

@@ -124,6 +124,8 @@ def _check_dim(found: Mapping[str, Json], dim: int | None) -> None:
         )
 
 
+LOADABLE_KINDS = ("fake", KIND)
+"""Kinds of settings that :func:`load_encoder_from_settings` can make an encoder from."""
 _T = TypeVar("_T", int, str)
 
 

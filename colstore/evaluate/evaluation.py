@@ -31,6 +31,7 @@ from colstore.evaluate.machine import Latency, latency, one_thread
 from colstore.evaluate.measures import Qrels, Run, per_query, standard_measures
 from colstore.evaluate.statistics import Difference, Interval, bootstrap_interval, difference
 from colstore.index import Index
+from colstore.notebook import html_table
 from colstore.reports import Listener, Progress
 from colstore.types import FloatMatrix, Json
 
@@ -249,6 +250,18 @@ class Evaluation:
     def __getitem__(self, measure: str) -> float:
         """Return the mean of a measure."""
         return self.intervals[measure].mean
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name}={interval.mean:.4f}" for name, interval in self.intervals.items())
+        return f"<colstore.Evaluation of {len(self.queries):,} queries: {means}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the measures for notebooks."""
+        rows = [
+            (name, f"{interval.mean:.4f}", f"{interval.low:.4f} to {interval.high:.4f}")
+            for name, interval in self.intervals.items()
+        ]
+        return html_table(["measure", "mean", "interval"], rows, caption=f"{len(self.queries):,} queries")
 
     def to_json(self) -> dict[str, Json]:
         """Return everything except the rankings as data that ``json`` can write, including the values per query."""

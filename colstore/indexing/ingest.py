@@ -12,6 +12,7 @@ from colstore.encode import TransformerEncoder
 from colstore.errors import CorpusError
 from colstore.indexing.meters import EncodeMeter
 from colstore.indexing.read_ahead import Stop, ahead
+from colstore.outputs import encode_documents
 from colstore.types import Document, EncodedText, Encoder
 
 WINDOW_DOCUMENTS = 256
@@ -95,7 +96,7 @@ def _encode(window: Window, encoder: Encoder | None, tick: Callable[[int], None]
     elif isinstance(encoder, TransformerEncoder):
         made = encoder.encode_prepared(window.prepared, tick)
     else:
-        made = encoder.encode_documents(window.prepared)
+        made = encode_documents(encoder, window.prepared)
         tick(sum(len(text.vectors) for text in made))
     return _in_order(window.documents, made)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from colstore.errors import IndexExistsError, NotAnIndexError
+from colstore.errors import IndexExistsError, NotAnIndexError, ResumeError
 from colstore.store import WriterLock, building_folder, generations, highest, read_state
 from colstore.types import Json
 
@@ -66,9 +66,10 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
 
     Raises
     ------
+    ResumeError
+        It was made with other settings; the message says which.
     IndexExistsError
-        It was made with other settings; says which. Or it was finished, or the index changed since, and ``overwrite``
-        is not set.
+        It was finished, or the index has changed since, and ``overwrite`` is not set.
     """
     state = read_state(path)
     if not overwrite and highest(path) != (0 if state is None else state.get("over", 0)):
@@ -81,7 +82,7 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
     before = state.get("settings")
     if before != settings:
         changed = sorted(key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key])
-        raise IndexExistsError(
+        raise ResumeError(
             f"{path}: the unfinished build there was begun with other settings ({', '.join(changed) or 'unknown'}); "
             "use the same ones, or overwrite=True to start again"
         )

@@ -18,7 +18,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from colstore.codec import checked_vectors
-from colstore.errors import CorruptIndexError, IndexExistsError
+from colstore.errors import CorruptIndexError, ResumeError
 from colstore.reports import BuildReport
 from colstore.store import Segment, SegmentEntry, SegmentWriter, building_folder, write_state
 from colstore.store.files import remove_empty_folder
@@ -97,7 +97,7 @@ class Parts:
 
         Raises
         ------
-        IndexExistsError
+        ResumeError
             The corpus has changed.
         """
         if not self.records:
@@ -112,7 +112,7 @@ class Parts:
             done += 1
         changed = done < self.documents or self._digest.hexdigest() != self._resume_digest
         if changed or (self.complete and next(documents, None) is not None):
-            raise IndexExistsError(
+            raise ResumeError(
                 f"{self._directory}: the corpus is not the one that the unfinished build began with; use "
                 "overwrite=True to start again"
             )

@@ -1,4 +1,4 @@
-"""The threshold of ``uncertain``: the smallest that keeps most of what reranking everything gains."""
+"""The threshold of the policy ``"uncertain"``: the smallest one that keeps most of what reranking everything gains."""
 
 from __future__ import annotations
 
@@ -12,66 +12,70 @@ from colstore.errors import ConfigError, QueryError
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.policy import contenders, margins
 from colstore.types import Json
+from colstore.values import as_number
 
 THRESHOLDS = 200
-"""Most thresholds tried."""
+"""Largest number of thresholds to try."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A threshold, and what it does on the questions that it was found with.
+    """A threshold of the policy ``"uncertain"``, and what it does on the queries that it was chosen with.
 
     Parameters
     ----------
     threshold
-        For :class:`colstore.rerank.stage.RerankStage`.
-    kept
-        Part of the gain of ``always`` that remains.
+        The threshold, for :class:`colstore.RerankStage`.
+    retained
+        Share of the gain of ``"always"`` that remains, 0 to 1 (more where reading less is better).
     pairs
-        Part of its pairs that is still read.
+        Share of the pairs of ``"always"`` that is still read, 0 to 1.
     gain
-        Of ``always`` over MaxSim alone, in nDCG@``k``; without judgements, in agreement with ``always`` itself.
-    wanted, depth, k
-        What was asked for.
+        Gain of ``"always"`` over MaxSim alone, in nDCG@``k``. Without judgements it is measured against the order of
+        ``"always"`` itself.
+    target
+        Share of the gain that was to remain.
+    depth, k
+        Number of candidates that the reranker may read, and number of hits that count.
     queries
-        Questions that took part.
-    judged
-        Whether judgements said what is right; else the order of ``always`` did.
+        Number of queries that the threshold was chosen with.
+    with_judgements
+        Whether judgements said which documents are relevant; otherwise the order of ``"always"`` was taken as right.
     """
 
     threshold: float
-    kept: float
+    retained: float
     pairs: float
     gain: float
-    wanted: float
+    target: float
     depth: int
     k: int
     queries: int
-    judged: bool
+    with_judgements: bool
 
     @property
     def reached(self) -> bool:
-        """Whether the wanted part of the gain remains."""
-        return self.kept >= self.wanted
+        """Whether the target share of the gain remains."""
+        return self.retained >= self.target
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data, as the manifest keeps it."""
+        """Return the fields as a dict that :mod:`json` can write."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationQuery:
-    """One question's candidates, best by MaxSim first.
+    """The candidates of one query, in MaxSim's order.
 
     Parameters
     ----------
     maxsim, reranked
         Scores of both stages, ``(n,)`` float64 each.
     gains
-        Judged gain of each candidate, ``(n,)``; ``None`` takes the order of ``always`` for the truth.
+        Gain of each candidate by the judgements, ``(n,)``; ``None`` takes the order of ``"always"`` as right.
     ideal
-        The best possible discounted sum of gains (over all judged documents, found or not).
+        The largest possible discounted sum of gains, over all judged documents.
     """
 
     maxsim: Floats
@@ -83,22 +87,35 @@ class CalibrationQuery:
 def calibrated(
     samples: Sequence[CalibrationQuery], *, k: int, depth: int, keep: float, fusion: Fusion | None = None
 ) -> Calibration:
-    """Return the smallest threshold that keeps ``keep`` of the gain, or the one that keeps most.
+    """Return the smallest threshold that keeps the share ``keep`` of the gain, or the one that keeps most.
 
-    The gain is the mean of nDCG@``k`` over the questions, minus that of MaxSim's own order. Without judgements, a
-    candidate's gain is by its rank under ``always``: ``k`` for the first, 1 for the ``k``-th, 0 below.
+    The gain is the mean of nDCG@``k`` over the queries, minus that of MaxSim's own order. Without judgements, the gain
+    of a candidate follows from its rank under ``"always"``: ``k`` for the first, 1 for the ``k``-th, 0 below.
+
+    Parameters
+    ----------
+    samples
+        The candidates of each query, scored by both stages.
+    k
+        Number of hits that count.
+    depth
+        Number of candidates that the reranker may read.
+    keep
+        Share of the gain that is to remain, greater than 0, at most 1.
+    fusion
+        How the two scores are combined.
 
     Raises
     ------
     ConfigError
-        ``keep`` outside (0, 1].
+        ``keep`` is out of range.
     QueryError
-        No questions.
+        There are no queries.
     """
-    if not 0 < keep <= 1:
-        raise ConfigError(f"keep must lie in (0, 1], got {keep!r}")
+    if not as_number("keep", keep, 0, 1) > 0:
+        raise ConfigError(f"keep must be greater than 0, and at most 1, got {keep!r}")
     if not samples:
-        raise QueryError("there are no questions to calibrate with")
+        raise QueryError("there are no queries with hits to calibrate with")
     rule = fusion or Fusion()
     steps = _thresholds(samples)
     quality = np.array(
@@ -108,24 +125,24 @@ def calibrated(
     base = np.mean([_ndcg(sample, np.arange(len(sample.maxsim)), k, rule) for sample in samples])
     means, pairs = quality.mean(axis=0), read.sum(axis=0) / max(1, sum(len(sample.maxsim) for sample in samples))
     gain = float(means[-1] - base)
-    kept = (means - base) / gain if gain > 0 else np.ones_like(means)
-    good = np.flatnonzero(kept >= keep)
-    best = int(good[0]) if len(good) else int(np.argmax(kept))
+    retained = (means - base) / gain if gain > 0 else np.ones_like(means)
+    good = np.flatnonzero(retained >= keep)
+    best = int(good[0]) if len(good) else int(np.argmax(retained))
     return Calibration(
         threshold=float(steps[best]),
-        kept=round(float(kept[best]), 4),
+        retained=round(float(retained[best]), 4),
         pairs=round(float(pairs[best]), 4),
         gain=round(gain, 6),
-        wanted=keep,
+        target=float(keep),
         depth=depth,
         k=k,
         queries=len(samples),
-        judged=all(sample.gains is not None for sample in samples),
+        with_judgements=all(sample.gains is not None for sample in samples),
     )
 
 
 def uncertain_order(sample: CalibrationQuery, threshold: float, fusion: Fusion) -> NDArray[np.int64]:
-    """Return the candidates in the order that ``uncertain`` gives them, ``(n,)``."""
+    """Return the order of the candidates under ``"uncertain"``: positions ``(n,)`` int64."""
     count = contenders(sample.maxsim, threshold)
     fused = fusion.fused(sample.maxsim[:count], sample.reranked[:count])
     order: NDArray[np.int64] = np.concatenate([np.argsort(-fused, kind="stable"), np.arange(count, len(sample.maxsim))])
@@ -133,11 +150,11 @@ def uncertain_order(sample: CalibrationQuery, threshold: float, fusion: Fusion) 
 
 
 def _thresholds(samples: Sequence[CalibrationQuery]) -> Floats:
-    """Return thresholds to try, rising: the last one reads everything."""
+    """Return the thresholds to try, ascending; the last one reads everything."""
     every = np.unique(np.concatenate([margins(sample.maxsim) for sample in samples]))
     chosen = every[np.unique(np.linspace(0, len(every) - 1, THRESHOLDS).astype(int))]
-    found: Floats = chosen.astype(np.float64)
-    return found
+    thresholds: Floats = chosen.astype(np.float64)
+    return thresholds
 
 
 def _ndcg(sample: CalibrationQuery, order: NDArray[np.int64], k: int, fusion: Fusion) -> float:
@@ -165,7 +182,7 @@ def discounted(gains: Floats, k: int) -> float:
 def calibration_query(
     ids: Sequence[str], maxsim: Sequence[float], reranked: Sequence[float], judgements: Mapping[str, int] | None, k: int
 ) -> CalibrationQuery:
-    """Return a question's sample from its candidates and, where there are any, its judgements."""
+    """Return the candidates of one query with the scores of both stages and, where there are any, its judgements."""
     first, second = np.asarray(maxsim, np.float64), np.asarray(reranked, np.float64)
     if judgements is None:
         return CalibrationQuery(first, second)

@@ -1,4 +1,4 @@
-"""Cross-encoders of sentence-transformers as rerankers. torch is imported when one is loaded, not before."""
+"""Cross-encoders of sentence-transformers as rerankers. Torch is imported when one is loaded, not before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from colstore.encode.hub import hub_folder, is_hub_name
 from colstore.encode.tokens import token_budget_batches
-from colstore.errors import ConfigError, EncoderError
+from colstore.errors import ConfigError, EncoderError, RerankerError
 from colstore.rerank.rerankers import Pairs, checked_name
 
 if TYPE_CHECKING:
@@ -20,44 +20,45 @@ if TYPE_CHECKING:
 Dtype = Literal["float32", "bfloat16", "float16", "auto"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 TOKEN_BUDGET, GPU_TOKEN_BUDGET = 4096, 65_536
-"""Padded tokens a batch: on a CPU products large enough for its cores and small enough for its caches."""
+"""Padded tokens per batch: on a CPU, products large enough for its cores and small enough for its caches."""
 LETTERS_A_TOKEN = 4
 MAX_TOKENS = 512
-"""Of a pair, for models that state no limit of their own or a larger one."""
+"""Limit of a pair, for models that state none of their own or a larger one."""
 
 
 class CrossEncoderReranker:
-    """A cross-encoder as :class:`colstore.types.Reranker`.
+    """A cross-encoder as a :class:`colstore.Reranker`.
 
-    Models of the sequence-classification kind (ms-marco-MiniLM, bge-reranker, jina-reranker-v2, mxbai-rerank v1) give
-    their one logit; generative ones (mxbai-rerank-v2, Qwen3-Reranker) the logit of "yes" less that of "no", or what
-    their own modules say. No sigmoid is applied: it keeps the order, but makes the best scores equal.
+    Models of the sequence-classification kind (ms-marco-MiniLM, bge-reranker, jina-reranker-v2, mxbai-rerank v1) score
+    with their one logit; generative ones (mxbai-rerank-v2, Qwen3-Reranker) with the logit of "yes" minus that of "no",
+    or as their own modules define. No sigmoid is applied: it would keep the order, but make the best scores equal.
 
     Parameters
     ----------
     model
-        A folder or a name on the hub.
+        A model folder, or a name on the hub.
     device
-        ``"cpu"``, ``"cuda"``, ...; ``None`` takes the fastest there is.
+        ``"cpu"``, ``"cuda"``, ...; ``None`` takes the fastest available.
     dtype
-        What the model computes in. ``"auto"`` takes bfloat16 where processor or GPU multiply it fast, else float32.
+        Number type of the model's arithmetic. ``"auto"`` takes bfloat16 where the processor or GPU is fast at it, and
+        float32 elsewhere.
     max_tokens
-        Most tokens of a pair; longer passages lose their end. ``None`` takes the model's limit, at most 512.
+        Largest number of tokens of a pair; longer passages are cut off. ``None`` takes the model's limit, at most 512.
     token_budget
-        Padded tokens a batch; pairs of like length share one. ``None`` takes what suits the device.
+        Padded tokens per batch; pairs of similar length share a batch. ``None`` takes what suits the device.
     trust_remote_code
-        Run Python code that the model brings. Read it first.
+        Whether to run Python code that the model brings. Read it first.
     allow_pickle
-        Load pickled weights (with torch's ``weights_only``) where there are no safetensors.
+        Whether to load pickled weights (with torch's ``weights_only``) where there are no safetensors.
     revision
         Branch, tag or commit, for a name on the hub.
 
     Raises
     ------
-    EncoderError
-        The model cannot be loaded, or is no cross-encoder with a single score (a classifier of several labels).
+    RerankerError
+        The model cannot be loaded, or is not a cross-encoder with a single score (but a classifier of several labels).
     ConfigError
-        An argument that cannot be.
+        An argument is invalid.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class CrossEncoderReranker:
         return self._name
 
     def score(self, pairs: Pairs) -> NDArray[np.float32]:
-        """Return the logit of each pair, ``(len(pairs),)`` float32, computed in batches of like length."""
+        """Return the logit of each pair, ``(len(pairs),)`` float32, computed in batches of similar length."""
         from torch.nn import Identity
 
         scores = np.empty(len(pairs), np.float32)
@@ -106,16 +107,19 @@ class CrossEncoderReranker:
 
 
 def _folder(model: str | Path, revision: str | None, *, trust_remote_code: bool, allow_pickle: bool) -> Path:
-    """Return the folder of a model, downloaded where need be, whose weights may be loaded."""
+    """Return the folder of a model whose weights may be loaded; a model of the hub is downloaded."""
     folder = Path(model).expanduser()
     if isinstance(model, str) and not folder.exists() and is_hub_name(model):
-        folder = hub_folder(model, revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
+        try:
+            folder = hub_folder(model, revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
+        except EncoderError as error:
+            raise RerankerError(f"cross-encoder {model!r}: {error}") from error
     elif revision is not None:
         raise ConfigError(f"a revision applies to models of the hub; {str(model)!r} is a folder")
     if not folder.is_dir():
-        raise EncoderError(f"cross-encoder {str(model)!r}: there is no such folder")
+        raise RerankerError(f"cross-encoder {str(model)!r}: there is no such folder")
     if not any(folder.rglob("*.safetensors")) and not allow_pickle:
-        raise EncoderError(
+        raise RerankerError(
             f"cross-encoder {str(model)!r} has no safetensors, and pickled weights can carry code: convert them, or "
             "allow them with allow_pickle=True (loaded with weights_only)"
         )
@@ -139,7 +143,7 @@ def _load(folder: Path, device: str | None, dtype: Dtype, *, trust_remote_code: 
                 model_kwargs={"dtype": getattr(torch, chosen)},
             )
     except Exception as error:
-        raise EncoderError(f"cross-encoder {str(folder)!r} cannot be loaded: {error}") from error
+        raise RerankerError(f"cross-encoder {str(folder)!r} cannot be loaded: {error}") from error
     model.eval()
     return model
 
@@ -157,9 +161,9 @@ def _fast_dtype(device: str) -> str:
 def _check_labels(model: CrossEncoder, name: str) -> None:
     labels = int(model.num_labels)
     if labels != 1:
-        raise EncoderError(
-            f"cross-encoder {name!r} gives {labels} labels a pair, not one score, so there is no telling which of them "
-            "ranks: choose a reranker (one label), or wrap it in CallableReranker with the label you mean"
+        raise RerankerError(
+            f"cross-encoder {name!r} returns {labels} labels for a pair, not one score: choose a reranker (a model "
+            "with one label), or wrap it in CallableReranker with the label that you mean"
         )
 
 
@@ -170,5 +174,5 @@ def _limit(model: CrossEncoder, asked: int | None) -> int:
     stated = own if isinstance(own, int) and 0 < own < 1 << 20 else MAX_TOKENS
     most = min(stated, position_limit(cast("Transformer", model[0])))
     if asked is not None and asked > most:
-        raise ConfigError(f"this cross-encoder takes at most {most} tokens, {asked} were asked for")
+        raise ConfigError(f"this cross-encoder takes at most {most} tokens, got max_tokens={asked}")
     return asked or min(most, MAX_TOKENS)

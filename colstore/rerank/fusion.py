@@ -1,4 +1,4 @@
-"""How two rankings of the same documents become one."""
+"""Combining two rankings of the same documents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from colstore.errors import ConfigError
+from colstore.values import as_number
 
 Rule = Literal["replace", "interpolate", "reciprocal"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -18,18 +19,24 @@ _SHORT = {"rrf": "reciprocal", "none": "replace"}
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """The rule by which the scores of an earlier and a later stage become one.
+    """The rule that combines the scores of an earlier and a later stage.
 
     Parameters
     ----------
     rule
-        ``"replace"``: the later score stands. ``"interpolate"``: each stage's scores are brought to 0..1 over the
-        documents at hand (worst to best), then ``weight * later + (1 - weight) * earlier``. ``"reciprocal"``:
-        ``1 / (constant + rank)``, summed over the two stages (Cormack et al. 2009); scores count by their order alone.
+        ``"replace"`` takes the later score. ``"interpolate"`` scales each stage's scores to 0..1 over the documents at
+        hand (worst to best), and takes ``weight * later + (1 - weight) * earlier``. ``"reciprocal"`` takes the sum of
+        ``1 / (constant + rank)`` over both stages (reciprocal rank fusion, Cormack et al. 2009), which depends on the
+        order of the scores only.
     weight
-        Of the later stage, 0 to 1.
+        Weight of the later stage, 0 to 1; for ``"interpolate"``.
     constant
-        The larger, the less the first ranks stand out.
+        At least 0, for ``"reciprocal"``: the larger it is, the less the first ranks count.
+
+    Raises
+    ------
+    ConfigError
+        A setting is invalid.
 
     Examples
     --------
@@ -46,19 +53,22 @@ class Fusion:
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise ConfigError(f"fusion must be one of {RULES}, got {self.rule!r}")
-        if not 0 <= self.weight <= 1:
-            raise ConfigError(f"the weight of a fusion must lie in 0..1, got {self.weight!r}")
-        if not 0 <= self.constant < float("inf"):
-            raise ConfigError(f"the constant of a fusion must be at least 0, got {self.constant!r}")
+        object.__setattr__(self, "weight", as_number("the weight of a fusion", self.weight, 0, 1))
+        object.__setattr__(self, "constant", as_number("the constant of a fusion", self.constant, 0))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``replace`` (or ``none``), ``interpolate[:WEIGHT]``, ``reciprocal[:CONSTANT]`` (or ``rrf``).
+        """Return the fusion that a short text names.
+
+        Parameters
+        ----------
+        text
+            ``"replace"`` (or ``"none"``), ``"interpolate[:WEIGHT]"``, or ``"reciprocal[:CONSTANT]"`` (or ``"rrf"``).
 
         Raises
         ------
         ConfigError
-            It is none of these.
+            The text is none of these.
         """
         name, _, number = text.partition(":")
         rule = _SHORT.get(name, name)
@@ -72,17 +82,40 @@ class Fusion:
             return cls("reciprocal", constant=CONSTANT if value is None else value)
         if rule == "replace" and value is None:
             return cls()
-        raise ConfigError(f"fusion {text!r} is none of replace, interpolate[:WEIGHT] and reciprocal[:CONSTANT]")
+        raise ConfigError(f"fusion must be replace, interpolate[:WEIGHT] or reciprocal[:CONSTANT], got {text!r}")
+
+    @classmethod
+    def of(cls, fusion: Fusion | str | None) -> Fusion | None:
+        """Return a fusion, or the one that a text names; ``None`` stays ``None``.
+
+        Raises
+        ------
+        ConfigError
+            It is something else.
+        """
+        if isinstance(fusion, str):
+            return cls.parse(fusion)
+        if fusion is not None and not isinstance(fusion, Fusion):
+            raise ConfigError(f"fusion must be a colstore.Fusion or a text such as 'reciprocal', got {fusion!r}")
+        return fusion
 
     @property
     def needs_scores(self) -> bool:
-        """Whether the earlier stage's scores matter beyond their order."""
+        """Whether the earlier stage's scores are needed, and not only their order."""
         return self.rule == "interpolate"
 
     def fused(self, earlier: ArrayLike, later: ArrayLike) -> NDArray[np.float64]:
-        """Return one score for each document, ``(n,)`` float64, from those of the two stages, finite, ``(n,)`` each.
+        """Return the combined score of each document.
 
-        Equal scores rank in the order given.
+        Parameters
+        ----------
+        earlier, later
+            Finite scores of the two stages, ``(n,)`` each. Equal scores rank in the order of the documents.
+
+        Returns
+        -------
+        array
+            ``(n,)`` float64, higher is better.
         """
         first, second = np.asarray(earlier, np.float64), np.asarray(later, np.float64)
         if self.rule == "replace":
@@ -94,7 +127,7 @@ class Fusion:
 
 
 def _scaled(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores on 0..1, worst to best; all 0 where they are all the same."""
+    """Return scores scaled to 0..1, worst to best; all 0 where they are all equal."""
     spread = np.ptp(scores) if len(scores) else 0.0
     return (scores - scores.min()) / spread if spread > 0 else np.zeros_like(scores)
 

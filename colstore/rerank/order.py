@@ -1,4 +1,4 @@
-"""The order of hits that several stages ranked: ranks from 1, and scores that never rise."""
+"""One ranking from hits that several stages ranked: ranks from 1, and scores that never rise."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from colstore.rerank.policy import onto_scale
 from colstore.types import Document, Hit
 
 NOT_STORED = "missing"
-"""Stage of a candidate that the index holds no vectors of, and that nothing has scored."""
+"""Stage of a candidate that the index holds no vectors of and that nothing has scored."""
 NOT_REACHED = "first-stage"
-"""Stage of a candidate behind which early exit stopped."""
+"""Stage of a candidate that early exit did not reach."""
 LAST = -math.inf
-"""Score of what nothing has scored, until :func:`ranked_hits` gives it one."""
+"""Score of a hit that nothing has scored, until :func:`ranked_hits` assigns one."""
 
 
 def ranked_hits(hits: Iterable[Hit]) -> list[Hit]:
-    """Return hits, given best first, with ranks from 1 and scores that never rise.
+    """Return the hits, best first, with ranks from 1 and scores that never rise.
 
-    Stages score on scales of their own. Where a hit would score higher than the one above it, it and all that follow
-    are lowered by the same amount, so that it stands 1 below: programs that sort a run by score then keep the order,
-    and distances within a stage stay. A hit without a score (:data:`LAST`) stands 1 below the one above it.
+    Each stage scores on a scale of its own. Where a hit has a higher score than the one above it, its score and those
+    of all that follow are lowered by the same amount, such that it ends up 1 below the hit above. Programs that sort a
+    run by score then keep the order, and distances within a stage stay the same. A hit without a score (:data:`LAST`)
+    gets the score of the hit above it minus 1.
+
+    Parameters
+    ----------
+    hits
+        In their final order.
 
     Examples
     --------
@@ -59,22 +65,37 @@ class Selection:
     Parameters
     ----------
     positions
-        Of the hits, in the order in which they are read.
+        Positions of hits, in the order in which the reranker reads them.
     anchors
-        How many of these, at the beginning, are read only to compare scales: they keep MaxSim's rank.
+        Number of positions, at the beginning, that are read only to compare the two scales; these hits keep MaxSim's
+        order.
     """
 
     positions: tuple[int, ...]
     anchors: int
 
 
-def merged(name: str, fusion: Fusion, hits: Sequence[Hit], plan: Selection, scores: Scores) -> list[Hit]:
-    """Return the hits in their new order, after the reranker ``name`` scored the first of the planned positions."""
+def merged(name: str, fusion: Fusion, hits: Sequence[Hit], selection: Selection, scores: Scores) -> list[Hit]:
+    """Return the hits in their new order.
+
+    Parameters
+    ----------
+    name
+        Name of the reranker.
+    fusion
+        How its scores are combined with the earlier ones.
+    hits
+        As the earlier stages ranked them.
+    selection
+        What the reranker was to read.
+    scores
+        Its scores for the first positions of the selection, ``(n,)`` float64.
+    """
     if not len(scores):
         return ranked_hits(hits)
-    if plan.anchors:
-        return _beside(name, hits, plan, scores)
-    read = plan.positions[: len(scores)]
+    if selection.anchors:
+        return _beside(name, hits, selection, scores)
+    read = selection.positions[: len(scores)]
     known = [hits[i].score for i in read if hits[i].stage != NOT_STORED]
     earlier = [hits[i].score if hits[i].stage != NOT_STORED else min(known, default=0.0) for i in read]
     fused = fusion.fused(earlier, scores)
@@ -84,20 +105,20 @@ def merged(name: str, fusion: Fusion, hits: Sequence[Hit], plan: Selection, scor
     return ranked_hits([*above, *(_waiting(hit) for i, hit in enumerate(hits) if i not in taken)])
 
 
-def _beside(name: str, hits: Sequence[Hit], plan: Selection, scores: Scores) -> list[Hit]:
-    """Place missing candidates among those that keep MaxSim's rank, by way of the anchors."""
-    anchors = plan.positions[: min(plan.anchors, len(scores))]
-    lost = plan.positions[plan.anchors : len(scores)]
-    raw = scores[plan.anchors :]
+def _beside(name: str, hits: Sequence[Hit], selection: Selection, scores: Scores) -> list[Hit]:
+    """Place missing candidates among those that keep MaxSim's order, by means of the anchors."""
+    anchors = selection.positions[: min(selection.anchors, len(scores))]
+    lost = selection.positions[selection.anchors : len(scores)]
+    raw = scores[selection.anchors :]
     mapped = onto_scale(scores[: len(anchors)], [hits[i].score for i in anchors], raw)
     taken = set(lost)
-    kept = [hit for i, hit in enumerate(hits) if i not in taken and hit.stage != NOT_STORED]
+    stored = [hit for i, hit in enumerate(hits) if i not in taken and hit.stage != NOT_STORED]
     rest = [_waiting(hit) for i, hit in enumerate(hits) if i not in taken and hit.stage == NOT_STORED]
     if mapped is None:
         order = np.argsort(-raw, kind="stable").tolist()
-        return ranked_hits([*kept, *(hits[lost[i]].placed(0, LAST, name) for i in order), *rest])
+        return ranked_hits([*stored, *(hits[lost[i]].placed(0, LAST, name) for i in order), *rest])
     placed = [hits[i].placed(0, score, name) for i, score in zip(lost, mapped.tolist(), strict=True)]
-    return ranked_hits([*sorted([*kept, *placed], key=lambda hit: -hit.score), *rest])
+    return ranked_hits([*sorted([*stored, *placed], key=lambda hit: -hit.score), *rest])
 
 
 def _waiting(hit: Hit) -> Hit:
@@ -105,12 +126,12 @@ def _waiting(hit: Hit) -> Hit:
 
 
 def passage(hit: Hit) -> str:
-    """Return title and text of a hit, as its vectors were made from.
+    """Return title and text of a hit, joined as they were when the document was encoded.
 
     Raises
     ------
     QueryError
-        The index holds no text of it.
+        The index stores no text of the document.
     """
     text = "" if hit.text is None else Document(hit.id, hit.text, hit.title or "").passage
     if not text:

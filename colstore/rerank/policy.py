@@ -1,8 +1,9 @@
 """When the cross-encoder runs: pure functions of the scores so far.
 
-``uncertain``. Let ``s_1 >= ... >= s_n`` be the MaxSim scores of a question's first ``depth`` candidates. The margin of
-the ``i``-th is ``(s_1 - s_i) / (s_1 - s_n)``: 0 for the best, 1 for the last. Which of those within a threshold of the
-best is best, MaxSim cannot settle; all behind that cut keep their order. Where the best stands alone, nothing is read.
+``uncertain``. Let ``s_1 >= ... >= s_n`` be the MaxSim scores of a query's first ``depth`` candidates. The margin of the
+``i``-th is ``(s_1 - s_i) / (s_1 - s_n)``: 0 for the best, 1 for the last. MaxSim cannot tell which of the candidates
+within a threshold of the best is the best, so the cross-encoder reads these; all others keep their order. Where only
+the best itself lies within the threshold, nothing is read.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 
 def contenders(scores: ArrayLike, threshold: float) -> int:
-    """Return how many of the best candidates MaxSim cannot tell apart; 0 where the best stands alone.
+    """Return how many of the best candidates MaxSim cannot tell apart; 0 where only the best is within the threshold.
 
     Parameters
     ----------
     scores
-        MaxSim scores, falling, ``(n,)``.
+        MaxSim scores in descending order, ``(n,)``.
     threshold
-        Largest margin of a contender: 0 takes exact ties alone, 1 every candidate.
+        Largest margin of a contender: 0 takes exact ties only, 1 takes every candidate.
 
     Examples
     --------
@@ -38,7 +39,10 @@ def contenders(scores: ArrayLike, threshold: float) -> int:
 
 
 def margins(scores: ArrayLike) -> NDArray[np.float64]:
-    """Return how far each of falling scores ``(n,)`` lies below the best, 0..1 of their whole range, float64.
+    """Return how far each score lies below the best, as a share of their range: ``(n,)`` float64, 0..1.
+
+    The scores, ``(n,)``, are in descending order.
+
 
     >>> margins([20.0, 19.0, 10.0]).tolist()
     [0.0, 0.1, 1.0]
@@ -56,15 +60,15 @@ def onto_scale(anchors: ArrayLike, scores: ArrayLike, others: ArrayLike) -> NDAr
     Parameters
     ----------
     anchors, scores
-        The same documents on the scale to come from and on the one to go to, ``(n,)`` each.
+        The scores of the same documents on the source scale and on the target scale, ``(n,)`` each.
     others
-        On the first scale, ``(m,)``.
+        Scores on the source scale, ``(m,)``.
 
     Returns
     -------
     array or None
-        ``(m,)`` float64; ``None`` where fewer than two anchors differ, or the line does not rise: then the two
-        scales say different things, and there is no telling.
+        ``(m,)`` float64; ``None`` where fewer than two anchors differ, or where the line does not rise: the two scales
+        then contradict each other, and cannot be compared.
 
     Examples
     --------
@@ -82,12 +86,12 @@ def onto_scale(anchors: ArrayLike, scores: ArrayLike, others: ArrayLike) -> NDAr
     return placed
 
 
-def spread(count: int, wanted: int) -> list[int]:
-    """Return ``wanted`` positions out of ``count``, first and last included, evenly spread.
+def spread(count: int, chosen: int) -> list[int]:
+    """Return ``chosen`` positions out of ``count``, evenly spread, the first and the last included.
 
     >>> spread(100, 5), spread(3, 8)
     ([0, 25, 50, 74, 99], [0, 1, 2])
     """
-    if count <= wanted:
+    if count <= chosen:
         return list(range(count))
-    return sorted({round(place) for place in np.linspace(0, count - 1, wanted).tolist()})
+    return sorted({round(place) for place in np.linspace(0, count - 1, chosen).tolist()})

@@ -1,28 +1,33 @@
-"""Rerankers that need no model: any function of pairs, and a deterministic one for tests."""
+"""Functions as rerankers, and the check of what a reranker returns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import xxhash
 from numpy.typing import ArrayLike, NDArray
 
-from colstore.errors import ConfigError, EncoderError
+from colstore.errors import ConfigError, RerankerError
 from colstore.types import Reranker
+from colstore.values import as_array
 
 Pairs = Sequence[tuple[str, str]]
 
 
 class CallableReranker:
-    """A plain function as a reranker: an HTTP service, another library, a rule.
+    """A function as a reranker: an HTTP service, another library, a rule.
 
     Parameters
     ----------
     function
-        Takes a list of (query, passage) and returns a number for each; higher is better.
+        Takes a list of (query, passage), and returns one finite number for each; higher is better.
     name
-        What :attr:`Hit.stage` says of the hits that it ranked; one word.
+        The name that :attr:`Hit.stage` has for the hits ranked by it; one word.
+
+    Raises
+    ------
+    ConfigError
+        ``function`` cannot be called, or ``name`` is not one word.
 
     Examples
     --------
@@ -32,65 +37,88 @@ class CallableReranker:
     """
 
     def __init__(self, function: Callable[[list[tuple[str, str]]], ArrayLike], name: str = "callable") -> None:
+        if not callable(function):
+            raise ConfigError(f"CallableReranker takes a function of (query, passage) pairs, got {function!r}")
         self.function, self.name = function, checked_name(name)
 
     def score(self, pairs: Pairs) -> NDArray[np.float32]:
-        """Return what the function says, ``(len(pairs),)`` float32."""
+        """Return what the function returns for the pairs, ``(len(pairs),)`` float32.
+
+        Raises
+        ------
+        RerankerError
+            The function did not return numbers.
+        """
         if not len(pairs):
             return np.zeros(0, np.float32)
-        return np.asarray(self.function(list(pairs)), np.float32)
-
-
-class FakeReranker:
-    """Scores a pair by the share of the query's words in the passage, and by a hash where that ties.
-
-    Deterministic, and a pair's score never depends on the others.
-
-    Examples
-    --------
-    >>> scores = FakeReranker().score([("red moon", "the moon is red"), ("red moon", "bread")])
-    >>> bool(scores[0] > scores[1])
-    True
-    """
-
-    def __init__(self, name: str = "fake") -> None:
-        self.name = checked_name(name)
-        self.pairs = 0
-        """Pairs scored so far."""
-
-    def score(self, pairs: Pairs) -> NDArray[np.float32]:
-        """Return scores between 0 and 1.1, ``(len(pairs),)`` float32."""
-        self.pairs += len(pairs)
-        return np.array([_overlap(query, passage) for query, passage in pairs], np.float32)
-
-
-def _overlap(query: str, passage: str) -> float:
-    wanted, found = set(query.lower().split()), set(passage.lower().split())
-    share = len(wanted & found) / max(1, len(wanted))
-    return share + xxhash.xxh3_64_intdigest(f"{query}\0{passage}".encode("utf-8", "surrogatepass")) / 2**64 / 10
+        return _as_floats(self.name, self.function(list(pairs))).astype(np.float32)
 
 
 def checked_name(name: str) -> str:
-    """Return a reranker's name if it is one word, as the last column of a TREC run has to be."""
-    if len(name.split()) != 1:
+    """Return the name of a reranker, which must be one word because it ends up in a column of a TREC run.
+
+    Raises
+    ------
+    ConfigError
+        The name is not one word.
+    """
+    if not isinstance(name, str) or len(name.split()) != 1:
         raise ConfigError(f"the name of a reranker must be one word, got {name!r}")
     return name
 
 
-def checked_scores(reranker: Reranker, pairs: Pairs) -> NDArray[np.float64]:
-    """Return the scores of pairs as float64 ``(len(pairs),)``.
+def checked_reranker(reranker: object) -> Reranker:
+    """Return a reranker, or say what to pass in its place.
 
     Raises
     ------
-    EncoderError
-        The reranker returned another number of scores, or some that are not finite.
+    ConfigError
+        A text, a function, a class, a model, or anything else that does not keep the protocol
+        :class:`colstore.Reranker`.
     """
-    scores = np.asarray(reranker.score(pairs), np.float64)
+    if isinstance(reranker, Reranker) and not isinstance(reranker, type):
+        return reranker
+    match reranker:
+        case str():
+            remedy = f"for a cross-encoder of that name, pass colstore.CrossEncoderReranker({reranker!r})"
+        case type():
+            remedy = f"pass an object of the class, such as {reranker.__name__}(...)"
+        case _ if hasattr(reranker, "predict"):
+            remedy = "pass colstore.CallableReranker(model.predict, name='...'), or CrossEncoderReranker(folder)"
+        case _ if callable(reranker):
+            remedy = "pass colstore.CallableReranker(function, name='...')"
+        case _:
+            remedy = "pass a colstore.CrossEncoderReranker, CallableReranker or RerankStage"
+    raise ConfigError(f"reranker must be an object with a name and a method score, got {_kind(reranker)}: {remedy}")
+
+
+def checked_scores(reranker: Reranker, pairs: Pairs) -> NDArray[np.float64]:
+    """Return a reranker's scores of pairs, ``(len(pairs),)`` float64.
+
+    Raises
+    ------
+    RerankerError
+        The reranker returned something else than one finite number for each pair.
+    """
+    scores = _as_floats(reranker.name, reranker.score(pairs))
     if scores.shape != (len(pairs),):
-        raise EncoderError(
+        raise RerankerError(
             f"reranker {reranker.name!r} returned scores of shape {scores.shape} for {len(pairs)} pairs: it must "
-            "return one number a pair"
+            "return one number for each pair"
         )
     if not np.isfinite(scores).all():
-        raise EncoderError(f"reranker {reranker.name!r} returned scores that are not finite numbers")
+        raise RerankerError(f"reranker {reranker.name!r} returned scores that are not finite numbers")
     return scores
+
+
+def _as_floats(name: str, scores: object) -> NDArray[np.float64]:
+    try:
+        return as_array(scores).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise RerankerError(
+            f"reranker {name!r} returned {_kind(scores)}: it must return one number for each pair"
+        ) from error
+
+
+def _kind(value: object) -> str:
+    return repr(value) if isinstance(value, str | int | float | type) or value is None else type(value).__name__

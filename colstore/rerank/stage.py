@@ -1,4 +1,4 @@
-"""The cross-encoder stage: which candidates it reads, within which budget, and where they then stand."""
+"""The reranking stage: which candidates the reranker reads, within which budget, and where they rank afterwards."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from colstore.errors import ConfigError
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.order import NOT_REACHED, NOT_STORED, Scores, Selection, merged, passage
 from colstore.rerank.policy import POLICIES, Policy, contenders, spread
-from colstore.rerank.rerankers import checked_scores
+from colstore.rerank.rerankers import checked_reranker, checked_scores
 from colstore.types import Hit, Reranker
+from colstore.values import as_integer, as_number
 
 DEPTH = 50
 ANCHORS = 8
-"""Stored candidates that are read along with missing ones, to tell how the two scales compare."""
+"""Stored candidates that are read along with missing ones, in order to compare the two scales."""
 SPEED_MARGIN = 0.8
-"""Part of the time left that the next pairs may take by the speed so far."""
+"""Share of the remaining time that the next pairs may take, judging by the speed so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +30,35 @@ class RerankStage:
     Parameters
     ----------
     reranker
-        Reads queries and passages together.
+        What reads queries and passages together.
     policy
-        ``"always"``: the first ``depth`` candidates. ``"uncertain"``: those among them that MaxSim cannot tell apart,
-        see :func:`colstore.rerank.policy.contenders`. ``"missing"``: candidates without stored vectors alone, and a few
-        others to compare scales. ``"never"``: none.
+        Which candidates it reads. ``"always"``: the first ``depth``. ``"uncertain"``: those among the first ``depth``
+        that MaxSim cannot tell apart, see :mod:`colstore.rerank.policy`. ``"missing"``: those without stored vectors,
+        and a few others to compare the scales. ``"never"``: none.
     depth
-        Candidates, from the best, that may be read.
+        Number of candidates, from the best, that may be read.
     max_pairs
-        Most pairs a question.
+        Largest number of pairs to read for a query; ``None`` sets no limit.
     max_milliseconds
-        Most time a question: no pair is begun that would, at the speed so far, end later. The first pair always runs.
+        Time limit for a query: a pair is not started if it would end later at the speed so far. The first pair always
+        runs. ``None`` sets no limit.
     fusion
-        Of MaxSim and the reranker, over the candidates that were read; by default the reranker's score stands.
+        How the reranker's scores and MaxSim's are combined, over the candidates that were read. By default the
+        reranker's score counts alone.
     threshold
-        Of ``"uncertain"``; ``None`` takes what :meth:`colstore.Index.calibrate` stored in the index.
+        Threshold of ``"uncertain"``; ``None`` takes the one that :meth:`colstore.Index.calibrate` stored in the index.
     clock
-        Seconds; for tests.
+        Returns seconds; for tests.
+
+    Raises
+    ------
+    ConfigError
+        A setting is invalid; the message says what to pass.
 
     Notes
     -----
-    Candidates that were read stand above those that were not, which keep their order. Where a budget ends early,
-    those not yet read keep MaxSim's order, too; :attr:`Hit.stage` says of each hit what ranked it.
+    Candidates that were read rank above those that were not, which keep their order. Where a limit ends the reading
+    early, those that were not read keep MaxSim's order, too. :attr:`Hit.stage` says of each hit what ranked it.
     """
 
     reranker: Reranker
@@ -63,70 +71,99 @@ class RerankStage:
     clock: Callable[[], float] = perf_counter
 
     def __post_init__(self) -> None:
+        checked_reranker(self.reranker)
         if self.policy not in POLICIES:
             raise ConfigError(f"policy must be one of {POLICIES}, got {self.policy!r}")
-        if self.depth < 1:
-            raise ConfigError(f"depth must be at least 1, got {self.depth!r}")
-        if self.max_pairs is not None and self.max_pairs < 1:
-            raise ConfigError(f"max_pairs must be at least 1 (or None), got {self.max_pairs!r}; see policy='never'")
-        if self.max_milliseconds is not None and not self.max_milliseconds > 0:
+        object.__setattr__(self, "depth", as_integer("depth", self.depth, 1))
+        if self.max_pairs is not None:
+            object.__setattr__(self, "max_pairs", as_integer("max_pairs (see also policy='never')", self.max_pairs, 1))
+        if self.max_milliseconds is not None and not as_number("max_milliseconds", self.max_milliseconds, 0) > 0:
             raise ConfigError(f"max_milliseconds must exceed 0 (or be None), got {self.max_milliseconds!r}")
-        if self.threshold is not None and not self.threshold >= 0:
-            raise ConfigError(f"threshold must be at least 0, got {self.threshold!r}")
+        if self.threshold is not None:
+            object.__setattr__(self, "threshold", as_number("threshold", self.threshold, 0))
+        object.__setattr__(self, "fusion", Fusion.of(self.fusion) or Fusion())
 
     def with_threshold(self, stored: float | None) -> RerankStage:
-        """Return the stage with a threshold, where it needs one and has none.
+        """Return the stage with the threshold that is stored in the index, where it needs one and has none.
+
+        Parameters
+        ----------
+        stored
+            The stored threshold; ``None`` where there is none.
 
         Raises
         ------
         ConfigError
-            There is none stored either.
+            The stage needs a threshold, and none is stored.
         """
         if self.policy != "uncertain" or self.threshold is not None:
             return self
         if stored is None:
             raise ConfigError(
-                "policy 'uncertain' needs a threshold: find and store one with "
-                "`index.calibrate(queries, reranker)`, or pass a threshold"
+                "policy 'uncertain' needs a threshold: index.calibrate(queries, reranker) finds one and stores it in "
+                "the index; or pass threshold="
             )
         return replace(self, threshold=stored)
 
     def rank(self, query: str, hits: Sequence[Hit]) -> list[Hit]:
-        """Return the hits (given best first) as this stage ranks them.
+        """Return the hits of a query as this stage ranks them.
+
+        Parameters
+        ----------
+        query
+            The query's text.
+        hits
+            As MaxSim ranked them, best first.
 
         Raises
         ------
         QueryError
             A passage to be read is not stored in the index.
-        EncoderError
-            The reranker did not return one finite number a pair.
+        RerankerError
+            The reranker did not return one finite number for each pair.
         """
-        plan = self.plan(hits)
+        selection = self.selection(hits)
         return merged(
             self.reranker.name,
             self.fusion,
             hits,
-            plan,
-            self._scored([(query, passage(hits[i])) for i in plan.positions]),
+            selection,
+            self._scored([(query, passage(hits[i])) for i in selection.positions]),
         )
 
     def rank_many(self, queries: Sequence[str], lists: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
-        """Return :meth:`rank` of each question's hits; without a time budget all pairs go to the reranker at once."""
+        """Return the ranked hits of each query, as :meth:`rank` does.
+
+        Without a time limit the pairs of all queries go to the reranker in one call.
+
+        Parameters
+        ----------
+        queries
+            Texts.
+        lists
+            The hits of each query, best first.
+        """
         if self.max_milliseconds is not None:
             return [self.rank(query, hits) for query, hits in zip(queries, lists, strict=True)]
-        plans = [self.plan(hits) for hits in lists]
+        selections = [self.selection(hits) for hits in lists]
         pairs = [
             (query, passage(hits[i]))
-            for query, hits, plan in zip(queries, lists, plans, strict=True)
-            for i in plan.positions
+            for query, hits, selection in zip(queries, lists, selections, strict=True)
+            for i in selection.positions
         ]
         scores = self._scored(pairs)
-        ends = np.cumsum([len(plan.positions) for plan in plans])
-        parts = np.split(scores, ends[:-1]) if plans else []
-        return [merged(self.reranker.name, self.fusion, *each) for each in zip(lists, plans, parts, strict=True)]
+        ends = np.cumsum([len(selection.positions) for selection in selections])
+        parts = np.split(scores, ends[:-1]) if selections else []
+        return [merged(self.reranker.name, self.fusion, *each) for each in zip(lists, selections, parts, strict=True)]
 
-    def plan(self, hits: Sequence[Hit]) -> Selection:
-        """Decide which hits are read, in which order."""
+    def selection(self, hits: Sequence[Hit]) -> Selection:
+        """Return which hits the reranker reads, and in which order.
+
+        Parameters
+        ----------
+        hits
+            As MaxSim ranked them, best first.
+        """
         stored = [i for i, hit in enumerate(hits) if hit.stage not in (NOT_STORED, NOT_REACHED)]
         lost = [i for i, hit in enumerate(hits) if hit.stage == NOT_STORED and hit.text]
         first = stored[: self.depth]
@@ -143,7 +180,7 @@ class RerankStage:
         return Selection(tuple([*anchors, *chosen, *lost][: self.max_pairs]), len(anchors))
 
     def _scored(self, pairs: Sequence[tuple[str, str]]) -> Scores:
-        """Return the scores of as many of the pairs, from the first, as the time allows."""
+        """Return the scores of the pairs, from the first; of as many as the time allows."""
         if not pairs:
             return np.zeros(0)
         if self.max_milliseconds is None:
@@ -161,5 +198,11 @@ class RerankStage:
 
 
 def as_stage(reranker: Reranker | RerankStage) -> RerankStage:
-    """Return a stage: a bare reranker reads the first candidates always."""
+    """Return a stage; a bare reranker always reads the first candidates.
+
+    Raises
+    ------
+    ConfigError
+        It is neither; the message says what to pass.
+    """
     return reranker if isinstance(reranker, RerankStage) else RerankStage(reranker)

@@ -1,4 +1,4 @@
-"""Somebody else's candidates, ranked from their stored codes: only their bytes are read."""
+"""Candidates of another system, ranked from their stored codes. Only the candidates' bytes are read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from colstore.kernels.calls import Floats, Ints
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.order import LAST, NOT_REACHED, NOT_STORED, ranked_hits
 from colstore.search.filters import checked_ids, find
-from colstore.search.hits import hits_of
+from colstore.search.hits import hits_of, unscored_hits
 from colstore.search.query import PreparedQuery
 from colstore.search.searcher import Ranked, Searcher
 from colstore.types import FloatMatrix, Hit
+from colstore.values import as_integer
 
 OnMissing = Literal["error", "last", "score"]
 ON_MISSING: tuple[OnMissing, ...] = get_args(OnMissing)
 BATCH = 32
-"""Candidates that early exit scores at once; the outcome does not depend on it."""
+"""Candidates that early exit scores at once; the result does not depend on it."""
 
 Texts = Mapping[str, str] | Callable[[str], str | None]
 ScoreTexts = Callable[[Sequence[str]], Sequence[float]]
@@ -35,17 +36,23 @@ class RerankOptions:
     Parameters
     ----------
     k
-        Hits wanted; ``None`` returns every candidate.
+        Number of hits to return; ``None`` returns every candidate.
     missing
-        Candidates that the index holds no vectors of: ``"error"``; ``"last"``, below all others, in the order they
-        came in; ``"score"``, by their text (see ``texts``), and last where there is none.
+        What to do with candidates that the index holds no vectors of: ``"error"``; ``"last"`` ranks them below all
+        others, in their own order; ``"score"`` scores them by their text (see ``texts``), and ranks those without a
+        text last.
     texts
-        Passages by id, or a function that returns one (``None``: there is none).
+        Passages by id: a mapping, or a function that returns a passage or ``None``.
     fusion
-        Of the first stage's score and MaxSim; ``None`` ranks by MaxSim alone.
+        How to combine the first stage's score with MaxSim; ``None`` ranks by MaxSim alone.
     early_exit
-        Stop after so many candidates in a row (in the first stage's order) that did not come among the best ``k``; the
-        rest keep that order below. ``None`` scores all.
+        Stop after this many candidates in a row (in the first stage's order) that did not reach the best ``k``. The
+        rest keep that order below. ``None`` scores all candidates.
+
+    Raises
+    ------
+    QueryError, ConfigError
+        A setting is invalid, or two of them exclude each other.
     """
 
     k: int | None = None
@@ -55,16 +62,18 @@ class RerankOptions:
     early_exit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.k is not None and (not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1):
-            raise QueryError(f"k must be a whole number of at least 1 (or None), got {self.k!r}")
+        if self.k is not None:
+            object.__setattr__(self, "k", as_integer("k", self.k, 1, error=QueryError))
         if self.missing not in ON_MISSING:
             raise ConfigError(f"missing must be one of {ON_MISSING}, got {self.missing!r}")
         if self.missing == "score" and self.texts is None:
             raise ConfigError("missing='score' needs texts: a mapping from ids to passages, or a function")
-        if self.early_exit is not None and self.early_exit < 1:
-            raise ConfigError(f"early_exit must be at least 1 (or None), got {self.early_exit!r}")
+        if self.texts is not None and not callable(self.texts) and not isinstance(self.texts, Mapping):
+            raise ConfigError(f"texts must map ids to passages, or be a function, got {type(self.texts).__name__}")
+        if self.early_exit is not None:
+            object.__setattr__(self, "early_exit", as_integer("early_exit", self.early_exit, 1))
         if self.early_exit is not None and self.k is None:
-            raise ConfigError("early_exit needs k: it watches whether anything comes among the best k")
+            raise ConfigError("early_exit needs k: it stops when no candidate reaches the best k any more")
         if self.early_exit is not None and self.fusion is not None:
             raise ConfigError("early_exit and fusion exclude each other: a fused rank needs every score")
 
@@ -86,31 +95,31 @@ def rerank(
     score_texts: ScoreTexts | None = None,
     threads: int = 1,
 ) -> list[Hit]:
-    """Return the best ``k`` candidates, and then those that nothing has scored; one that comes twice counts once.
+    """Return the best ``k`` candidates, then those that nothing has scored. An id that occurs twice counts once.
 
     Parameters
     ----------
     searcher
-        Over the index.
+        The searcher of the index.
     vectors
-        Of the query, ``(tokens, dim)``.
+        Query vectors, ``(tokens, dim)``.
     ids
-        In the first stage's order.
+        Ids of the candidates, in the first stage's order.
     options
-        What is wanted.
+        How to rank them.
     scores
-        Of the first stage, one for each id; finite.
+        The first stage's scores, one for each id, finite.
     score_texts
-        Scores passages of candidates that are not stored; ``None`` leaves them last, with their text.
+        Scores passages of candidates that are not stored; ``None`` leaves such candidates last, with their text.
     threads
-        That share the scoring.
+        Number of threads that share the scoring.
 
     Raises
     ------
     UnknownIdError
         An id that is not in the index, with ``missing="error"``.
     QueryError
-        As many scores as ids there are not, or a fusion without the scores it needs.
+        The ids are not a list of strings, ids and scores differ in number, or a fusion lacks the scores it needs.
     """
     names, first = _distinct(ids, scores, options.fusion)
     numbers = find(searcher.views, names)
@@ -122,11 +131,11 @@ def rerank(
     hits = _rank(searcher, query, numbers[stored], [names[i] for i in stored.tolist()], options, threads)
     texts = {name: text for name in lost if (text := options.text_of(name)) is not None}
     if texts and score_texts is not None:
-        hits = _with_scored(hits, texts, score_texts(list(texts.values())))
+        hits = _with_scored(hits, texts, score_texts(list(texts.values())), query.tokens)
         lost = [name for name in lost if name not in texts]
     if options.fusion is not None:
         hits = _with_first_stage(hits, options.fusion, dict(zip(names, first, strict=True)))
-    hits += [Hit(0, name, LAST, texts.get(name), stage=NOT_STORED) for name in lost]
+    hits += [Hit(0, name, LAST, text=texts.get(name), stage=NOT_STORED) for name in lost]
     return ranked_hits(hits)
 
 
@@ -138,10 +147,10 @@ def _rank(
         return []
     if options.early_exit is not None and options.k is not None:
         return _until_settled(searcher, query, numbers, names, options.k, options.early_exit, threads)
-    wanted = None if options.fusion is not None else options.k
-    ranked = searcher.rank(query, numbers, k=wanted, threads=threads)
+    k = None if options.fusion is not None else options.k
+    ranked = searcher.rank(query, numbers, k=k, threads=threads)
     known = dict(zip(numbers.tolist(), names, strict=True))
-    return hits_of(searcher, ranked, wanted or len(numbers), names=known)
+    return hits_of(searcher, ranked, k or len(numbers), tokens=query.tokens, names=known)
 
 
 def _until_settled(
@@ -159,16 +168,15 @@ def _until_settled(
             break
     known = dict(zip(numbers.tolist(), names, strict=True))
     order = np.argsort(-scores[:reached], kind="stable")
-    hits = hits_of(searcher, Ranked(numbers[:reached][order], scores[:reached][order]), reached, names=known)
-    rest = Ranked(numbers[reached:], -np.arange(len(numbers) - reached, dtype=np.float32))
-    late = hits_of(searcher, rest, len(rest.documents), names=known, stage=NOT_REACHED)
-    return hits + [hit.placed(0, LAST, hit.stage) for hit in late]
+    best = Ranked(numbers[:reached][order], scores[:reached][order])
+    hits = hits_of(searcher, best, reached, tokens=query.tokens, names=known)
+    return hits + unscored_hits(searcher, numbers[reached:], names=known, stage=NOT_REACHED)
 
 
 def stop_at(scores: Floats, k: int, patience: int) -> int | None:
-    """Return after how many candidates early exit stops: ``patience`` in a row are not among the best ``k`` so far.
+    """Return after how many candidates early exit stops, because ``patience`` in a row did not reach the best ``k``.
 
-    ``None`` where that does not come to pass.
+    ``None`` where it does not stop.
 
     >>> stop_at(np.array([5, 4, 3, 2, 6, 1, 1, 1], np.float32), k=2, patience=2)
     4
@@ -190,27 +198,30 @@ def stop_at(scores: Floats, k: int, patience: int) -> int | None:
 def _in_order(ranked: Ranked, numbers: Ints) -> Floats:
     """Return the scores of documents in the order of ``numbers``."""
     order = np.argsort(ranked.documents)
-    found: Floats = ranked.scores[order][np.searchsorted(ranked.documents[order], numbers)]
-    return found
+    scores: Floats = ranked.scores[order][np.searchsorted(ranked.documents[order], numbers)]
+    return scores
 
 
 def _with_first_stage(hits: Sequence[Hit], fusion: Fusion, first: Mapping[str, float]) -> list[Hit]:
-    """Rank hits anew by both scores; where they are equal, MaxSim's order stands."""
+    """Return the hits ranked by both scores; where these are equal, MaxSim's order stands."""
     fused = fusion.fused([first[hit.id] for hit in hits], [hit.score for hit in hits])
     order = np.argsort(-fused, kind="stable").tolist()
     return [hits[i].placed(0, float(fused[i]), f"{hits[i].stage}+first-stage") for i in order]
 
 
-def _with_scored(hits: list[Hit], texts: Mapping[str, str], scores: Sequence[float]) -> list[Hit]:
-    """Return the hits with those that were scored by their text among them, above what was not reached."""
-    made = [Hit(0, name, score, texts[name], stage="encoded") for name, score in zip(texts, scores, strict=True)]
-    return sorted([*hits, *made], key=lambda hit: (hit.stage == NOT_REACHED, -hit.score, hit.id))
+def _with_scored(hits: list[Hit], texts: Mapping[str, str], scores: Sequence[float], tokens: int) -> list[Hit]:
+    """Return the hits together with those that were scored by their text, above those that were not reached."""
+    encoded = [
+        Hit(0, name, score, score / tokens, text=texts[name], stage="encoded")
+        for name, score in zip(texts, scores, strict=True)
+    ]
+    return sorted([*hits, *encoded], key=lambda hit: (hit.stage == NOT_REACHED, -hit.score, hit.id))
 
 
 def _distinct(
     ids: Sequence[str], scores: Sequence[float] | None, fusion: Fusion | None
 ) -> tuple[list[str], list[float]]:
-    """Return each id once, and the first stage's score of each: by rank where there are none."""
+    """Return each id once, and the first stage's score of each: minus its position where there are no scores."""
     names = checked_ids(ids)
     if scores is None:
         if fusion is not None and fusion.needs_scores:
@@ -219,7 +230,7 @@ def _distinct(
             )
         values = [float(-rank) for rank in range(len(names))]
     else:
-        values = [float(score) for score in scores]
+        values = _as_floats(scores)
         if len(values) != len(names) or not np.isfinite(values).all():
             raise QueryError(f"one finite score is needed for each of the {len(names)} candidates, got {len(values)}")
     once: dict[str, float] = {}
@@ -228,9 +239,16 @@ def _distinct(
     return list(once), list(once.values())
 
 
+def _as_floats(scores: Sequence[float]) -> list[float]:
+    try:
+        return [float(score) for score in scores]
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"scores must be numbers, one for each candidate: {error}") from error
+
+
 def _unknown(lost: Sequence[str], count: int) -> UnknownIdError:
     shown = ", ".join(repr(name) for name in lost[:5])
     return UnknownIdError(
-        f"{len(lost)} of {count} candidates are not in the index, such as {shown}: keep them below the others with "
-        "missing='last', or score them by their text with missing='score'"
+        f"{len(lost)} of {count} candidates are not in the index, such as {shown}: rank them below the others with "
+        "missing='last', or score them by their text with missing='score' and texts="
     )

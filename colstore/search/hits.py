@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from colstore.kernels.calls import Ints
 from colstore.search.searcher import Ranked, Searcher
 from colstore.store import Segment
-from colstore.types import Hit, Json
+from colstore.types import Hit, Hits, Json
 
 _DEFERRED = ("title", "text", "metadata")
 
 
 class StoredHit(Hit):
-    """A hit whose title, text and metadata are read when first asked for, also after the index was closed.
+    """A hit whose title, text and metadata are read when they are first looked at, also after the index was closed.
 
-    Made by :func:`stored_hit` alone, which leaves those three slots empty: then Python asks :meth:`__getattr__`. Copies
-    and pickles are ordinary hits.
+    Made by :func:`stored_hit` only, which leaves those three slots empty, so that Python calls :meth:`__getattr__` for
+    them. Copies and pickles are ordinary hits.
     """
 
     __slots__ = ("_local", "_segment")
@@ -34,24 +36,27 @@ class StoredHit(Hit):
         return values[name]
 
     def __reduce__(self) -> tuple[type[Hit], tuple[Any, ...]]:
-        return Hit, (self.rank, self.id, self.score, self.text, self.title, self.metadata, self.stage)
+        return Hit, (self.rank, self.id, self.score, self.similarity, self.title, self.text, self.metadata, self.stage)
 
     def placed(self, rank: int, score: float, stage: str) -> Hit:
-        """Return the hit with another rank, score and stage; what was not read yet stays unread."""
+        """Return the hit with another rank, score and stage; texts that were not read yet stay unread."""
         if not hasattr(self, "_segment"):  # made by dataclasses.replace
             return Hit.placed(self, rank, score, stage)
-        return stored_hit(rank, self.id, score, stage, self._segment, self._local)
+        return stored_hit(rank, self.id, score, self.similarity, stage, self._segment, self._local)
 
     def __repr__(self) -> str:
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f}, stage={self.stage!r})"
 
 
-def stored_hit(rank: int, name: str, score: float, stage: str, segment: Segment, local: int) -> Hit:
-    """Return the hit of a document (local number) of a segment."""
+def stored_hit(
+    rank: int, name: str, score: float, similarity: float | None, stage: str, segment: Segment, local: int
+) -> Hit:
+    """Return the hit of the document with local number ``local`` in a segment."""
     hit = object.__new__(StoredHit)
     _set_rank(hit, rank)
     _set_id(hit, name)
     _set_score(hit, score)
+    _set_similarity(hit, similarity)
     _set_stage(hit, stage)
     _set_segment(hit, segment)
     _set_local(hit, local)
@@ -62,37 +67,60 @@ def _setter(owner: type, field: str) -> Any:  # noqa: ANN401 - a slot's own sett
     return owner.__dict__[field].__set__
 
 
-_set_rank, _set_id, _set_score, _set_stage = (_setter(Hit, field) for field in ("rank", "id", "score", "stage"))
+_set_rank, _set_id, _set_score, _set_similarity, _set_stage = (
+    _setter(Hit, field) for field in ("rank", "id", "score", "similarity", "stage")
+)
 _set_segment, _set_local = (_setter(StoredHit, field) for field in ("_segment", "_local"))
 
 
-def hits_of(
-    searcher: Searcher, ranked: Ranked, k: int, *, names: Mapping[int, str] | None = None, stage: str = "maxsim"
-) -> list[Hit]:
-    """Name the documents, let ids decide ties, and cut.
+def hits_of(searcher: Searcher, ranked: Ranked, k: int, *, tokens: int, names: Mapping[int, str] | None = None) -> Hits:
+    """Return the first ``k`` ranked documents as hits; documents with equal scores are ordered by their ids.
 
     Parameters
     ----------
     searcher
-        That ranked them.
+        The searcher that ranked them.
     ranked
-        Best first.
+        Documents with their MaxSim scores, best first.
     k
-        Hits at most.
+        Largest number of hits.
+    tokens
+        Number of query tokens, which the similarity is a mean over.
     names
         Ids by document number, where they are known already.
-    stage
-        What ranked them.
     """
     numbers, scores = ranked.documents.tolist(), ranked.scores.tolist()
-    found = searcher.names(ranked.documents) if names is None else [names[number] for number in numbers]
-    order: Sequence[int] = range(min(k, len(found)))
+    ids = searcher.names(ranked.documents) if names is None else [names[number] for number in numbers]
+    order: Sequence[int] = range(min(k, len(ids)))
     if (ranked.scores[1:] >= ranked.scores[:-1]).any():  # ties
-        order = sorted(range(len(found)), key=lambda i: (-scores[i], found[i]))[:k]
+        order = sorted(range(len(ids)), key=lambda i: (-scores[i], ids[i]))[:k]
     places = _places(searcher, [numbers[i] for i in order])
+    return Hits(
+        [
+            stored_hit(rank, ids[i], scores[i], scores[i] / tokens, "maxsim", segment, local)
+            for rank, (i, (segment, local)) in enumerate(zip(order, places, strict=True), start=1)
+        ]
+    )
+
+
+def unscored_hits(searcher: Searcher, numbers: Ints, *, names: Mapping[int, str], stage: str) -> list[Hit]:
+    """Return documents that nothing has scored as hits without a place (rank 0, score minus infinity), in their order.
+
+    Parameters
+    ----------
+    searcher
+        The searcher of the index.
+    numbers
+        Document numbers, ``(n,)`` int64.
+    names
+        Ids by document number.
+    stage
+        The stage that the hits name.
+    """
+    places = _places(searcher, numbers.tolist())
     return [
-        stored_hit(rank, found[i], scores[i], stage, segment, local)
-        for rank, (i, (segment, local)) in enumerate(zip(order, places, strict=True), start=1)
+        stored_hit(0, names[number], -math.inf, None, stage, segment, local)
+        for number, (segment, local) in zip(numbers.tolist(), places, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""A question as the engine takes it: checked query vectors, prepared for the kernels in passes of 32 tokens."""
+"""Query vectors, checked, and prepared for the kernels in passes of 32 tokens."""
 
 from __future__ import annotations
 
@@ -13,22 +13,34 @@ from colstore.kernels import calls
 from colstore.kernels.calls import CentroidTable
 from colstore.kernels.layout import MOST_LANES
 from colstore.types import FloatMatrix
+from colstore.values import as_array
 
 LARGEST = 1e15
-"""Components of a query: the squares of many, times a document's longest vector, must stay within float32."""
+"""Largest component of a query vector: sums of its products with document vectors must stay within float32."""
 
 
 def check_query(vectors: NDArray[Any], dim: int) -> FloatMatrix:
     """Return query vectors as contiguous float32 ``(tokens, dim)``.
 
+    Parameters
+    ----------
+    vectors
+        Token vectors ``(tokens, dim)``: an array, a tensor of torch, or a list of rows.
+    dim
+        Number of components that the index has.
+
     Raises
     ------
     QueryError
-        Wrong shape or type, no tokens, NaN, infinities, a row of zeros, or one too long for float32 products.
+        The vectors have a wrong shape or type, no tokens, NaN, infinities, a row of zeros, or a component that is too
+        large for products in float32.
     """
-    array = np.asarray(vectors)
+    array = as_array(vectors)
     if array.dtype.kind not in "fiu":
-        raise QueryError(f"query vectors must be numbers, got {array.dtype}")
+        raise QueryError(
+            f"a query must be a text, or an array of numbers of shape (tokens, {dim}); got {type(vectors).__name__}"
+            + (f" of {array.dtype}" if isinstance(vectors, np.ndarray) else "")
+        )
     if array.ndim != 2 or array.shape[1] != dim:
         raise QueryError(f"query vectors must have shape (tokens, {dim}) for this index, got {array.shape}")
     if not len(array):
@@ -45,7 +57,7 @@ def check_query(vectors: NDArray[Any], dim: int) -> FloatMatrix:
 
 
 class PreparedQuery:
-    """Prepared passes of a query, and the table of centroid similarities of each, made when first needed."""
+    """The passes of a query, and for each a table of similarities to the centroids, made when first needed."""
 
     def __init__(self, vectors: FloatMatrix, codec: Codec) -> None:
         coarse = codec.centroids
@@ -56,7 +68,7 @@ class PreparedQuery:
         self._tables: list[CentroidTable | None] = [None] * len(self.passes)
 
     def table(self, number: int) -> CentroidTable:
-        """Return the centroid table of a pass."""
+        """Return the centroid table of pass ``number``."""
         table = self._tables[number]
         if table is None:
             table = self._tables[number] = calls.scan(self.passes[number], self._values)

@@ -1,7 +1,7 @@
-"""The pipeline: plan -> (probe -> gather -> prune) -> score -> cut.
+"""The pipeline: probe -> gather -> prune -> score -> cut, or score everything where that is cheaper.
 
-Documents are numbered through the index in the order of its segments. Scores are a property of the query, the document
-and its stored codes alone: the integer score decides who is refined, and the refined float score is what is returned.
+Documents are numbered through the index in the order of its segments. A score depends on the query, the document and
+its stored codes alone: the integer score decides which documents are refined, and the refined float score is returned.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from colstore.search.segment_view import SegmentView, Tokens
 from colstore.store import Segment
 from colstore.threads import in_threads
 from colstore.types import FloatMatrix
+from colstore.values import as_integer
 
 BLOCK_DOCUMENTS = 2_048
-"""Documents that one call of the scorer takes: bounds memory, and lets threads share a scan."""
+"""Documents that one call of the scorer takes, which bounds memory and lets threads share a scan."""
 REFINED_SPARE = 16
-"""Documents refined beyond ``k``: refinement moves a score by a few thousandths."""
+"""Documents refined beyond ``k``, because refining changes a score by a few thousandths."""
 T = TypeVar("T")
 
 
@@ -39,9 +40,9 @@ class Ranked:
     Parameters
     ----------
     documents
-        ``(n,)`` int64, numbered through the index.
+        Document numbers, ``(n,)`` int64.
     scores
-        ``(n,)`` float32.
+        Their MaxSim scores, ``(n,)`` float32.
     """
 
     documents: Ints
@@ -50,7 +51,17 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """Documents that gathering found, ascending, with their gains and centroid scores, one each."""
+    """Documents that gathering found, in ascending order, with the gain and the centroid score of each.
+
+    Parameters
+    ----------
+    documents
+        Document numbers, ``(n,)`` int64.
+    gains
+        What each document gained while gathering, ``(n,)`` float32.
+    coarse
+        MaxSim of each document's centroids, ``(n,)`` float32.
+    """
 
     documents: Ints
     gains: Floats
@@ -59,7 +70,7 @@ class Shortlist:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """Documents with integer scores and the tokens that each pass matched (one array of lanes a pass)."""
+    """Documents with their integer scores and, for each pass, the document tokens that the query tokens matched."""
 
     documents: Ints
     scores: Floats
@@ -72,13 +83,13 @@ class Searcher:
     Parameters
     ----------
     segments
-        In the order of their documents.
+        The open segments, in the order of their documents.
     codec
-        That wrote them.
+        The codec that wrote the segments.
     params
-        Used where a search brings none of its own.
+        Parameters of searches that bring none of their own.
     deleted
-        For each segment the local numbers of its deleted documents, or ``None``; they are never returned.
+        For each segment the local numbers of its deleted documents, or ``None``. They are never returned.
     """
 
     def __init__(
@@ -104,7 +115,7 @@ class Searcher:
 
     # --- the pipeline -----------------------------------------------------------------------------------------
 
-    def search(
+    def top_documents(
         self,
         vectors: FloatMatrix,
         k: int,
@@ -114,34 +125,40 @@ class Searcher:
         extra: Ints | None = None,
         threads: int = 1,
     ) -> Ranked:
-        """Return the ``k`` best documents, and any that tie with the last: who is cut off, the caller's ids decide.
+        """Return the ``k`` best documents of the index, and any that tie with the last of them.
+
+        The caller breaks ties by id.
 
         Parameters
         ----------
         vectors
-            ``(tokens, dim)``.
+            Query vectors, ``(tokens, dim)``.
         k
-            At least 1; fewer documents come back where there are fewer.
+            Number of documents, at least 1; fewer are returned where there are fewer.
         allowed
-            Ascending document numbers to choose from; ``None`` allows all.
+            Document numbers to choose from, ascending, ``(n,)`` int64; ``None`` allows all.
         params
-            How hard to look.
+            How much work to do.
         extra
-            Documents (allowed ones) to score beside those that probing finds.
+            Document numbers (allowed ones) to score in addition to those that probing finds.
         threads
-            That share one exhaustive scan.
+            Number of threads that share one exhaustive scan.
+
+        Raises
+        ------
+        QueryError
+            The vectors or ``k`` are invalid.
         """
-        if k < 1:
-            raise QueryError(f"k must be at least 1, got {k}")
+        k = as_integer("k", k, 1, error=QueryError)
         query = PreparedQuery(check_query(vectors, self.codec.centroids.dim), self.codec)
         params = params or self.params
         allowed = self._only_alive(allowed)
-        if self._plan_exact(k, allowed, params):
+        if self._is_exact(k, allowed, params):
             candidates = self._everything(allowed)
         else:
-            probes, wanted, scored = params.for_k(k)
-            candidates, values = self._gather(query, probes, allowed)
-            candidates = self._prune(query, candidates, values, wanted, scored)
+            probes, most_candidates, most_scored = params.for_k(k)
+            candidates, gains = self._gather(query, probes, allowed)
+            candidates = self._prune(query, candidates, gains, most_candidates, most_scored)
             if extra is not None:
                 candidates = np.union1d(candidates, extra)
             if len(candidates) < min(k, self._allowed_count(allowed)):
@@ -149,15 +166,26 @@ class Searcher:
         return self._cut(query, self._score(query, candidates, threads), k)
 
     def prepare(self, vectors: FloatMatrix) -> PreparedQuery:
-        """Return query vectors ``(tokens, dim)``, checked and prepared: for ranking several lists with them."""
+        """Return query vectors ``(tokens, dim)``, checked and prepared, for ranking several lists with them."""
         return PreparedQuery(check_query(vectors, self.codec.centroids.dim), self.codec)
 
     def rank(
         self, query: FloatMatrix | PreparedQuery, documents: Ints, *, k: int | None = None, threads: int = 1
     ) -> Ranked:
-        """Return the ``k`` best of the given documents and any that tie with the last; ``None`` returns all.
+        """Return the ``k`` best of some documents, and any that tie with the last of them.
 
-        Only what these documents are made of is read, in the order of the file and ahead.
+        Only the codes of these documents are read, ahead and in the order of the file.
+
+        Parameters
+        ----------
+        query
+            Query vectors ``(tokens, dim)``, or a prepared query.
+        documents
+            Document numbers, ``(n,)`` int64, in any order.
+        k
+            Number of documents; ``None`` returns all.
+        threads
+            Number of threads that share the scoring.
         """
         query = query if isinstance(query, PreparedQuery) else self.prepare(query)
         ascending = np.sort(documents)
@@ -165,16 +193,16 @@ class Searcher:
             view.prefetch(ascending[part] - view.first)
         return self._cut(query, self._score(query, ascending, threads), k or max(1, len(documents)))
 
-    def shortlist(self, vectors: FloatMatrix, probes: int, wanted: int) -> Shortlist:
-        """Return the ``wanted`` documents that gained most by gathering, and what pruning knows of them."""
+    def shortlist(self, vectors: FloatMatrix, probes: int, count: int) -> Shortlist:
+        """Return the ``count`` documents that gained most while gathering, with the scores that pruning uses."""
         query = PreparedQuery(check_query(vectors, self.codec.centroids.dim), self.codec)
         documents, gains = self._gather(query, probes, self.alive)
-        kept = np.argsort(-gains, kind="stable")[:wanted]
-        order = kept[np.argsort(documents[kept], kind="stable")]
+        best = np.argsort(-gains, kind="stable")[:count]
+        order = best[np.argsort(documents[best], kind="stable")]
         return Shortlist(documents[order], gains[order], self._coarse(query, documents[order]))
 
-    def _plan_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
-        """Decide whether scoring everything that is allowed is cheaper, or the only right way."""
+    def _is_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
+        """Tell whether scoring everything that is allowed is cheaper, or the only correct way."""
         if params.exact or any(view.postings is None for view in self.views):
             return True
         count = self._allowed_count(allowed)
@@ -185,15 +213,15 @@ class Searcher:
         return self._tokens_of(allowed) <= params.exact_tokens
 
     def _gather(self, query: PreparedQuery, probes: int, allowed: Ints | None) -> tuple[Ints, Floats]:
-        """Return the documents near the probed centroids, and how much they gained."""
-        found: list[Ints] = []
-        values: list[Floats] = []
+        """Return the documents near the probed centroids, and the gain of each."""
+        numbered: list[Ints] = []
+        gained: list[Floats] = []
         lists = [calls.probe(query_pass, query.table(number), probes) for number, query_pass in enumerate(query.passes)]
         for view in self.views:
             documents, gains = self._gather_view(query, lists, view)
-            found.append(documents.astype(np.int64) + view.first)
-            values.append(gains)
-        numbers, total = np.concatenate(found), np.concatenate(values)
+            numbered.append(documents.astype(np.int64) + view.first)
+            gained.append(gains)
+        numbers, total = np.concatenate(numbered), np.concatenate(gained)
         if allowed is not None:
             keep = self._mask(allowed)[numbers]
             return numbers[keep], total[keep]
@@ -220,9 +248,9 @@ class Searcher:
         together = np.flatnonzero(met).astype(np.uint32)
         return together, totals[together]
 
-    def _prune(self, query: PreparedQuery, documents: Ints, values: Floats, wanted: int, scored: int) -> Ints:
-        """Keep the ``wanted`` best by gathered gain, and of these the ``scored`` best by centroid interaction."""
-        documents = np.sort(documents[calls.select(values, wanted)])
+    def _prune(self, query: PreparedQuery, documents: Ints, gains: Floats, candidates: int, scored: int) -> Ints:
+        """Return the ``candidates`` best by gain, and of these the ``scored`` best by centroid interaction."""
+        documents = np.sort(documents[calls.select(gains, candidates)])
         if len(documents) <= scored:
             return documents
         return documents[calls.select(self._coarse(query, documents), scored)]
@@ -262,7 +290,7 @@ class Searcher:
         return total, tokens
 
     def _cut(self, query: PreparedQuery, scored: _Scored, k: int) -> Ranked:
-        """Refine the best few, and return those that can be among the first ``k``, ties with the last included."""
+        """Refine the best few, and return the first ``k`` of them with all that tie with the last."""
         keep = _best_with_ties(scored.scores, k + max(REFINED_SPARE, k // 4))
         documents = scored.documents[keep]
         scores = scored.scores[keep] if self.codec.bits == 16 else self._refined(query, documents, keep, scored.tokens)
@@ -287,17 +315,17 @@ class Searcher:
         return self.views[number], document - self.views[number].first
 
     def names(self, documents: Ints) -> list[str]:
-        """Return the ids of documents, in the order asked."""
+        """Return the ids of documents, in the order of ``documents``."""
         order = np.argsort(documents, kind="stable")
         ascending = documents[order]
         names = np.empty(len(documents), object)
         for view, part in self._by_view(ascending):
             names[order[part]] = view.segment.ids.many(ascending[part] - view.first)
-        found: list[str] = names.tolist()
-        return found
+        listed: list[str] = names.tolist()
+        return listed
 
     def _without(self, deleted: Sequence[Ints | None]) -> NDArray[np.bool_] | None:
-        """Return for each document whether it is there still; ``None`` where none is deleted."""
+        """Return for each document whether it is not deleted; ``None`` where none is deleted."""
         if all(numbers is None or not len(numbers) for numbers in deleted):
             return None
         mask = np.ones(self.documents, bool)
@@ -349,7 +377,7 @@ class Searcher:
 
 
 class _Space:
-    """Working memory of one thread for one segment: whose stamps are old is never read."""
+    """Working memory of one thread for one segment. Totals whose stamp is old are never read."""
 
     def __init__(self, documents: int) -> None:
         self.stamps = np.zeros(documents, np.uint32)
@@ -357,7 +385,7 @@ class _Space:
         self._base = 0
 
     def next_base(self) -> int:
-        """Return a number above every stamp given so far."""
+        """Return a number above every stamp used so far."""
         base = self._base
         if base > 2**32 - 1_000:
             self.stamps[:] = 0
@@ -366,9 +394,9 @@ class _Space:
         return base
 
 
-def _best_with_ties(scores: Floats, wanted: int) -> Ints:
-    """Return the positions, ascending, of the ``wanted`` best scores and of all that equal the last of them."""
-    if len(scores) <= wanted:
+def _best_with_ties(scores: Floats, count: int) -> Ints:
+    """Return the positions, ascending, of the ``count`` best scores and of all that equal the last of them."""
+    if len(scores) <= count:
         return np.arange(len(scores), dtype=np.int64)
-    last = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
+    last = np.partition(scores, len(scores) - count)[len(scores) - count]
     return np.flatnonzero(scores >= last)

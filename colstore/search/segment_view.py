@@ -1,4 +1,4 @@
-"""A segment as the engine sees it: checked arrays, addressed by local document number."""
+"""A segment as searching sees it: checked arrays, addressed by local document number."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ CHECKED_WHOLE = 1 << 20
 class SegmentView:
     """Scores and gathers documents of one segment.
 
-    Every array is checked once before a kernel sees it: kernels trust offsets, and files are not to be trusted.
+    Every array is checked once before a kernel sees it, because kernels trust offsets and files cannot be trusted.
 
     Parameters
     ----------
     segment
-        Open.
+        The open segment.
     codec
-        That wrote it.
+        The codec that wrote the segment.
     first
         Number, in the index, of the segment's first document.
     deleted
-        Local numbers of deleted documents, ascending; ``None`` where none is.
+        Local numbers of the deleted documents, ascending; ``None`` where no document is deleted.
     """
 
     def __init__(self, segment: Segment, codec: Codec, first: int, deleted: Ints | None = None) -> None:
@@ -46,7 +46,7 @@ class SegmentView:
             segment.expect(name, dtype, (segment.tokens, *row))
 
     def take_over(self, other: SegmentView) -> None:
-        """Keep what another view of the same segment and codec has read and checked already."""
+        """Take over what another view of the same segment and codec has read and checked already."""
         if other.segment.entry.checksum == self.segment.entry.checksum and other.codec is self.codec:
             for name in ("offsets", "codes", "metadata", "postings", "_checked"):
                 if name in other.__dict__:
@@ -54,7 +54,7 @@ class SegmentView:
 
     @cached_property
     def is_deleted(self) -> NDArray[np.bool_]:
-        """For each document whether it is deleted."""
+        """Whether each document is deleted, ``(documents,)`` bool."""
         mask = np.zeros(self.documents, bool)
         if self.deleted is not None:
             mask[self.deleted] = True
@@ -62,7 +62,7 @@ class SegmentView:
 
     @cached_property
     def offsets(self) -> Ints:
-        """First token of each document, and the end: ``(documents + 1,)`` int64, ascending."""
+        """Number of each document's first token, and of the end: ``(documents + 1,)`` int64, ascending."""
         offsets = self.segment.doc_offsets().astype(np.int64)
         if (np.diff(offsets) < 1).any():
             raise CorruptIndexError("a document has no tokens: run `colstore.verify(path)`", file=self.segment.path)
@@ -70,19 +70,19 @@ class SegmentView:
 
     @cached_property
     def codes(self) -> NDArray[Any]:
-        """Centroid of each token, checked."""
+        """Centroid of each token, checked, ``(tokens,)``."""
         codes = self.segment.rows("codes")
         self._check_codes(codes)
         return codes
 
     @cached_property
     def records(self) -> Segment:
-        """The segment again, for hits that outlive the index: the file stays mapped while they are there."""
+        """The segment again, for hits that outlive the index: the file stays mapped as long as they exist."""
         return self.segment.with_entry(self.segment.entry)
 
     @cached_property
     def metadata(self) -> list[Mapping[str, Json]]:
-        """Metadata of every document: read when a filter first asks, then kept."""
+        """Metadata of every document, read when the first filter needs it and then held in memory."""
         return self.segment.all_metadata()
 
     @cached_property
@@ -102,19 +102,19 @@ class SegmentView:
         return offsets, postings
 
     def prefetch(self, documents: Ints) -> None:
-        """Have what scoring needs of documents (local numbers, ascending) read ahead, where it is not in memory."""
+        """Read ahead what scoring needs of documents (local numbers, ascending), where it is not in memory."""
         starts, stops = self.offsets[documents], self.offsets[documents + 1]
         self.segment.prefetch([(name, starts, stops) for name in self.codec.token_arrays])
 
     @cached_property
     def _checked(self) -> NDArray[np.bool_]:
-        """For each document whether its tokens have been compared with their checksums."""
+        """Whether each document's tokens have been compared with their checksums, ``(documents,)`` bool."""
         return np.zeros(self.documents, bool)
 
     def _check(self, documents: Ints, starts: Ints, stops: Ints) -> None:
         """Check the tokens ``starts..stops`` of documents (local numbers), each document once.
 
-        A few documents of a large segment have their codes checked by themselves: the rest is not read for them.
+        For a few documents of a large segment only their own codes are checked, so that the rest is not read.
         """
         if self._checked[documents].all():
             return
@@ -132,14 +132,16 @@ class SegmentView:
 
     def _check_codes(self, codes: NDArray[Any]) -> None:
         if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
-            raise CorruptIndexError("a token names a centroid that is not there", file=self.segment.path)
+            raise CorruptIndexError(
+                "a token names a centroid that does not exist: run `colstore verify`", file=self.segment.path
+            )
 
     def interact(self, query_pass: QueryPass, table: CentroidTable, documents: Ints) -> Floats:
         """Return the centroid scores of documents (local numbers)."""
         return calls.interact(query_pass, table, self.codes, self.offsets[documents], self.offsets[documents + 1])
 
     def score(self, query: PreparedQuery, number: int, documents: Ints) -> tuple[Floats, Tokens]:
-        """Return MaxSim scores of documents (local numbers) in one pass, and the token each query lane matched."""
+        """Return MaxSim scores of documents (local numbers) in one pass, and the token each query token matched."""
         starts, stops = self.offsets[documents], self.offsets[documents + 1]
         self._check(documents, starts, stops)
         if self.codec.bits == 16:
@@ -154,7 +156,7 @@ class SegmentView:
     def refine(self, query_pass: QueryPass, documents: Ints, rows: Ints, tokens: Tokens) -> Floats:
         """Return float scores of documents whose matched tokens are ``tokens[rows]``."""
         payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
-        coarse, codes = self.codec.centroids, self.segment.array("codes")  # which scoring has checked
+        coarse, codes = self.codec.centroids, self.segment.array("codes")  # checked when they were scored
         return calls.refine(
             query_pass,
             self.codec.bits,

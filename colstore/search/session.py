@@ -1,45 +1,51 @@
-"""Questions to hits: plan -> MaxSim -> reranker, for one question or many."""
+"""Queries to hits: filters -> MaxSim -> reranker, for one query or many, on one generation of an index."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
 from colstore.config import SearchParams
-from colstore.errors import ConfigError, QueryError
+from colstore.errors import ConfigError, EncoderError, QueryError
+from colstore.outputs import encode_query
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.stage import RerankStage, as_stage
 from colstore.search import candidates
 from colstore.search.filters import Where, allowed_documents
 from colstore.search.hits import hits_of
 from colstore.search.searcher import Searcher
-from colstore.snapshot.snapshot import RERANK, Snapshot
-from colstore.threads import in_threads
-from colstore.types import Encoder, FloatMatrix, Hit, Reranker
+from colstore.snapshot.snapshot import Snapshot
+from colstore.threads import in_threads, thread_count
+from colstore.types import Encoder, FloatMatrix, Hit, Hits, Reranker
+from colstore.values import as_array, as_integer
 
 if TYPE_CHECKING:
     from colstore.lexical.first_stage import FirstStage
+    from colstore.search.unstored import PassageScorer
 
 QueryLike = str | NDArray[Any]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+"""A query: its text, or its token vectors ``(tokens, dim)``."""
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """A question with somebody else's candidates.
+    """A query with the candidates of another system.
 
     Parameters
     ----------
     query
-        Text, or token vectors.
+        Text, or token vectors ``(tokens, dim)``.
     ids
-        In the first stage's order.
+        Ids of the candidates, in the first stage's order.
     scores
-        Of the first stage.
+        The first stage's scores, one for each id.
     """
 
     query: QueryLike
@@ -49,7 +55,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What questions are asked with; see :meth:`colstore.Index.search`."""
+    """The settings of a search, see :meth:`colstore.Index.search`; validated when made."""
 
     k: int
     where: Where | None = None
@@ -58,124 +64,235 @@ class SearchRequest:
     reranker: Reranker | RerankStage | None = None
     first_stage: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", as_integer("k", self.k, 1, error=QueryError))
+        if self.params is not None and not isinstance(self.params, SearchParams):
+            raise ConfigError(f"params must be a colstore.SearchParams, got {self.params!r}")
 
-@dataclass(frozen=True, slots=True)
+
 class Session:
-    """Session questions from one snapshot. Safe to share between threads.
+    """One generation of an index, ready to be searched. Safe to share between threads, and usable after a fork.
 
     Parameters
     ----------
-    snapshot, searcher
-        Of one generation.
-    given
-        The encoder that the caller opened the index with.
-    kept
-        What later stages need of this generation, loaded when first asked for.
+    snapshot
+        The open generation.
+    encoder
+        The encoder that the caller opened the index with; it encodes queries and passages.
+    model
+        The encoder that the index was just built with, if any. It encodes passages, and queries where the index
+        carries no frozen query encoder.
+    before
+        A session of an earlier generation, from which is taken over what has not changed.
     """
 
-    snapshot: Snapshot
-    searcher: Searcher
-    given: Encoder | None
-    kept: dict[str, Any] = field(default_factory=dict)
-
-    def search(
+    def __init__(
         self,
-        queries: Sequence[QueryLike],
-        vectors: Callable[[QueryLike], FloatMatrix],
-        request: SearchRequest,
-        threads: int | None,
-    ) -> list[list[Hit]]:
-        """Return the hits of each question; ``threads`` share them, or the scan of a single one."""
-        check_k(request.k)
-        if not isinstance(request.params, SearchParams | None):
-            raise ConfigError(f"params must be a colstore.SearchParams, got {request.params!r}")
+        snapshot: Snapshot,
+        encoder: Encoder | None = None,
+        model: Encoder | None = None,
+        before: Session | None = None,
+    ) -> None:
+        self.snapshot = snapshot
+        self.own_encoder = encoder
+        self.model = model
+        self.searcher: Searcher = _searcher(snapshot, None if before is None else before.searcher)
+        same_encoder = before is not None and before.snapshot.manifest.encoder == snapshot.manifest.encoder
+        self._encoder: _Lazy[Encoder] = before._encoder if before is not None and same_encoder else _Lazy()
+        self._bm25: _Lazy[FirstStage] = _Lazy()
+        self._passages: _Lazy[PassageScorer] = _Lazy()
+
+    @classmethod
+    def open(cls, path: Path, encoder: Encoder | None = None, model: Encoder | None = None) -> Session:
+        """Open the newest generation of the index at ``path``.
+
+        Raises
+        ------
+        EncoderError
+            The encoder makes vectors of another dimension than the index has.
+        """
+        snapshot = Snapshot.open(path)
+        dim = snapshot.manifest.dim
+        if encoder is not None and encoder.dim != dim:
+            snapshot.close()
+            raise EncoderError(
+                f"this index has vectors of {dim} components, the encoder makes {encoder.dim}: open it without an "
+                "encoder, or with the one that it was built with"
+            )
+        return cls(snapshot, encoder, model)
+
+    def refreshed(self) -> Session:
+        """Return a session of the newest generation: this one itself if nothing has changed.
+
+        What the two share stays open, with everything that was read of it.
+        """
+        newest = Snapshot.open(self.snapshot.path, self.snapshot)
+        return self if newest is self.snapshot else Session(newest, self.own_encoder, self.model, self)
+
+    # --- queries ----------------------------------------------------------------------------------------------
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of queries, loaded when it is first needed."""
+        return self._encoder.get(self._load_encoder)
+
+    @property
+    def document_encoder(self) -> Encoder | None:
+        """The encoder of passages that is in memory already; ``None`` leaves loading it to those that need it."""
+        return self.own_encoder or self.model
+
+    def encoder_to_send(self) -> Encoder | None:
+        """Return the encoder that the index cannot load by itself in another process; ``None`` where it can."""
+        if self.own_encoder is not None or self.model is None:
+            return self.own_encoder
+        from colstore.encode.load import LOADABLE_KINDS
+        from colstore.snapshot.query_encoder import has_frozen_encoder
+
+        part = self.snapshot.manifest.encoder
+        loadable = part is not None and part.settings.get("kind") in LOADABLE_KINDS
+        return None if loadable or has_frozen_encoder(self.snapshot.manifest) else self.model
+
+    def encode(self, query: QueryLike) -> FloatMatrix:
+        """Return the token vectors of a query, ``(tokens, dim)``: a text is encoded, vectors are passed on.
+
+        Raises
+        ------
+        QueryError
+            The text is empty, or the query is neither a text nor an array.
+        EncoderError
+            There is no model to encode the text, or it fails.
+        """
+        if isinstance(query, str):
+            if not query.strip():
+                raise QueryError("the query is empty: pass a text with at least one word")
+            return encode_query(self.encoder, query)
+        if query is None or isinstance(query, bytes | Mapping):
+            raise QueryError(f"a query must be a text or token vectors (tokens, dim), got {type(query).__name__}")
+        return as_array(query)
+
+    def search_many(self, queries: Sequence[QueryLike], request: SearchRequest, threads: int | None) -> list[list[Hit]]:
+        """Return the hits of each query. ``threads`` share the queries, or the scan of a single one."""
+        count = thread_count(threads)
         stage = self._stage(request.reranker)
         depth = request.k if stage is None else max(request.k, stage.depth)
-        words = None if request.first_stage is None else self._first_stage(request.first_stage)
-        texts = [text_of(query) for query in queries] if stage is not None or words is not None else []
-        encoded = [vectors(query) for query in queries]
+        bm25 = None if request.first_stage is None else self._first_stage(request.first_stage)
+        texts = [text_of(query) for query in queries] if stage is not None or bm25 is not None else []
+        encoded = [self.encode(query) for query in queries]
         allowed = allowed_documents(self.searcher.views, request.where, request.ids)
         if allowed is not None and not len(allowed):
-            return [[] for _ in queries]
+            return [Hits() for _ in queries]
 
-        def answer(i: int) -> list[Hit]:
-            extra = None if words is None else words.documents(texts[i], depth, allowed)
-            ranked = self.searcher.search(
+        def hits_for(i: int) -> list[Hit]:
+            ranked = self.searcher.top_documents(
                 encoded[i],
                 depth,
                 allowed=allowed,
                 params=request.params,
-                extra=extra,
-                threads=(threads or 1) if len(queries) == 1 else 1,
+                extra=None if bm25 is None else bm25.documents(texts[i], depth, allowed),
+                threads=count if threads is not None and len(queries) == 1 else 1,
             )
-            return hits_of(self.searcher, ranked, depth)
+            return hits_of(self.searcher, ranked, depth, tokens=len(encoded[i]))
 
-        found = in_threads(answer, range(len(queries)), threads)
-        return found if stage is None else [hits[: request.k] for hits in stage.rank_many(texts, found)]
+        lists = in_threads(hits_for, range(len(queries)), count)
+        return lists if stage is None else [Hits(hits[: request.k]) for hits in stage.rank_many(texts, lists)]
 
-    def rerank(
+    def rerank_many(
         self,
-        asked: Sequence[Candidates],
-        vectors: Callable[[QueryLike], FloatMatrix],
-        k: int | None,
+        requests: Sequence[Candidates],
         options: candidates.RerankOptions,
         reranker: Reranker | RerankStage | None,
-        threads: int,
+        threads: int | None,
     ) -> list[list[Hit]]:
-        """Rank the candidates of each question, then let the reranker read."""
+        """Return the candidates of each query, ranked by MaxSim and then by the reranker."""
+        count, k = thread_count(threads), options.k
         stage = self._stage(reranker)
-        texts = [] if stage is None else [text_of(one.query) for one in asked]
+        texts = [] if stage is None else [text_of(request.query) for request in requests]
         if stage is not None and k is not None:
             options = replace(options, k=max(k, stage.depth))
-        encodes = options.missing == "score" and (stage is None or stage.policy == "never")
-        encoded = [vectors(one.query) for one in asked]
+        encodes_missing = options.missing == "score" and (stage is None or stage.policy == "never")
+        encoded = [self.encode(request.query) for request in requests]
 
-        def answer(i: int) -> list[Hit]:
+        def hits_for(i: int) -> list[Hit]:
             return candidates.rerank(
                 self.searcher,
                 encoded[i],
-                asked[i].ids,
+                requests[i].ids,
                 options,
-                scores=asked[i].scores,
-                score_texts=self._text_scorer(encoded[i]) if encodes else None,
-                threads=threads if len(asked) == 1 else 1,
+                scores=requests[i].scores,
+                score_texts=self._text_scorer(encoded[i]) if encodes_missing else None,
+                threads=count if len(requests) == 1 else 1,
             )
 
-        found = in_threads(answer, range(len(asked)), threads)
-        return [hits[:k] for hits in (found if stage is None else stage.rank_many(texts, found))]
+        lists = in_threads(hits_for, range(len(requests)), count)
+        return [Hits(hits[:k]) for hits in (lists if stage is None else stage.rank_many(texts, lists))]
 
-    def _stage(self, reranker: Reranker | RerankStage | None) -> RerankStage | None:
-        """Return the stage to ask, with the threshold that calibrating stored where it needs one."""
-        if reranker is None:
-            return None
-        stored = (self.snapshot.manifest.tuned or {}).get(RERANK)
-        threshold = stored.get("threshold") if isinstance(stored, dict) else None
-        return as_stage(reranker).with_threshold(float(threshold) if isinstance(threshold, int | float) else None)
+    # --- what later stages need, loaded when first needed -----------------------------------------------------
 
-    def _first_stage(self, kind: str) -> FirstStage:
+    def _load_encoder(self) -> Encoder:
+        if self.own_encoder is not None:
+            return self.own_encoder
+        from colstore.snapshot.query_encoder import has_frozen_encoder, query_encoder  # queries may come as vectors
+
+        path, manifest = self.snapshot.path, self.snapshot.manifest
+        if self.model is not None and not has_frozen_encoder(manifest):
+            return self.model
+        return query_encoder(path, manifest)
+
+    def _load_bm25(self) -> FirstStage:
         from colstore.lexical.first_stage import FirstStage
-        from colstore.snapshot.bm25 import KIND, load_bm25
+        from colstore.snapshot.bm25 import load_bm25
 
-        if kind not in self.kept:
-            if kind != KIND:
-                raise ConfigError(f"first_stage must be {KIND!r} (or None), got {kind!r}")
-            self.kept[kind] = FirstStage(load_bm25(self.snapshot), self.searcher.alive)
-        first: FirstStage = self.kept[kind]
-        return first
+        return FirstStage(load_bm25(self.snapshot), self.searcher.alive)
 
-    def _text_scorer(self, vectors: FloatMatrix) -> candidates.ScoreTexts:
+    def _load_passage_scorer(self) -> PassageScorer:
         from colstore.search.unstored import PassageScorer
 
-        def score(passages: Sequence[str]) -> list[float]:
-            if "passages" not in self.kept:
-                self.kept["passages"] = PassageScorer(self.snapshot, self.given)
-            scorer: PassageScorer = self.kept["passages"]
-            return scorer.score(vectors, passages)
+        return PassageScorer(self.snapshot, self.document_encoder)
 
-        return score
+    def _stage(self, reranker: Reranker | RerankStage | None) -> RerankStage | None:
+        """Return the reranking stage, with the stored threshold where it needs one."""
+        return None if reranker is None else as_stage(reranker).with_threshold(self.snapshot.rerank_threshold)
+
+    def _first_stage(self, kind: str) -> FirstStage:
+        from colstore.snapshot.bm25 import KIND
+
+        if kind != KIND:
+            raise ConfigError(f"first_stage must be {KIND!r} (or None), got {kind!r}")
+        return self._bm25.get(self._load_bm25)
+
+    def _text_scorer(self, vectors: FloatMatrix) -> candidates.ScoreTexts:
+        return lambda passages: self._passages.get(self._load_passage_scorer).score(vectors, passages)
 
 
-def options_of(
+class _Lazy(Generic[Value]):
+    """A value that the first thread to need it makes, while others wait."""
+
+    def __init__(self) -> None:
+        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._values: list[Value] = []
+
+    def get(self, make: Callable[[], Value]) -> Value:
+        """Return the value; it is made at the first call."""
+        if not self._values:
+            if os.getpid() != self._pid:  # forked: a thread that held the lock does not exist here
+                self._lock, self._pid = threading.Lock(), os.getpid()
+            with self._lock:
+                if not self._values:
+                    self._values.append(make())
+        return self._values[0]
+
+
+def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
+    """Return a searcher of a snapshot, with what an earlier one has read and checked of the same segments."""
+    searcher = Searcher(snapshot.segments, snapshot.codec, snapshot.params, snapshot.deleted)
+    known = {} if before is None else {view.segment.id: view for view in before.views}
+    for view in searcher.views:
+        if view.segment.id in known:
+            view.take_over(known[view.segment.id])
+    return searcher
+
+
+def rerank_options(
     k: int | None,
     missing: candidates.OnMissing,
     texts: candidates.Texts | None,
@@ -183,26 +300,44 @@ def options_of(
     early_exit: int | None,
 ) -> candidates.RerankOptions:
     """Return the options that the arguments of :meth:`colstore.Index.rerank` stand for."""
-    rule = Fusion.parse(fusion) if isinstance(fusion, str) else fusion
+    rule = Fusion.of(fusion)
     if rule is not None and rule.rule == "replace":
         rule = None
     return candidates.RerankOptions(k, missing, texts, rule, early_exit)
 
 
-def text_of(query: QueryLike) -> str:
-    """Return a question that is a text.
+def query_list(queries: Iterable[QueryLike], method: str) -> list[QueryLike]:
+    """Return queries as a list.
+
+    Parameters
+    ----------
+    queries
+        Texts or token vectors, from any iterable.
+    method
+        Name of the method that takes them, for messages.
 
     Raises
     ------
     QueryError
-        It is vectors.
+        A single text, a mapping (whose keys would be taken for queries), or nothing that can be iterated over.
+    """
+    if isinstance(queries, str):
+        raise QueryError(f"{method} takes a list of queries: pass [{queries!r}] for a single one")
+    if isinstance(queries, Mapping):
+        raise QueryError(f"{method} takes a list of queries, got a mapping: pass list(queries.values())")
+    if not isinstance(queries, Iterable):
+        raise QueryError(f"{method} takes a list of queries, got {type(queries).__name__}")
+    return list(queries)
+
+
+def text_of(query: QueryLike) -> str:
+    """Return a query that is a text.
+
+    Raises
+    ------
+    QueryError
+        The query consists of vectors.
     """
     if not isinstance(query, str):
-        raise QueryError("a reranker and BM25 read texts: ask with a text, not with vectors")
+        raise QueryError("a reranker and BM25 read texts: pass the query as a text, not as vectors")
     return query
-
-
-def check_k(k: object) -> None:
-    """Refuse a number of hits that cannot be."""
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise QueryError(f"k must be a whole number of at least 1, got {k!r}")

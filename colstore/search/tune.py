@@ -1,8 +1,8 @@
-"""Finding the cheapest search settings that reach a wanted recall of the exact top k, on this very index."""
+"""The fastest search settings that reach a target recall of the exact top k, measured on the index itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from time import perf_counter
 
@@ -10,36 +10,39 @@ import numpy as np
 
 from colstore.config import SearchParams
 from colstore.errors import ConfigError, QueryError
+from colstore.indexing.meters import StageMeter
+from colstore.reports import Listener
 from colstore.rerank.calibrate import Calibration, calibrated, calibration_query
 from colstore.rerank.order import passage
 from colstore.rerank.rerankers import checked_scores
 from colstore.rerank.stage import RerankStage
 from colstore.search.searcher import Searcher, Shortlist
 from colstore.types import FloatMatrix, Hit, Json
+from colstore.values import as_number
 
 PSEUDO_QUERIES = 100
 PSEUDO_TOKENS = 24
 PROBES = (4, 8, 16, 32, 64)
 SCORED = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40)
-"""Documents scored, in multiples of k."""
+"""Numbers of documents scored, in multiples of k."""
 SPREAD = (3, 8, 20)
-"""Candidates for each document scored."""
+"""Numbers of candidates for each document scored."""
 TIMED_QUERIES = 50
-"""Queries that each setting worth its time is timed on."""
+"""Number of queries that promising settings are timed on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One point of the curve.
+    """One setting that was tried.
 
     Parameters
     ----------
     probes, candidates, scored
-        See :class:`SearchParams`.
+        The setting, see :class:`colstore.SearchParams`.
     recall
-        Mean part of the exact top k found.
+        Mean share of the exact top k that it finds, 0 to 1.
     milliseconds
-        Median of a search on one thread.
+        Median time of a search on one thread.
     """
 
     probes: int
@@ -51,7 +54,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A point whose recall is known and whose time is not."""
+    """A setting whose recall is known and whose time is not."""
 
     probes: int
     candidates: int
@@ -66,22 +69,26 @@ class TuneReport:
     Parameters
     ----------
     params
-        The cheapest settings that reached ``recall``, or the best there were.
-    k, wanted
-        What was asked for.
+        The fastest settings that reach the target recall; where none does, those with the best recall.
+    k
+        Number of hits.
+    target
+        The recall that was to be reached, 0 to 1.
     recall, milliseconds
-        Of the chosen settings, on the queries they were chosen by.
+        Recall and median time of the chosen settings, on the queries that they were chosen with.
     exact_milliseconds
-        Median of scoring everything.
-    queries, pseudo
-        How many, and whether they were made from documents.
+        Median time of scoring every document.
+    queries
+        Number of queries.
+    pseudo
+        Whether the queries were made from documents, because the caller passed none.
     curve
-        The trials that no other beats in both recall and time, cheapest first.
+        The settings that no other one beats in both recall and time, fastest first.
     """
 
     params: SearchParams
     k: int
-    wanted: float
+    target: float
     recall: float
     milliseconds: float
     exact_milliseconds: float
@@ -91,11 +98,11 @@ class TuneReport:
 
     @property
     def reached(self) -> bool:
-        """Whether the wanted recall was reached."""
-        return self.recall >= self.wanted
+        """Whether the target recall was reached."""
+        return self.recall >= self.target
 
     def to_json(self) -> dict[str, Json]:
-        """Return plain data, as the manifest keeps it."""
+        """Return the fields as a dict that :mod:`json` can write."""
         whole = asdict(self)
         whole["curve"] = [asdict(trial) for trial in self.curve]
         return whole
@@ -108,94 +115,113 @@ def tune(
     recall: float,
     k: int,
     seed: int = 0,
-    tick: Callable[[int, int], None] | None = None,
+    progress: Listener | None = None,
 ) -> TuneReport:
-    """Measure settings against exhaustive scoring on the same codes, and choose.
+    """Measure settings against scoring every document on the same codes, and choose one.
 
     Parameters
     ----------
     searcher
-        Over the index.
+        The searcher of the index.
     queries
-        Token vectors ``(tokens, dim)`` of questions like those to come; ``None`` makes pseudo-queries: runs of 24
-        tokens out of the middle of documents. Those are easier than real questions; bring real ones where you can.
+        Token vectors ``(tokens, dim)`` of queries like those to come. ``None`` makes pseudo-queries: runs of 24 tokens
+        from the middle of documents. These are easier than real queries, so pass real ones where you can.
     recall
-        Wanted part of the exact top ``k``, 0 to 1.
+        The share of the exact top ``k`` that is to be found, greater than 0, at most 1.
     k
-        Hits.
-    tick
-        Called with (numbers of probes tried, how many there are).
+        Number of hits.
+    seed
+        Chooses the documents that pseudo-queries are made from.
+    progress
+        Called for each number of probes with a :class:`colstore.Progress` of the stage ``"tune"``.
+
+    Raises
+    ------
+    ConfigError
+        ``recall`` is out of range.
+    QueryError
+        There are no queries.
     """
-    if not 0 < recall <= 1:
-        raise ConfigError(f"recall must lie in (0, 1], got {recall}")
+    if not as_number("recall", recall, 0, 1) > 0:
+        raise ConfigError(f"recall must be greater than 0, and at most 1, got {recall!r}")
     if queries is not None and not len(queries):
-        raise QueryError("there are no queries to tune on")
-    asked = list(queries) if queries is not None else pseudo_queries(searcher, seed)
-    wanted, exact_time = _run(searcher, asked, k, SearchParams(exact=True))
-    settings = _settings(searcher, asked, wanted, k, tick)
-    trials = [_timed(searcher, asked, k, setting) for setting in _undominated(settings)]
+        raise QueryError("there are no queries to tune with: pass some, or None for queries made from documents")
+    sample = list(queries) if queries is not None else pseudo_queries(searcher, seed)
+    exact, exact_time = _run(searcher, sample, k, SearchParams(exact=True))
+    settings = _settings(searcher, sample, exact, k, StageMeter(progress, "tune", "settings", None))
+    trials = [_timed(searcher, sample, k, setting) for setting in _undominated(settings)]
     if not trials:  # so few documents that every search scores them all
         params = SearchParams(k=k)
-        return TuneReport(params, k, recall, 1.0, exact_time, exact_time, len(asked), queries is None, ())
+        return TuneReport(params, k, float(recall), 1.0, exact_time, exact_time, len(sample), queries is None, ())
     good = [trial for trial in trials if trial.recall >= recall]
     best = min(good, key=lambda t: t.milliseconds) if good else max(trials, key=lambda t: (t.recall, -t.milliseconds))
     params = SearchParams(probes=best.probes, candidates=best.candidates, scored=best.scored, k=k)
     return TuneReport(
-        params, k, recall, best.recall, best.milliseconds, exact_time, len(asked), queries is None, _frontier(trials)
+        params=params,
+        k=k,
+        target=float(recall),
+        recall=best.recall,
+        milliseconds=best.milliseconds,
+        exact_milliseconds=exact_time,
+        queries=len(sample),
+        pseudo=queries is None,
+        curve=_frontier(trials),
     )
 
 
 def pseudo_queries(searcher: Searcher, seed: int) -> list[FloatMatrix]:
-    """Return runs of token vectors out of the middle of documents drawn at random."""
+    """Return runs of token vectors from the middle of documents that are drawn at random."""
     generator = np.random.default_rng(seed)
     alive = np.arange(searcher.documents) if searcher.alive is None else searcher.alive
-    made = []
+    queries = []
     for document in generator.choice(alive, min(PSEUDO_QUERIES, len(alive)), replace=False):
         view, local = searcher.locate(int(document))
         vectors = view.vectors(local)
         start = max(0, (len(vectors) - PSEUDO_TOKENS) // 2)
-        made.append(vectors[start : start + PSEUDO_TOKENS])
-    return made
+        queries.append(vectors[start : start + PSEUDO_TOKENS])
+    return queries
 
 
 def _settings(
     searcher: Searcher,
     queries: Sequence[FloatMatrix],
-    wanted: list[set[int]],
+    exact: list[set[int]],
     k: int,
-    tick: Callable[[int, int], None] | None,
+    meter: StageMeter,
 ) -> list[_Setting]:
-    """Return every setting with its recall. One shortlist a query and number of probes tells it for all of them."""
+    """Return every setting with its recall, which follows from one shortlist per query and number of probes."""
     most = max(4 * searcher.documents, k)
     grid = [(scored * k * spread, scored * k) for scored in SCORED for spread in SPREAD if scored * k * spread <= most]
-    found: list[_Setting] = []
+    settings: list[_Setting] = []
     for done, probes in enumerate(PROBES if grid else ()):
-        if tick is not None:
-            tick(done, len(PROBES))
+        meter.of(done, len(PROBES))
         recalls = np.array(
             [
-                _recalls(searcher.shortlist(query, probes, grid[-1][0]), answer, grid)
-                for query, answer in zip(queries, wanted, strict=True)
+                _recalls(searcher.shortlist(query, probes, grid[-1][0]), top, grid)
+                for query, top in zip(queries, exact, strict=True)
             ]
         )
-        found += [_Setting(probes, *pair, float(mean)) for pair, mean in zip(grid, recalls.mean(axis=0), strict=True)]
-    return found
+        means = recalls.mean(axis=0)
+        settings += [_Setting(probes, *pair, float(mean)) for pair, mean in zip(grid, means, strict=True)]
+    if settings:
+        meter.of(len(PROBES), len(PROBES))
+    return settings
 
 
-def _recalls(found: Shortlist, answer: set[int], grid: Sequence[tuple[int, int]]) -> list[float]:
-    """Return which part of the answer survives pruning, for each pair of (candidates, scored)."""
-    right = np.isin(found.documents, list(answer))
-    by_gain = np.argsort(np.argsort(-found.gains, kind="stable"), kind="stable")
+def _recalls(shortlist: Shortlist, top: set[int], grid: Sequence[tuple[int, int]]) -> list[float]:
+    """Return which share of the exact top k survives pruning, for each pair of (candidates, scored)."""
+    in_top = np.isin(shortlist.documents, list(top))
+    by_gain = np.argsort(np.argsort(-shortlist.gains, kind="stable"), kind="stable")
     recalls = []
     for candidates, scored in grid:
-        kept = np.flatnonzero(by_gain < candidates)
-        best = kept[np.argsort(-found.coarse[kept], kind="stable")[:scored]]
-        recalls.append(float(right[best].sum()) / len(answer))
+        gathered = np.flatnonzero(by_gain < candidates)
+        best = gathered[np.argsort(-shortlist.coarse[gathered], kind="stable")[:scored]]
+        recalls.append(float(in_top[best].sum()) / len(top))
     return recalls
 
 
 def _undominated(settings: Sequence[_Setting]) -> list[_Setting]:
-    """Leave out what does more than another setting and finds no more."""
+    """Leave out every setting that does more work than another one without finding more."""
     return [
         one
         for one in settings
@@ -219,21 +245,22 @@ def _timed(searcher: Searcher, queries: Sequence[FloatMatrix], k: int, setting: 
 def _run(
     searcher: Searcher, queries: Sequence[FloatMatrix], k: int, params: SearchParams
 ) -> tuple[list[set[int]], float]:
-    found, seconds = [], []
+    """Return the top k of each query, and the median time of a search in milliseconds."""
+    tops, seconds = [], []
     for query in queries:
         start = perf_counter()
-        ranked = searcher.search(query, k, params=params)
+        ranked = searcher.top_documents(query, k, params=params)
         seconds.append(perf_counter() - start)
-        found.append({int(document) for document in ranked.documents[:k]})
-    return found, 1000 * float(np.median(seconds))
+        tops.append({int(document) for document in ranked.documents[:k]})
+    return tops, 1000 * float(np.median(seconds))
 
 
 def _frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    kept: list[Trial] = []
+    frontier: list[Trial] = []
     for trial in sorted(trials, key=lambda t: (t.milliseconds, -t.recall)):
-        if not kept or trial.recall > kept[-1].recall:
-            kept.append(trial)
-    return tuple(kept)
+        if not frontier or trial.recall > frontier[-1].recall:
+            frontier.append(trial)
+    return tuple(frontier)
 
 
 def calibrate(
@@ -244,15 +271,36 @@ def calibrate(
     k: int,
     keep: float,
     judgements: Sequence[Mapping[str, int]] | None = None,
+    progress: Listener | None = None,
 ) -> Calibration:
-    """Have the reranker read every hit, and return the threshold; see :func:`colstore.rerank.calibrate.calibrated`."""
+    """Let the reranker read every hit, and return the threshold, see :func:`colstore.rerank.calibrate.calibrated`.
+
+    Parameters
+    ----------
+    stage
+        The reranker, with its depth and fusion.
+    queries
+        Texts.
+    hits
+        The hits of each query by MaxSim, at most ``stage.depth``.
+    k, keep
+        See :meth:`colstore.Index.calibrate`.
+    judgements
+        The grades of documents by id, for each query.
+    progress
+        Called after each query with a :class:`colstore.Progress` of the stage ``"calibrate"``.
+    """
     if judgements is not None and len(judgements) != len(queries):
-        raise QueryError(f"{len(judgements)} sets of judgements for {len(queries)} questions")
+        raise QueryError(
+            f"judgements must hold one mapping of grades for each query, got {len(judgements)} for {len(queries)}"
+        )
+    meter = StageMeter(progress, "calibrate", "queries", None)
     samples = []
-    for i, (query, some) in enumerate(zip(queries, hits, strict=True)):
-        if not some:
-            continue
-        scores = checked_scores(stage.reranker, [(query, passage(hit)) for hit in some])
-        grades = None if judgements is None else judgements[i]
-        samples.append(calibration_query([h.id for h in some], [h.score for h in some], scores.tolist(), grades, k))
+    for i, (query, own_hits) in enumerate(zip(queries, hits, strict=True)):
+        if own_hits:
+            scores = checked_scores(stage.reranker, [(query, passage(hit)) for hit in own_hits])
+            grades = None if judgements is None else judgements[i]
+            ids, maxsim = [hit.id for hit in own_hits], [hit.score for hit in own_hits]
+            samples.append(calibration_query(ids, maxsim, scores.tolist(), grades, k))
+        meter.of(i + 1, len(queries))
     return calibrated(samples, k=k, depth=stage.depth, keep=keep, fusion=stage.fusion)

@@ -8,6 +8,7 @@ import numpy as np
 
 from colstore.encode import pool
 from colstore.errors import EncoderError, VectorError
+from colstore.outputs import encode_documents
 from colstore.snapshot.document_encoder import document_encoder, stored_projection
 from colstore.snapshot.snapshot import Snapshot
 from colstore.types import Encoder, FloatMatrix
@@ -42,7 +43,7 @@ class PassageScorer:
         rows = np.asarray(query, np.float32)
         return [
             float((rows @ self._as_stored(text.vectors).T).max(axis=1).sum())
-            for text in self._encoder.encode_documents(list(passages))
+            for text in encode_documents(self._encoder, list(passages))
         ]
 
     def _as_stored(self, vectors: FloatMatrix) -> FloatMatrix:

@@ -11,6 +11,7 @@ from colstore.codec import Codec
 from colstore.config import SearchParams
 from colstore.indexing.kmeans import centroid_count
 from colstore.indexing.segments import mean_error
+from colstore.notebook import html_table
 from colstore.store import FORMAT_VERSION, Manifest
 from colstore.types import Json
 
@@ -80,6 +81,25 @@ class IndexInfo:
     encoder: Mapping[str, Json] | None
     config: Mapping[str, Json]
     tuned: Mapping[str, Json] | None = field(default=None)
+
+    def __repr__(self) -> str:
+        counts = f"{self.documents:,} documents, {self.tokens:,} vectors of {self.dim} components"
+        return f"<colstore.IndexInfo {self.path!r}: {counts}, {self.bits} bits, {self.bytes['total']:,} bytes>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        model = None if self.encoder is None else self.encoder.get("model")
+        rows: list[tuple[str, object]] = [
+            ("path", self.path),
+            ("documents", f"{self.documents:,}"),
+            ("token vectors", f"{self.tokens:,} of {self.dim} components, {self.bits} bits"),
+            ("segments", f"{self.segments:,}, {self.deleted:,} documents deleted"),
+            ("bytes", f"{self.bytes['total']:,}"),
+            ("model", model),
+            ("generation", f"{self.generation}, {self.created}"),
+            *(("advice", sentence) for sentence in self.advice),
+        ]
+        return html_table((), rows)
 
     def to_json(self) -> dict[str, Json]:
         """Return the fields as data that ``json`` can write."""

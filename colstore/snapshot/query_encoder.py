@@ -10,6 +10,13 @@ from colstore.store import Manifest, read_whole
 from colstore.types import Encoder
 
 
+def has_frozen_encoder(manifest: Manifest) -> bool:
+    """Tell whether an index carries a frozen query encoder, which needs neither torch nor the model."""
+    return manifest.encoder is not None and any(
+        record.path.rpartition("/")[2] == GRAPH for record in manifest.encoder.files
+    )
+
+
 def query_encoder(path: Path, manifest: Manifest) -> Encoder:
     """Return the frozen encoder of an index; where it has none, load the model that it was built with.
 

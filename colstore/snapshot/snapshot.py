@@ -6,7 +6,6 @@ opened. In that case there is a newer generation, and opening starts again with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from colstore.codec.base import restore
 from colstore.config import BuildConfig, SearchParams
 from colstore.errors import ConfigError, CorruptIndexError, MissingFileError
 from colstore.kernels.calls import Ints
+from colstore.snapshot import tuned
 from colstore.snapshot.live_segment import NOTHING, LiveSegment
 from colstore.store import (
     Manifest,
@@ -30,8 +30,6 @@ from colstore.store import (
 
 ATTEMPTS = 10
 """How often opening starts again because a writer removed a file."""
-RERANK = "rerank"
-"""Key of the cross-encoder stage's threshold among the stored tuning results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +141,12 @@ class Snapshot:
         CorruptIndexError
             The stored parameters are invalid.
         """
-        if self.manifest.tuned is None or ("params" not in self.manifest.tuned and RERANK in self.manifest.tuned):
-            return None
-        stored = self.manifest.tuned.get("params")
-        try:
-            if not isinstance(stored, Mapping):
-                raise TypeError("they are missing")  # noqa: TRY301
-            return SearchParams(**stored)  # type: ignore[arg-type]  # checked by the class
-        except (ConfigError, TypeError) as error:
-            raise CorruptIndexError(f"the tuned search parameters are invalid: {error}", file=self.path) from error
+        return tuned.search_params(self.path, self.manifest)
+
+    @property
+    def rerank_threshold(self) -> float | None:
+        """The threshold of the policy ``"uncertain"`` that calibrating stored; ``None`` where there is none."""
+        return tuned.rerank_threshold(self.manifest)
 
     def close(self) -> None:
         """Close the segments."""

@@ -16,6 +16,7 @@ from colstore.corpus import CorpusSource, ReadReport, read_documents
 from colstore.encode import pool
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError, EncoderError
 from colstore.indexing.segments import Batch, SegmentSink, coarse_error
+from colstore.outputs import encode_documents
 from colstore.reports import ChangeReport, Listener, Progress
 from colstore.snapshot.document_encoder import ModelOptions, document_encoder, stored_projection
 from colstore.store import AddedTokens
@@ -155,7 +156,7 @@ class _Vectors:
         made: Iterator[EncodedText] = iter(())
         if bare:
             encoder = self._load(bare[0])
-            made = iter(encoder.encode_documents([document.passage for document in bare]))
+            made = iter(encode_documents(encoder, [document.passage for document in bare]))
         encoded = [next(made) if document.vectors is None else EncodedText(document.vectors) for document in documents]
         self._change.report.truncated += sum(text.truncated for text in encoded)
         return [text.vectors for text in encoded]

@@ -14,13 +14,14 @@ import numpy as np
 
 from colstore.codec import Codec
 from colstore.config import BuildConfig
-from colstore.errors import IndexLockedError, StorageError
+from colstore.errors import IndexChangedError, StorageError
 from colstore.indexing.segments import Batch, SegmentSink
 from colstore.reports import ChangeReport
 from colstore.snapshot.bm25 import bm25_part_for
 from colstore.snapshot.info import advice
 from colstore.snapshot.live_segment import LiveSegment, live_counts
 from colstore.snapshot.snapshot import Snapshot
+from colstore.snapshot.tuned import with_calibration, with_search
 from colstore.store import (
     Manifest,
     Segment,
@@ -234,20 +235,45 @@ def _appended(sources: Sequence[LiveSegment], codec: Codec, sink: SegmentSink) -
             yield batch
 
 
-def store_tuned(path: Path, manifest: Manifest, tuned: Mapping[str, Json], *, wait: float = 0.0) -> None:
-    """Commit a generation with new tuned parameters.
+def store_tuned(
+    path: Path,
+    manifest: Manifest,
+    *,
+    search: Mapping[str, Json] | None = None,
+    calibration: Mapping[str, Json] | None = None,
+    wait: float = 0.0,
+) -> None:
+    """Commit a generation with new tuned parameters, a new calibration, or both.
 
     Parameters
     ----------
+    path
+        Directory of the index.
     manifest
-        Of the snapshot that was tuned. Documents may have come and gone meanwhile, but not other centroids.
+        Manifest of the snapshot that was tuned. Documents may have been added and deleted since, but the centroids must
+        be the same.
+    search
+        Fields of a :class:`colstore.TuneReport`; ``None`` leaves what is stored.
+    calibration
+        Fields of a :class:`colstore.Calibration`; ``None`` leaves what is stored.
+    wait
+        Seconds to wait for another writer.
 
     Raises
     ------
     IndexLockedError
-        Another writer is at work, or has trained new centroids since.
+        Another process is writing to the index.
+    IndexChangedError
+        Another process has trained new centroids since.
     """
     with Change(path, wait) as change:
         if change.newest.codec != manifest.codec:
-            raise IndexLockedError(f"{path}: another writer has trained new centroids meanwhile; tune again")
-        change.commit(tuned=dict(tuned))
+            raise IndexChangedError(
+                f"{path}: another process has trained new centroids meanwhile; refresh the index and tune it again"
+            )
+        stored: Mapping[str, Json] | None = change.newest.tuned
+        if search is not None:
+            stored = with_search(stored, search)
+        if calibration is not None:
+            stored = with_calibration(stored, calibration)
+        change.commit(tuned=stored)

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import TypeAlias
 
 import numpy as np
 
-from colstore.errors import ColstoreError, CorruptIndexError, QueryError
+from colstore.errors import ColstoreError, CorruptIndexError, UnknownGenerationError
+from colstore.reports import ChangeReport
 from colstore.snapshot.snapshot import Snapshot
 from colstore.store import (
     Level,
@@ -27,6 +29,7 @@ from colstore.store import (
 )
 from colstore.store.manifest import timestamp, writer_name
 from colstore.types import Json
+from colstore.values import as_integer
 
 EXAMPLES = 5
 """Most ids that are listed as examples of lost documents."""
@@ -116,7 +119,7 @@ def history(path: Path, level: Level = "full") -> list[Generation]:
     return listed
 
 
-def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
+def recover(path: Path, generation: int, *, wait: float = 0.0) -> ChangeReport:
     """Return an index to an older generation by committing it again as the newest one. Nothing is deleted.
 
     Parameters
@@ -130,23 +133,25 @@ def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
 
     Returns
     -------
-    int
-        The number of the new generation.
+    ChangeReport
+        Its :attr:`~colstore.ChangeReport.generation` is the number of the new generation.
 
     Raises
     ------
-    QueryError
-        There is no such generation.
+    UnknownGenerationError
+        There is no such generation (any more).
     CorruptIndexError
         That generation is damaged, too; the index is left unchanged.
     IndexLockedError, StorageError
         Another writer is active, or a file cannot be written. The index is left unchanged.
     """
     check_folder(path)
+    generation = as_integer("generation", generation, 1)
     with WriterLock(path, wait=wait):
+        start = perf_counter()
         present = generations(path)
         if generation not in present:
-            raise QueryError(f"{path}: there is no generation {generation}; there are {_listed(present)}")
+            raise UnknownGenerationError(f"{path}: there is no generation {generation}; there are {_listed(present)}")
         manifest = load(path, generation)
         problems = verify_manifest(path, manifest, "full")
         if any(not problem.derived for problem in problems):
@@ -155,7 +160,13 @@ def recover(path: Path, generation: int, *, wait: float = 0.0) -> int:
             )
         number = highest(path) + 1
         commit(path, _renumbered(manifest, number))
-        return number
+        return ChangeReport(
+            generation=number,
+            committed=True,
+            documents=manifest.live_documents,
+            segments=len(manifest.segments),
+            seconds=perf_counter() - start,
+        )
 
 
 def _missing_newest(path: Path) -> int:

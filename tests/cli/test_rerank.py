@@ -11,7 +11,7 @@ from click.testing import Result
 
 import colstore
 from colstore.encode.fake import FakeEncoder
-from colstore.rerank.rerankers import FakeReranker
+from colstore.testing import FakeReranker
 
 Cli = Callable[..., Result]
 RUN = [("0", "tides", 3.0), ("0", "bees", 2.0), ("0", "bread", 1.0), ("1", "bees", 2.0), ("1", "bread", 1.5)]

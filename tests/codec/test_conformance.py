@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.codec.conformance import CodecConformance
+from colstore.testing import CodecConformance
 
 
 class TestFloat16(CodecConformance):

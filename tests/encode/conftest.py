@@ -13,8 +13,6 @@ from colstore.encode.transformer import TransformerEncoder
 from colstore.types import Encoder
 from tests.encode.checkpoints import MakeCheckpoint, make_checkpoint
 
-pytest.register_assert_rewrite("tests.encode.conformance")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:

@@ -11,9 +11,10 @@ import pytest
 from colstore.encode import TransformerEncoder, load_encoder, load_encoder_from_settings, with_backend
 from colstore.encode import backends as choosing
 from colstore.errors import ConfigError, EncoderError, MissingDependencyError
+from colstore.testing import EncoderConformance
+from colstore.testing.encoder_suite import TEXTS
 from colstore.types import Encoder
 from tests.encode.checkpoints import LAYOUTS, Layout, MakeCheckpoint
-from tests.encode.conformance import TEXTS, EncoderConformance
 
 RUNTIMES = ["onnx", "openvino"]
 DOCUMENTS = [text for text in TEXTS if text != "!?.,;:"] * 4

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from colstore.encode import FakeEncoder, ProjectedEncoder, fit_projection_from_texts, load_encoder
+from colstore.testing import EncoderConformance
 from colstore.types import Encoder
 from tests.encode.checkpoints import LAYOUTS, MakeCheckpoint
-from tests.encode.conformance import EncoderConformance
 
 
 class TestFake(EncoderConformance):

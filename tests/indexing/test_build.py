@@ -26,6 +26,7 @@ from colstore.errors import (
     EncoderError,
     IndexExistsError,
     NotAnIndexError,
+    ResumeError,
     VectorError,
 )
 
@@ -241,9 +242,9 @@ def test_resuming_with_another_corpus_or_settings_is_refused(tmp_path: Path, mon
     path = tmp_path / "x"
     with pytest.raises(Interrupted):
         colstore.build(path, stopping_after(100), model=FakeEncoder())
-    with pytest.raises(IndexExistsError, match="other settings"):
+    with pytest.raises(ResumeError, match="other settings"):
         colstore.build(path, documents(300), model=FakeEncoder(), bits=2, resume=True)
-    with pytest.raises(IndexExistsError, match="corpus"):
+    with pytest.raises(ResumeError, match="corpus"):
         colstore.build(path, documents(300, seed=1), model=FakeEncoder(), resume=True)
     with colstore.build(path, documents(300), model=FakeEncoder(), overwrite=True) as index:
         assert len(index) == 300

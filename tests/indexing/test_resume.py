@@ -17,7 +17,7 @@ import pytest
 
 import colstore
 from colstore.encode import FakeEncoder
-from colstore.errors import IndexExistsError, StorageError
+from colstore.errors import IndexExistsError, ResumeError, StorageError
 from colstore.types import EncodedText
 from tests.indexing.helpers import documents
 
@@ -193,7 +193,7 @@ def test_another_corpus_is_refused(tmp_path: Path, change: str) -> None:
     else:
         value: Any = {"n": -1} if change == "metadata" else "another"
         corpus[7] = replace(corpus[7], **{change: value})
-    with pytest.raises(IndexExistsError, match="corpus is not the one"):
+    with pytest.raises(ResumeError, match="corpus is not the one"):
         colstore.build(tmp_path / "x", corpus, model=FakeEncoder(), resume=True)
 
 
@@ -206,7 +206,7 @@ def test_a_corpus_that_grew_after_it_was_encoded_is_refused(tmp_path: Path, monk
         patch.setattr("colstore.indexing.build.train_centroids", full)
         with pytest.raises(StorageError):
             colstore.build(tmp_path / "x", documents(40), model=FakeEncoder())
-    with pytest.raises(IndexExistsError, match="corpus is not the one"):
+    with pytest.raises(ResumeError, match="corpus is not the one"):
         colstore.build(tmp_path / "x", documents(41), model=FakeEncoder(), resume=True)
     with colstore.build(tmp_path / "x", documents(40), model=FakeEncoder(), resume=True) as index:
         assert len(index) == 40
@@ -219,7 +219,7 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         colstore.build(tmp_path / "x", documents(95), model=Failing(5, stop))
     for options, said in (({"bits": 2}, "config"), ({"dim": 8}, "dim"), ({"model": FakeEncoder(seed=1)}, "encoder")):
-        with pytest.raises(IndexExistsError, match=said):
+        with pytest.raises(ResumeError, match=said):
             colstore.build(tmp_path / "x", documents(95), resume=True, **{"model": FakeEncoder(), **options})  # type: ignore[arg-type]
 
 
@@ -237,7 +237,7 @@ def test_a_resumed_build_encodes_as_it_began(tmp_path: Path, minilm: str, monkey
             colstore.build(path, documents(20), model=minilm, device="cpu", backend="onnx")
     state = json.loads((path / "building" / "state.json").read_text())
     assert state["state"]["settings"]["encoder"]["backend"] == "onnx"
-    with pytest.raises(IndexExistsError, match="encoder"):
+    with pytest.raises(ResumeError, match="encoder"):
         colstore.build(path, documents(20), model=minilm, device="cpu", backend="torch", resume=True)
     with colstore.build(path, documents(20), model=minilm, device="cpu", resume=True) as index:
         assert index.info().encoder["backend"] == "onnx"  # type: ignore[index]  # it has an encoder

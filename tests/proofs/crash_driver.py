@@ -24,7 +24,7 @@ from typing import Any
 from unittest import mock
 
 import colstore
-from colstore.errors import ColstoreError, CorruptIndexError, IndexExistsError
+from colstore.errors import ColstoreError, CorruptIndexError, IndexExistsError, ResumeError
 from colstore.store import latest, referenced_files
 from colstore.updating.add import add
 from colstore.updating.compact import compact
@@ -173,7 +173,7 @@ def _resume(trial: Trial, first: int) -> None:
     begun = (trial.path / "building" / "state.json").exists()
     try:
         build(trial.path, first, resume=True)
-    except (IndexExistsError, CorruptIndexError):
+    except (IndexExistsError, ResumeError, CorruptIndexError):
         if trial.scene.name != "build, again" and (begun or trial.scene.name != "build, overwriting"):
             raise
         build(trial.path, first, overwrite=True)

@@ -152,7 +152,7 @@ def _add_without_links(index: Index) -> None:
 
 
 def _tune(path: Path) -> None:
-    store_tuned(path, latest(path), {"params": {"probes": 3}, "recall": 0.9})
+    store_tuned(path, latest(path), search={"params": {"probes": 3}, "recall": 0.9})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import colstore
-from colstore.errors import ConfigError, EncoderError
+from colstore.errors import ConfigError, RerankerError
 from colstore.rerank.cross_encoder import CrossEncoderReranker
 from colstore.types import Reranker
 from tests.rerank.cross_encoders import KINDS, Kind, make_cross_encoder
@@ -58,20 +58,20 @@ def test_scores_are_logits_as_the_library_computes_them(folders: dict[Kind, Path
 
 def test_several_labels_are_refused_by_name(tmp_path: Path) -> None:
     folder = make_cross_encoder(tmp_path / "nli", "bert", labels=3)
-    with pytest.raises(EncoderError, match=r"nli.* gives 3 labels a pair"):
+    with pytest.raises(RerankerError, match=r"nli.* returns 3 labels for a pair"):
         CrossEncoderReranker(folder)
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path: Path, folders: dict[Kind, Path]) -> None:
-    with pytest.raises(EncoderError, match="no such folder"):
+    with pytest.raises(RerankerError, match="no such folder"):
         CrossEncoderReranker(tmp_path / "nowhere")
     (tmp_path / "pickled").mkdir()
     (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(EncoderError, match="pickled"):
+    with pytest.raises(RerankerError, match="pickled"):
         CrossEncoderReranker(tmp_path / "pickled")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "model.safetensors").write_bytes(b"")
-    with pytest.raises(EncoderError, match="cannot be loaded"):
+    with pytest.raises(RerankerError, match="cannot be loaded"):
         CrossEncoderReranker(tmp_path / "empty")
     for settings in ({"dtype": "int3"}, {"token_budget": 0}, {"max_tokens": 1}, {"revision": "main"}):
         with pytest.raises(ConfigError):

@@ -123,9 +123,9 @@ def simulated(count: int, seed: int) -> list[CalibrationQuery]:
 def test_calibration_keeps_the_gain_and_spares_the_settled() -> None:
     found = calibrated(simulated(200, 0), k=10, depth=20, keep=0.95)
     assert found.reached
-    assert found.kept >= 0.95
+    assert found.retained >= 0.95
     assert found.pairs < 0.5
-    assert found.judged
+    assert found.with_judgements
     every = calibrated(simulated(200, 0), k=10, depth=20, keep=1.0)
     assert every.threshold >= found.threshold
 
@@ -134,7 +134,7 @@ def test_without_judgements_the_order_of_always_is_the_truth() -> None:
     samples = [CalibrationQuery(sample.maxsim, sample.reranked) for sample in simulated(100, 1)]
     found = calibrated(samples, k=10, depth=20, keep=0.9)
     assert found.reached
-    assert not found.judged
+    assert not found.with_judgements
 
 
 def test_a_reranker_that_gains_nothing_is_not_asked() -> None:

@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colstore.errors import ConfigError, EncoderError, QueryError
+from colstore.errors import ConfigError, QueryError, RerankerError
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.order import NOT_STORED
-from colstore.rerank.rerankers import CallableReranker, FakeReranker
+from colstore.rerank.rerankers import CallableReranker
 from colstore.rerank.stage import RerankStage, as_stage
+from colstore.testing import FakeReranker
 from colstore.types import Hit, Reranker
 
 
 def hits(*scores: float, lost: Sequence[str] = ()) -> list[Hit]:
-    stored = [Hit(i, f"d{i}", score, f"text {i}") for i, score in enumerate(scores, start=1)]
-    return stored + [Hit(len(scores) + i, f"m{text}", -i, text, stage=NOT_STORED) for i, text in enumerate(lost, 1)]
+    stored = [Hit(i, f"d{i}", score, text=f"text {i}") for i, score in enumerate(scores, start=1)]
+    return stored + [
+        Hit(len(scores) + i, f"m{text}", -i, text=text, stage=NOT_STORED) for i, text in enumerate(lost, 1)
+    ]
 
 
 def by_number(pairs: list[tuple[str, str]]) -> list[float]:
@@ -151,7 +154,7 @@ def test_a_text_that_is_not_stored_is_named() -> None:
 
 @pytest.mark.parametrize("answer", [[1.0], [1.0, 2.0, 3.0], [1.0, float("nan")], [[1.0], [2.0]]])
 def test_a_reranker_that_misbehaves_is_named(answer: Any) -> None:
-    with pytest.raises(EncoderError, match="odd"):
+    with pytest.raises(RerankerError, match="odd"):
         RerankStage(CallableReranker(lambda _: answer, name="odd")).rank("q", hits(2, 1))
 
 

@@ -14,8 +14,8 @@ import colstore
 from colstore import SearchParams
 from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, QueryError, UnknownIdError
-from colstore.rerank.rerankers import FakeReranker
 from colstore.rerank.stage import RerankStage
+from colstore.testing import FakeReranker
 from colstore.types import Hit
 from tests.rerank.conftest import passage
 
@@ -131,7 +131,7 @@ def test_early_exit_keeps_the_first_stages_order_behind_it(index: colstore.Index
     )
     assert found[0].id == best[0]
     whole = colstore.search.candidates.rerank(
-        index._live(), index._query_vectors(QUERY), order, colstore.search.candidates.RerankOptions(1, early_exit=2)
+        index._live(), index._session().encode(QUERY), order, colstore.search.candidates.RerankOptions(1, early_exit=2)
     )
     assert [hit.id for hit in whole][3:] == order[3:]
     assert {hit.stage for hit in whole[3:]} == {"first-stage"}
@@ -160,10 +160,12 @@ def test_hits_read_their_texts_late_and_after_closing(stored: object) -> None:
     assert by_id["d7"].text == passage(7)
     assert by_id["d7"].title == "title7"
     assert by_id["d8"]["metadata"] == {"n": 8}
-    assert set(early) == {"rank", "id", "score", "title", "text", "metadata", "stage"}
+    assert set(early) == {"rank", "id", "score", "similarity", "title", "text", "metadata", "stage"}
     for again in (copy.copy(by_id["d9"]), pickle.loads(pickle.dumps(by_id["d9"])), replace(by_id["d9"])):
         assert again == by_id["d9"]
-        assert again.placed(5, 1.0, "x") == Hit(5, "d9", 1.0, passage(9), "title9", {"n": 9}, "x")
+        assert again.placed(5, 1.0, "x") == Hit(
+            5, "d9", 1.0, by_id["d9"].similarity, "title9", passage(9), {"n": 9}, "x"
+        )
     with pytest.raises(AttributeError):
         _ = by_id["d9"].nothing  # type: ignore[attr-defined]  # on purpose
 
@@ -203,13 +205,13 @@ def test_calibrating_stores_a_threshold_that_uncertain_then_uses(changing: colst
         changing.search(QUERY, 3, reranker=stage)
     queries = [f"word{i} {passage(i)[:9]}" for i in range(20)]
     found = changing.calibrate(queries, stage, k=3, keep=0.9)
-    assert found.kept >= 0.9
+    assert found.retained >= 0.9
     assert len(changing.search(QUERY, 3, reranker=stage)) == 3
     changing.tune(queries, recall=0.9, k=3)
     again = colstore.open(changing.path, encoder=FakeEncoder())
     assert again.search(QUERY, 3, reranker=stage) == changing.search(QUERY, 3, reranker=stage)
     again.close()
     judged = [{f"d{i}": 1} for i in range(20)]
-    assert changing.calibrate(queries, stage, k=3, judgements=judged).judged
+    assert changing.calibrate(queries, stage, k=3, judgements=judged).with_judgements
     with pytest.raises(QueryError, match="judgements"):
         changing.calibrate(queries, stage, judgements=judged[:3])

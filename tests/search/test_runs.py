@@ -12,8 +12,8 @@ import pytest
 import colstore
 from colstore.corpus import Query, RunLine
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError, QueryError, UnknownIdError
-from colstore.rerank.rerankers import FakeReranker
-from colstore.search.runs import AT_ONCE, RunReport
+from colstore.search.runs import AT_ONCE
+from colstore.testing import FakeReranker
 
 QUERIES = {"q1": "bees dance", "q2": "red moon", "q3": "iron rust"}
 
@@ -32,9 +32,9 @@ LINES = [(query, f"d{i}", rank, 10.0 - rank) for query in QUERIES for rank, i in
 
 @pytest.mark.parametrize("name", ["run.trec", "run.trec.gz"])
 def test_a_run_is_reranked_as_each_query_alone(index: colstore.Index, tmp_path: Path, name: str) -> None:
-    report = RunReport()
     run = trec(tmp_path / name, LINES)
-    found = dict(index.rerank_run(run, QUERIES, report=report, threads=2))
+    reranked = index.rerank_run(run, QUERIES, threads=2)
+    found, report = dict(reranked), reranked.report
     assert list(found) == list(QUERIES)
     for query, hits in found.items():
         assert hits == index.rerank(QUERIES[query], ["d5", "d9", "d2", "d30"])
@@ -89,8 +89,9 @@ def test_unknown_queries_are_an_error_or_counted(index: colstore.Index, tmp_path
     known = {"q1": "bees"}
     with pytest.raises(QueryError, match="'q2'"):
         list(index.rerank_run(run, known))
-    report = RunReport()
-    assert [name for name, _ in index.rerank_run(run, known, on_unknown_query="skip", report=report)] == ["q1"]
+    reranked = index.rerank_run(run, known, on_unknown_query="skip")
+    assert [name for name, _ in reranked] == ["q1"]
+    report = reranked.report
     assert report.unknown_queries == 2
     assert "'q2'" in report.examples[0]
     with pytest.raises(QueryError, match="not one of the 3"):
@@ -103,19 +104,19 @@ def test_unknown_candidates_are_an_error_with_the_query_or_last(index: colstore.
     run = trec(tmp_path / "run.trec", [("q1", "d1", 1, 2.0), ("q1", "nowhere", 2, 1.0)])
     with pytest.raises(UnknownIdError, match=r"q1.*nowhere"):
         list(index.rerank_run(run, QUERIES))
-    report = RunReport()
-    (hits,) = dict(index.rerank_run(run, QUERIES, missing="last", report=report)).values()
+    reranked = index.rerank_run(run, QUERIES, missing="last")
+    (hits,) = dict(reranked).values()
     assert [hit.stage for hit in hits] == ["maxsim", "missing"]
-    assert report.hits["missing"] == 1
+    assert reranked.report.hits["missing"] == 1
 
 
 def test_duplicate_lines_are_an_error_with_the_line_or_counted(index: colstore.Index, tmp_path: Path) -> None:
     run = trec(tmp_path / "run.trec", [("q1", "d1", 1, 2.0), ("q1", "d1", 2, 1.0)])
     with pytest.raises(DuplicateIdError, match=r"run\.trec:2"):
         list(index.rerank_run(run, QUERIES))
-    report = RunReport()
-    list(index.rerank_run(run, QUERIES, on_duplicate="skip", report=report))
-    assert report.to_json()["skipped_duplicates"] == 1
+    reranked = index.rerank_run(run, QUERIES, on_duplicate="skip")
+    list(reranked)
+    assert reranked.report.to_json()["skipped_duplicates"] == 1
 
 
 @pytest.mark.parametrize("line", ["q1 Q0 d1 1", "q1 Q0 d1 one 2.0 t", "q1 Q0 d1 1 high t", "q1 Q0 d1 1 nan t"])

@@ -267,11 +267,9 @@ def test_several_segments_answer_as_one(
     query = queries(documents)[4]
     with colstore.build_from_vectors(tmp_path / "one.colstore", names(600), documents) as whole:
         expected = whole.search(query, 50, params=EXACT)
-    monkeypatch.setattr(
-        "colstore.api.BuildConfig", lambda **settings: colstore.BuildConfig(**settings, segment_documents=100)
-    )
     monkeypatch.setattr("colstore.indexing.compress.BATCH_TOKENS", 256)
-    with colstore.build_from_vectors(tmp_path / "many.colstore", names(600), documents) as split:
+    config = colstore.BuildConfig(segment_documents=100)
+    with colstore.build_from_vectors(tmp_path / "many.colstore", names(600), documents, config=config) as split:
         assert split.info().segments > 5
         found = split.search(query, 50, params=EXACT)
         assert [(hit.id, hit.score) for hit in found] == [(hit.id, hit.score) for hit in expected]

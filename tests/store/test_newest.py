@@ -52,7 +52,7 @@ def test_recovery_lists_what_is_lost_and_goes_on_behind_it(robbed: Path) -> None
     listed = colstore.history(robbed)
     assert [(generation.number, generation.ok) for generation in listed] == [(3, False), (2, True), (1, True)]
     assert "missing" in listed[0].problems[0]
-    assert colstore.recover(robbed, 2) == 4
+    assert colstore.recover(robbed, 2).generation == 4
     with colstore.open(robbed, encoder=FakeEncoder(dim=8)) as index:
         assert sorted(hit.id for hit in index.search("bees", k=9)) == ["a", "b", "c"]
         index.delete(["b"])

@@ -12,7 +12,7 @@ import pytest
 
 import colstore
 from colstore import Index
-from colstore.errors import CorruptIndexError, IndexNotFoundError, NotAnIndexError, QueryError
+from colstore.errors import CorruptIndexError, IndexNotFoundError, NotAnIndexError, UnknownGenerationError
 from colstore.store import Manifest, SegmentEntry, commit, generations, latest
 from colstore.store.checksums import checksum, file_sums
 from colstore.store.format import manifest_name
@@ -184,7 +184,7 @@ def test_history_counts_what_was_replaced(changed: Index, document: Any) -> None
 
 def test_recovering_brings_a_generation_back_as_a_new_one(changed: Index, document: Any, files_of: Any) -> None:
     before = files_of(changed.path)
-    assert changed.recover(1) == 4
+    assert changed.recover(1).generation == 4
     assert (changed.generation, len(changed), "d1" in changed, "d100" in changed) == (4, 20, True, False)
     before.pop("NEWEST")
     assert files_of(changed.path).items() >= before.items()  # nothing was deleted
@@ -200,7 +200,7 @@ def test_recovering_from_a_damaged_newest_generation(changed: Index) -> None:
     newest, before, first = colstore.history(changed.path)
     assert (newest.ok, newest.documents, newest.lost) == (False, None, None)
     assert (before.ok, before.lost, first.lost) == (True, 0, 1)
-    assert colstore.recover(changed.path, 2) == 4
+    assert colstore.recover(changed.path, 2).generation == 4
     with colstore.open(changed.path) as opened:
         assert len(opened) == 21
         opened.delete(["d7"])
@@ -214,7 +214,7 @@ def test_a_damaged_generation_is_not_brought_back(changed: Index, document: Any)
     assert [generation.ok for generation in colstore.history(changed.path)] == [True, False, False, False]
     with pytest.raises(CorruptIndexError, match="generation 2 is damaged"):
         colstore.recover(changed.path, 2)
-    with pytest.raises(QueryError, match=r"no generation 9; there are 1, 2, 3, 4"):
+    with pytest.raises(UnknownGenerationError, match=r"no generation 9; there are 1, 2, 3, 4"):
         colstore.recover(changed.path, 9)
     assert generations(changed.path) == [1, 2, 3, 4]
 

@@ -1,4 +1,4 @@
-"""What every codec must do; ``test_conformance.py`` runs it for each."""
+"""What every codec must do."""
 
 from __future__ import annotations
 
@@ -13,22 +13,38 @@ from colstore.kernels.layout import CENTROID_MIDDLE, padded_dim
 from colstore.types import FloatMatrix
 
 LARGEST_LOSS: dict[Bits, float] = {16: 1e-6, 8: 2e-5, 4: 2e-3, 2: 2e-2, 1: 6e-2}
-"""Of the mean cosine, on vectors that lie around their centroids as tokens do."""
+"""Largest loss of the mean cosine, on vectors that lie around their centroids as tokens do."""
 
 
-def unit(rows: FloatMatrix) -> FloatMatrix:
+def _unit(rows: FloatMatrix) -> FloatMatrix:
     unit_rows: FloatMatrix = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return unit_rows
 
 
-def tokens_around(centers: FloatMatrix, count: int, generator: np.random.Generator) -> FloatMatrix:
+def _tokens_around(centers: FloatMatrix, count: int, generator: np.random.Generator) -> FloatMatrix:
     chosen = centers[generator.integers(0, len(centers), count)]
     spread = generator.standard_normal(chosen.shape) / np.sqrt(chosen.shape[1])
-    return unit(chosen + np.float32(0.5) * spread)
+    return _unit(chosen + np.float32(0.5) * spread)
 
 
 class CodecConformance:
-    """Subclassed with ``bits`` and ``dim``."""
+    """Tests of the protocol :class:`colstore.codec.Codec`. Derive from it, and set ``bits`` and ``dim``.
+
+    A codec of your own also overrides the fixture ``codec``.
+
+    Attributes
+    ----------
+    bits : int
+        Bits per component of the codec.
+    dim : int
+        Number of components of the vectors.
+    number : int
+        Number of centroids.
+
+    >>> class TestMine(CodecConformance):
+    ...     bits = 4
+    ...     dim = 128
+    """
 
     bits: Bits
     dim: int
@@ -36,7 +52,7 @@ class CodecConformance:
 
     @pytest.fixture
     def centers(self) -> FloatMatrix:
-        return unit(np.random.default_rng(1).standard_normal((self.number, self.dim)).astype(np.float32))
+        return _unit(np.random.default_rng(1).standard_normal((self.number, self.dim)).astype(np.float32))
 
     @pytest.fixture
     def codec(self, centers: FloatMatrix) -> Codec:
@@ -48,7 +64,7 @@ class CodecConformance:
 
     @pytest.fixture
     def vectors(self, centers: FloatMatrix) -> FloatMatrix:
-        return tokens_around(centers, 300, np.random.default_rng(3))
+        return _tokens_around(centers, 300, np.random.default_rng(3))
 
     def test_stored_arrays_are_as_announced(self, codec: Codec, vectors: FloatMatrix) -> None:
         stored = codec.encode(vectors)
@@ -64,7 +80,7 @@ class CodecConformance:
         assert decoded.shape == vectors.shape
         assert decoded.dtype == np.float32
         assert np.isfinite(decoded).all()
-        assert 1 - (unit(decoded) * vectors).sum(axis=1).mean() < LARGEST_LOSS[self.bits]
+        assert 1 - (_unit(decoded) * vectors).sum(axis=1).mean() < LARGEST_LOSS[self.bits]
 
     def test_lengths_are_kept(self, codec: Codec, vectors: FloatMatrix) -> None:
         lengths = np.random.default_rng(4).uniform(0.1, 100, (len(vectors), 1)).astype(np.float32)
@@ -73,7 +89,7 @@ class CodecConformance:
             np.testing.assert_allclose(np.linalg.norm(decoded, axis=1), factor[:, 0], rtol=1e-2)
 
     def test_vectors_like_no_centroid_come_back_too(self, codec: Codec) -> None:
-        vectors = unit(np.random.default_rng(5).standard_normal((100, self.dim)).astype(np.float32))
+        vectors = _unit(np.random.default_rng(5).standard_normal((100, self.dim)).astype(np.float32))
         decoded = codec.decode(codec.encode(vectors))
         assert np.isfinite(decoded).all()
         np.testing.assert_allclose(np.linalg.norm(decoded, axis=1), 1, rtol=1e-2)

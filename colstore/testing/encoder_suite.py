@@ -1,4 +1,4 @@
-"""What every encoder must do; derive from :class:`EncoderConformance` and give it the fixture ``encoder``."""
+"""What every encoder must do."""
 
 from __future__ import annotations
 
@@ -21,10 +21,18 @@ TEXTS = (
     "!?.,;:",
 )
 TOLERANCE = 1e-4
+"""Largest difference of a component that other texts in a batch may make."""
 
 
 class EncoderConformance:
-    """Tests of the protocol :class:`colstore.types.Encoder`."""
+    """Tests of the protocol :class:`colstore.Encoder`. Derive from it, and define the fixture ``encoder``.
+
+    The encoder should make unit vectors, and find a text by its own words.
+
+    >>> class TestMine(EncoderConformance):
+    ...     @pytest.fixture
+    ...     def encoder(self): ...
+    """
 
     def test_is_an_encoder(self, encoder: Encoder) -> None:
         assert isinstance(encoder, Encoder)

@@ -44,7 +44,7 @@ class Collection:
 def machine() -> dict[str, Any]:
     """Return processor, cores, load and versions."""
     names = (
-        "colstore",
+        "colstore-index",
         "numpy",
         "numba",
         "llvmlite",

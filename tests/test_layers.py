@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "colstore"
 
 # From the bottom up. A room imports from the levels below its own, never from a neighbour on the same level.
 LEVELS = (
-    {"errors", "types", "config", "reports", "threads", "_version"},
+    {"errors", "extras", "types", "config", "reports", "threads", "_neighbour", "_version"},
     {"kernels", "frozen", "lexical"},  # numeric loops, the frozen query encoder, BM25; they know no index
     {"store", "codec", "encode", "corpus"},
     {"rerank", "indexing"},

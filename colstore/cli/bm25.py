@@ -28,8 +28,8 @@ Example:
 def command(index: str, analyzer: str, wait: float, as_json: bool) -> None:
     """Make the BM25 index that `search --first-stage bm25` takes candidates from; it is stored in INDEX.
 
-    It has to be made again after documents were added, or the index compacted. Needs the extra: pip install
-    'colstore[bm25]'
+    It has to be made again after documents were added, or the index compacted. Needs the extra
+    'bm25'.
     """
     import colstore
 

@@ -27,7 +27,7 @@ Example:
   $ colstore compare data --queries data --skip mean --skip bm25 --limit 50 --json
 
 With -o, the folder gets table.csv, comparison.json, plot.png, plot.svg and report.html (which needs nothing else).
-Needs the extras 'eval', 'bm25' and 'plot': pip install 'colstore[eval,bm25,plot]'. Rows: bm25, mean, exact,
+Needs the extra 'demo', or else 'encode', 'bm25' and 'plot'. Rows: bm25, mean, exact,
 16-bit, 8-bit, 4-bit, 2-bit, 1-bit, pool-2, pool-3, bm25-maxsim, cross-always, cross-uncertain.
 """
 

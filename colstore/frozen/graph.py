@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from colstore.errors import CorruptIndexError, MissingDependencyError
+from colstore.errors import CorruptIndexError
+from colstore.extras import require
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -143,12 +144,9 @@ def open_graph(data: bytes, *, threads: int, name: str = "query.onnx") -> Infere
     MissingDependencyError
         If onnxruntime is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError(
-            "encoding a question needs onnxruntime, which is not installed; run: pip install onnxruntime"
-        ) from error
+    require("onnxruntime", extra="", purpose="Encoding a query")
+    import onnxruntime
+
     check_graph(data, name)
     if sys.platform == "win32":  # elsewhere it has none
         onnxruntime.disable_telemetry_events()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NoReturn
 
 from colstore.errors import CorruptIndexError, FormatVersionError
+from colstore.extras import upgrade_command
 from colstore.types import Json
 
 TOKENIZER = "tokenizer.json"
@@ -156,8 +157,7 @@ class _Fields:
         found = self.take("version")
         if type(found) is int and found > VERSION:
             raise FormatVersionError(
-                f"the frozen encoder has version {found}; this colstore reads {VERSION}. "
-                "Upgrade: pip install --upgrade colstore"
+                f"the frozen encoder has version {found}; this colstore reads {VERSION}. Upgrade: {upgrade_command()}"
             )
         if type(found) is not int or found != VERSION:
             _refuse(f"version {found!r} cannot be")

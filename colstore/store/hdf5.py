@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from colstore.extras import require
 from colstore.store.entries import ArraySpec
 from colstore.store.files import Beside, Buffer
 
@@ -63,6 +64,7 @@ def draw(arrays: Mapping[str, tuple[str, Shape]], attributes: Mapping[str, str])
     attributes
         Text attributes of the root group, for people with an HDF5 viewer.
     """
+    require("h5py", extra="", purpose="Writing an index")
     import h5py
 
     image = _SparseFile()

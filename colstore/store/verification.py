@@ -134,7 +134,7 @@ def content_problems(segment: Segment) -> Iterator[str]:
         Something cannot be read at all.
     """
     for name in sorted(segment.names):
-        if name.endswith(("_offsets", "_blocks")) and not _ascending(segment.rows(name)):
+        if name.endswith(("_offsets", "_blocks", "_documents")) and not _ascending(segment.rows(name)):
             yield f"{name!r} runs backwards"
             return  # what these offsets lead to cannot be trusted
     yield from _id_problems(segment)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from colstore._neighbour import warn_of_neighbour
 from colstore._version import __version__
 
 if TYPE_CHECKING:
@@ -150,6 +151,9 @@ __all__ = [
     "verify",
     "write_run",
 ]
+
+
+warn_of_neighbour(__path__[0])
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the names are of several kinds

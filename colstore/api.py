@@ -52,7 +52,7 @@ def build(
     device: str | None = None,
     dtype: str = "float32",
     backend: str = "auto",
-    frozen_dtype: FrozenDtype = "float32",
+    frozen_dtype: FrozenDtype = "float16",
     first_stage: Literal["bm25"] | None = None,
     centroids: int | None = None,
     seed: int | None = None,

@@ -45,7 +45,7 @@ class Collection:
 def machine() -> dict[str, Any]:
     """Return the processor, the number of cores, the load, and the versions of the libraries."""
     names = (
-        "colstore",
+        "colstore-index",
         "numpy",
         "numba",
         "llvmlite",

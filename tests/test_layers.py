@@ -13,7 +13,19 @@ PACKAGE = Path(__file__).resolve().parents[1] / "colstore"
 
 # From the bottom up. A room imports from the levels below its own, never from a neighbour on the same level.
 LEVELS = (
-    {"errors", "values", "types", "notebook", "outputs", "config", "reports", "threads", "_version"},
+    {
+        "errors",
+        "extras",
+        "values",
+        "types",
+        "notebook",
+        "outputs",
+        "config",
+        "reports",
+        "threads",
+        "_neighbour",
+        "_version",
+    },
     {"kernels", "frozen", "lexical"},  # numeric loops, the frozen query encoder, BM25; they know no index
     {"store", "codec", "encode", "corpus"},
     {"rerank", "indexing"},

@@ -14,10 +14,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from colstore.extras import DISTRIBUTION
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = chain.from_iterable(PROJECT["optional-dependencies"].values())
-REQUIREMENTS = sorted({*PROJECT["dependencies"], *EXTRAS})
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = sorted({*PROJECT["dependencies"], *chain.from_iterable(EXTRAS.values())})
+OTHERS = [one for one in REQUIREMENTS if canonicalize_name(Requirement(one).name) != DISTRIBUTION]
+MODELS = {"torch", "transformers", "sentence-transformers", "onnx", "onnxscript"}
 
 
 def pinned() -> dict[str, str]:
@@ -26,10 +30,30 @@ def pinned() -> dict[str, str]:
     return {name: version for name, _, version in pins}
 
 
-@pytest.mark.parametrize("requirement", REQUIREMENTS)
+@pytest.mark.parametrize("requirement", OTHERS)
 def test_every_requirement_is_pinned_within_its_range(requirement: str) -> None:
     wanted = Requirement(requirement)
     assert wanted.specifier.contains(pinned()[canonicalize_name(wanted.name)])
+
+
+def test_the_base_needs_no_models_and_the_extra_for_models_brings_them_all() -> None:
+    assert PROJECT["name"] == DISTRIBUTION
+    assert {Requirement(one).name for one in PROJECT["dependencies"]}.isdisjoint(MODELS)
+    assert {Requirement(one).name for one in EXTRAS["encode"]} >= MODELS
+
+
+def test_extras_that_are_made_of_others_name_extras_that_exist() -> None:
+    named = [Requirement(one) for one in REQUIREMENTS if one not in OTHERS]
+    assert named
+    for requirement in named:
+        assert requirement.extras <= set(EXTRAS)
+
+
+def test_no_file_tells_people_to_install_the_other_project() -> None:
+    wrong = re.compile(r"pip install[^\n]*[ '\"]colstore(?!-index)\b")
+    pages = chain(*(REPOSITORY.glob(pattern) for pattern in ("*.md", "docs/*.md", "colstore/**/*.py", "scripts/*")))
+    found = {page.name: wrong.findall(page.read_text("utf-8")) for page in pages if page.is_file()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 def test_pins_are_plain_versions_from_anywhere() -> None:

@@ -30,7 +30,8 @@ def command(index: str, analyzer: str, wait: float, as_json: bool) -> None:
     """Make the BM25 index that hybrid search needs.
 
     `colstore search --first-stage bm25` takes candidates from it. It is stored in INDEX. Run this command again after
-    documents were added or the index was compacted. Needs an extra: pip install 'colstore-index[bm25]'
+    documents were added or the index was compacted. Needs the extra
+    'bm25'.
     """
     import colstore
 

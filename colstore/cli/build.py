@@ -110,7 +110,7 @@ Example:
 @click.option(
     "--frozen-dtype",
     type=click.Choice(FROZEN_DTYPES),
-    default="float32",
+    default="float16",
     show_default=True,
     help="Precision of the query encoder that is stored in the index. float16 halves its size; int8 quarters it and "
     "is less accurate.",

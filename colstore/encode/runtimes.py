@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from colstore.config import BACKENDS
 from colstore.encode.graph import quantised
-from colstore.errors import ConfigError, EncoderError, MissingDependencyError
+from colstore.errors import ConfigError, EncoderError
+from colstore.extras import require
 from colstore.frozen import open_graph
 from colstore.types import FloatMatrix
 
@@ -92,12 +93,9 @@ class _OpenVino:
 
 
 def _open_vino(graph: bytes, *, threads: int, precision: str) -> _OpenVino:
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingDependencyError(
-            "the backend openvino is not installed; run: pip install 'colstore[openvino]', or choose backend='onnx'"
-        ) from error
+    require("openvino", extra="openvino", purpose="This backend")
+    import openvino
+
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from colstore.encode.checkpoint import find_checkpoint
 from colstore.errors import EncoderError
+from colstore.extras import require
 
 BATCH = 64
 
@@ -50,6 +51,7 @@ class SentenceBiEncoder:
     """
 
     def __init__(self, model: str, *, trust_remote_code: bool = False, device: str | None = None) -> None:
+        require("sentence_transformers", extra="encode", purpose="A bi-encoder")
         from sentence_transformers import SentenceTransformer
 
         checkpoint = find_checkpoint(model, revision=None, trust_remote_code=trust_remote_code, allow_pickle=False)

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from colstore._version import __version__
 from colstore.types import Json
 
-_PACKAGES = ("colstore", "numpy", "faiss-cpu", "bm25s", "ir-measures", "torch", "onnxruntime", "sentence-transformers")
+_PACKAGES = ("numpy", "faiss-cpu", "bm25s", "ir-measures", "torch", "onnxruntime", "sentence-transformers")
 
 
 def machine() -> dict[str, Json]:
     """Return the processor, the number of cores, and the versions of Python and of the packages that take part."""
-    versions: dict[str, Json] = {}
+    versions: dict[str, Json] = {"colstore": __version__}
     for name in _PACKAGES:
         try:
             versions[name] = version(name)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.errors import ConfigError, MissingDependencyError
+from colstore.errors import ConfigError
+from colstore.extras import require
 
 if TYPE_CHECKING:
     from ir_measures.measures import Measure
@@ -24,7 +25,6 @@ Qrels = Mapping[str, Mapping[str, int]]
 STANDARD = ("nDCG@10", "MRR@10", "MAP", "recall@{k}", "success@5")
 """The measures that are computed by default; ``{k}`` is the number of hits per query."""
 _NAMES = {"mrr": "RR", "map": "AP", "recall": "R", "success": "Success", "ndcg": "nDCG", "precision": "P"}
-INSTALL = "pip install 'colstore[eval]'"
 
 
 def standard_measures(k: int) -> tuple[str, ...]:
@@ -112,9 +112,7 @@ def parse_measure(name: str) -> Measure:
 
 
 def _library() -> Any:  # noqa: ANN401 - a module
-    try:
-        import ir_measures
-        import pytrec_eval  # noqa: F401 - ir_measures computes most measures with it
-    except ImportError as error:
-        raise MissingDependencyError(f"measures need the packages of an extra: {INSTALL}") from error
+    require("ir_measures", "pytrec_eval", extra="", purpose="Computing measures")
+    import ir_measures
+
     return ir_measures

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colstore.errors import MissingDependencyError
 from colstore.evaluate.advice import amount
 from colstore.evaluate.comparison import MAIN, Comparison, Family, Row
 from colstore.evaluate.labels import Box, Mark, place
+from colstore.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INSTALL = "pip install 'colstore[plot]'"
 STYLE: dict[Family, tuple[str, str]] = {  # colours of Okabe and Ito; the shapes tell families apart without colour
     "bm25": ("#000000", "s"),
     "one vector": ("#0072B2", "D"),
@@ -54,11 +53,10 @@ def draw(comparison: Comparison, title: str = "") -> Figure:
     MissingDependencyError
         matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(f"the plot needs matplotlib: {INSTALL}") from error
+    require("matplotlib", extra="plot", purpose="The plot")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.075, 0.11, 0.9, 0.735))

@@ -10,6 +10,7 @@ from colstore.errors import ConfigError, MissingDependencyError
 from colstore.evaluate.advice import ALPHA, TOLERANCE, amount
 from colstore.evaluate.comparison import MAIN, Comparison, Row, as_json_text
 from colstore.evaluate.statistics import randomisation_test
+from colstore.extras import install_command
 
 _STYLE = """
 :root { --ink: #222; --faint: #666; --line: #ddd; --wash: #f6f6f4; }
@@ -44,7 +45,7 @@ def html_report(comparison: Comparison, picture: str = "") -> str:
     models += [f"{what} {settings[key]}" for key, what in _OTHERS if settings.get(key)]
     queries = f"{len(comparison.queries):,} judged queries; {escape('; '.join(models))}"
     label = "Accuracy against latency; the table below has the same figures"
-    plot = picture or "<p class=small>No plot: matplotlib is not installed (pip install 'colstore[plot]').</p>"
+    plot = picture or f"<p class=small>No plot: matplotlib is not installed ({install_command('plot')}).</p>"
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',

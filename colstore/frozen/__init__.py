@@ -3,10 +3,9 @@
 ====================  ==========================================================================
 module                what it does
 ====================  ==========================================================================
-``recipe``            ``encoder.json``: how a question becomes rows of numbers, read strictly
-``tokens``            ``tokenizer.json``: a question to token ids, filled up as the model wants it
-``graph``             what a graph may be: no files outside of it, no operators of others
-``runtime``           ``query.onnx`` in onnxruntime
+``recipe``            ``encoder.json``: how queries and documents are prepared, read strictly
+``tokens``            ``tokenizer.json``: a query to token ids, a document to tokens and their places in the text
+``graph``             ``query.onnx``: what a graph may contain, and onnxruntime to run it
 ``encoder``           :class:`FrozenEncoder`, all of it together
 ====================  ==========================================================================
 
@@ -16,13 +15,16 @@ writes what is read here.
 
 from colstore.frozen.encoder import FrozenEncoder
 from colstore.frozen.graph import check_graph, open_graph
-from colstore.frozen.recipe import FILES, GRAPH, RECIPE, TOKENIZER, Expansion, Recipe
+from colstore.frozen.recipe import FILES, GRAPH, RECIPE, TOKENIZER, DocumentSide, Expansion, Recipe
+from colstore.frozen.tokens import DocumentTokens
 
 __all__ = [
     "FILES",
     "GRAPH",
     "RECIPE",
     "TOKENIZER",
+    "DocumentSide",
+    "DocumentTokens",
     "Expansion",
     "FrozenEncoder",
     "Recipe",

@@ -1,4 +1,4 @@
-"""What an ONNX graph may be: complete in itself, made of standard operators.
+"""What an ONNX graph may contain: all of its weights, and standard operators only.
 
 onnxruntime follows names of files outside of a graph ("external data"), relative to the working directory for a graph
 from memory. A hostile file could make it read anything. So the graph's outline (protobuf fields, without the weights)
@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from colstore.errors import CorruptIndexError, MissingDependencyError
+from colstore.errors import CorruptIndexError
+from colstore.extras import require
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -34,19 +35,19 @@ _MAX_DEPTH = 32
 
 
 def check_graph(data: bytes, name: str) -> None:
-    """Refuse a graph that is no graph, names files outside of it, or uses operators of others.
+    """Refuse a file that is not an ONNX graph, names other files, or uses operators that are not standard.
 
     Parameters
     ----------
     data
         The ONNX file.
     name
-        Of the file, for messages.
+        Name of the file, for messages.
 
     Raises
     ------
     CorruptIndexError
-        It is such a graph.
+        The file is refused; says why.
 
     Examples
     --------
@@ -59,7 +60,7 @@ def check_graph(data: bytes, name: str) -> None:
 
 
 class _Walk:
-    """One pass over the fields of a protobuf message, which skips what it need not see."""
+    """One pass over the fields of a protobuf message, which skips the weights."""
 
     def __init__(self, data: memoryview, name: str) -> None:
         self._data, self._name = data, name
@@ -130,25 +131,22 @@ def open_graph(data: bytes, *, threads: int, name: str = "query.onnx") -> Infere
     Parameters
     ----------
     data
-        The ONNX file; complete in itself.
+        The ONNX file, with all of its weights.
     threads
-        That share one run. With 1 no thread is started.
+        Number of threads that share one run. With 1 no thread is started.
     name
-        Of the file, for messages.
+        Name of the file, for messages.
 
     Raises
     ------
     CorruptIndexError
-        It is no graph that may be run.
+        The graph is refused, or onnxruntime cannot run it.
     MissingDependencyError
-        If onnxruntime is not installed.
+        onnxruntime is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError(
-            "encoding a question needs onnxruntime, which is not installed; run: pip install onnxruntime"
-        ) from error
+    require("onnxruntime", extra="", purpose="Encoding a query")
+    import onnxruntime
+
     check_graph(data, name)
     if sys.platform == "win32":  # elsewhere it has none
         onnxruntime.disable_telemetry_events()

@@ -1,4 +1,4 @@
-"""How a question becomes the inputs of the graph: the content of ``encoder.json``, read strictly."""
+"""How a query becomes the inputs of the graph, and a document its tokens: ``encoder.json``, read strictly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NoReturn
 
 from colstore.errors import CorruptIndexError, FormatVersionError
+from colstore.extras import upgrade_command
 from colstore.types import Json
 
 TOKENIZER = "tokenizer.json"
@@ -30,18 +31,18 @@ Side = Literal["left", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """How short questions are filled up.
+    """How short queries are filled up.
 
     Parameters
     ----------
     token
-        Id of the token that fills.
+        Id of the token that fills them up.
     length
-        Tokens that every question has at least.
+        Number of tokens that every query has at least.
     attend
-        Whether the model attends to the fillers.
+        Whether the model attends to the added tokens.
     scored
-        Whether the fillers' vectors count.
+        Whether the vectors of the added tokens count.
     """
 
     token: int
@@ -51,29 +52,55 @@ class Expansion:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything between a question and its vectors that is neither tokenizer nor graph.
+class DocumentSide:
+    """How a document was cut into tokens, and which of them have a vector. Documents are never filled up.
 
     Parameters
     ----------
     prefix
         Marker or prompt before the text.
     length
-        Most tokens, prefix and special tokens included.
-    truncation, padding
-        The side that is cut and the side that is filled.
+        Largest number of tokens, prefix and special tokens included.
+    skip
+        Ids of tokens without a vector.
+    only
+        If not empty, the ids of the only tokens that have a vector.
+    """
+
+    prefix: str
+    length: int
+    skip: tuple[int, ...] = ()
+    only: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything between a query and its vectors that is neither tokenizer nor graph.
+
+    Parameters
+    ----------
+    prefix
+        Marker or prompt before the text.
+    length
+        Largest number of tokens, prefix and special tokens included.
+    truncation
+        The side on which queries and documents that are too long are cut.
+    padding
+        The side on which short queries are filled up.
     expansion
-        How short questions are filled up; ``None`` leaves them short.
+        How short queries are filled up; ``None`` leaves them short.
     skip
         Ids of tokens whose vectors are dropped. Most models drop only tokens of documents: then none.
+    document
+        The same for documents. They are encoded by the full model; this says which token a vector belongs to.
     inputs
         Inputs of the graph.
     dim
-        Components of a vector.
+        Number of components of a vector.
     storage
-        How the graph keeps its weights: ``"float32"``, ``"float16"`` or ``"int8"``.
+        How the graph stores its weights: ``"float32"``, ``"float16"`` or ``"int8"``.
     settings
-        Of the encoder that was frozen.
+        Settings of the encoder that was frozen.
     """
 
     prefix: str
@@ -82,6 +109,7 @@ class Recipe:
     padding: Side
     expansion: Expansion | None
     skip: tuple[int, ...]
+    document: DocumentSide
     inputs: tuple[str, ...]
     dim: int
     storage: str
@@ -101,7 +129,7 @@ class Recipe:
         FormatVersionError
             A newer colstore wrote it.
         CorruptIndexError
-            A field is missing, unknown, of another type, or of a size that cannot be.
+            A field is missing, unknown, of another type, or out of range.
         """
         fields = _Fields(_parse(data))
         fields.version()
@@ -112,6 +140,7 @@ class Recipe:
             padding=fields.choice("padding", ("left", "right")),
             expansion=fields.expansion("expansion"),
             skip=fields.ids("skip"),
+            document=fields.document("document"),
             inputs=fields.inputs("inputs"),
             dim=fields.count("dim", 1, _MAX_DIM),
             storage=fields.choice("storage", STORAGE),
@@ -156,11 +185,10 @@ class _Fields:
         found = self.take("version")
         if type(found) is int and found > VERSION:
             raise FormatVersionError(
-                f"the frozen encoder has version {found}; this colstore reads {VERSION}. "
-                "Upgrade: pip install --upgrade colstore"
+                f"the frozen encoder has version {found}; this colstore reads {VERSION}. Upgrade: {upgrade_command()}"
             )
         if type(found) is not int or found != VERSION:
-            _refuse(f"version {found!r} cannot be")
+            _refuse(f"version {found!r} does not exist")
 
     def text(self, name: str) -> str:
         value = self.take(name)
@@ -210,6 +238,17 @@ class _Fields:
             attend=value["attend"],
             scored=value["scored"],
         )
+
+    def document(self, name: str) -> DocumentSide:
+        inner = _Fields(self.mapping(name))
+        side = DocumentSide(
+            prefix=inner.text("prefix"),
+            length=inner.count("length", 1, _MAX_LENGTH),
+            skip=inner.ids("skip"),
+            only=inner.ids("only"),
+        )
+        inner.finish()
+        return side
 
     def finish(self) -> None:
         if self._left:

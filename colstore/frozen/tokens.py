@@ -1,4 +1,7 @@
-"""A question to the inputs of the graph, as the original's tokenizer and its preparation would give them."""
+"""Queries to the inputs of the graph, and documents to the tokens that they were encoded as.
+
+Both give what the original model's tokenizer and preparation give.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.errors import CorruptIndexError
-from colstore.frozen.recipe import TOKENIZER, Recipe
+from colstore.frozen.recipe import TOKENIZER, DocumentSide, Recipe
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -17,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedQuery:
-    """One question, prepared.
+    """One query, prepared.
 
     Parameters
     ----------
     inputs
-        By name, int64 of shape ``(1, tokens)``.
+        Inputs of the graph by name, int64 of shape ``(1, tokens)``.
     scored
         Which tokens' vectors count, bool of shape ``(tokens,)``.
     """
@@ -31,20 +34,53 @@ class TokenizedQuery:
     scored: NDArray[np.bool_]
 
 
-def open_tokenizer(data: bytes, recipe: Recipe) -> Tokenizer:
-    """Return the tokenizer of a ``tokenizer.json``, set to cut where the recipe says.
+@dataclass(frozen=True, slots=True)
+class DocumentTokens:
+    """The tokens of a document, as it was encoded.
+
+    Parameters
+    ----------
+    ids
+        Token ids, int64 of shape ``(tokens,)``, those of the prefix and the special tokens included.
+    offsets
+        Where each token lies in the text: start and end in characters, int64 of shape ``(tokens, 2)``. Tokens of
+        the prefix and special tokens have no text: ``(0, 0)``.
+    stored
+        Which tokens have a vector, bool of shape ``(tokens,)``. The vectors of a document that was not pooled
+        belong to these tokens, in their order.
+    truncated
+        Whether the text has more tokens than the model takes.
+    """
+
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    stored: NDArray[np.bool_]
+    truncated: bool
+
+
+def open_tokenizer(data: bytes, length: int, side: str) -> Tokenizer:
+    """Return the tokenizer of a ``tokenizer.json``.
+
+    Parameters
+    ----------
+    data
+        The file.
+    length
+        Largest number of tokens of a text, special tokens included.
+    side
+        Where longer texts are cut, ``"left"`` or ``"right"``.
 
     Raises
     ------
     CorruptIndexError
-        It is none.
+        The file holds no tokenizer, or one that cannot cut there.
     """
     import tokenizers
 
     try:
         tokenizer = tokenizers.Tokenizer.from_str(data.decode("utf-8"))
         tokenizer.no_padding()
-        tokenizer.enable_truncation(recipe.length, strategy="longest_first", direction=recipe.truncation)
+        tokenizer.enable_truncation(length, strategy="longest_first", direction=side)
     except Exception as error:  # the library raises bare Exceptions
         raise CorruptIndexError(
             f"not a tokenizer ({str(error)[:200]}); build the index again, or restore it from a copy", file=TOKENIZER
@@ -53,10 +89,8 @@ def open_tokenizer(data: bytes, recipe: Recipe) -> Tokenizer:
 
 
 def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str) -> TokenizedQuery:
-    """Return what the graph takes for one question."""
-    # A lone surrogate is no Unicode text; the tokenizer would refuse the whole question for it.
-    clean = (recipe.prefix + text).encode("utf-8", "replace").decode("utf-8")
-    encoding = tokenizer.encode(clean)
+    """Return what the graph takes for one query."""
+    encoding = tokenizer.encode(_unicode(recipe.prefix + text))
     ids = np.array(encoding.ids, dtype=np.int64)
     types = np.array(encoding.type_ids, dtype=np.int64)
     real = np.ones(len(ids), dtype=np.bool_)
@@ -72,6 +106,33 @@ def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str) -> TokenizedQuery:
     scored = scored & ~np.isin(ids, np.array(recipe.skip, dtype=np.int64))
     made = {"input_ids": ids, "attention_mask": attended.astype(np.int64), "token_type_ids": types}
     return TokenizedQuery({name: made[name][None, :] for name in recipe.inputs}, scored)
+
+
+def document_tokens(tokenizer: Tokenizer, document: DocumentSide, text: str) -> DocumentTokens:
+    """Return the tokens of one document, and where they lie in its text.
+
+    Parameters
+    ----------
+    tokenizer
+        Cuts at the document's length.
+    document
+        How documents are prepared.
+    text
+        The passage: what was encoded, title and text joined.
+    """
+    encoding = tokenizer.encode(_unicode(document.prefix + text))
+    ids = np.array(encoding.ids, dtype=np.int64)
+    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(len(ids), 2)
+    offsets = np.maximum(offsets - len(document.prefix), 0)
+    stored = ~np.isin(ids, np.array(document.skip, dtype=np.int64))
+    if document.only:
+        stored &= np.isin(ids, np.array(document.only, dtype=np.int64))
+    return DocumentTokens(ids, offsets, stored, truncated=bool(encoding.overflowing))
+
+
+def _unicode(text: str) -> str:
+    """Replace lone surrogates, which are no Unicode text: the tokenizer would refuse the whole text for one."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

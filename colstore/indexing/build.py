@@ -49,7 +49,7 @@ class Build:
     dim: int | None
     listener: Listener | None
     size: CorpusSize | None = None
-    frozen_dtype: FrozenDtype = "float32"
+    frozen_dtype: FrozenDtype = "float16"
 
     def run(
         self, documents: Iterator[Document], intake: ReadReport, *, overwrite: bool, resume: bool

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from colstore.errors import ConfigError, MissingDependencyError
+from colstore.errors import ConfigError
+from colstore.extras import require
 
 Analyzer = Literal["english", "plain"]
 ANALYZERS: tuple[Analyzer, ...] = get_args(Analyzer)
@@ -20,7 +21,6 @@ STOP_WORDS = frozenset(
         *("will", "with"),
     }
 )
-INSTALL = "BM25 needs bm25s and PyStemmer: pip install 'colstore[bm25]'"
 _WORD = re.compile(r"\b\w\w+\b")
 
 TermExtractor = Callable[[str], list[str]]
@@ -53,10 +53,9 @@ def term_extractor(analyzer: Analyzer) -> TermExtractor:
         raise ConfigError(f"analyzer must be one of {ANALYZERS}, got {analyzer!r}")
     if analyzer == "plain":
         return _words
-    try:
-        from Stemmer import Stemmer
-    except ImportError as error:
-        raise MissingDependencyError(INSTALL) from error
+    require("Stemmer", extra="bm25", purpose="BM25")
+    from Stemmer import Stemmer
+
     stemmer = Stemmer("english")
 
     def english(text: str) -> list[str]:

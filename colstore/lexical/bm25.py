@@ -15,8 +15,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.errors import ConfigError, CorruptIndexError, MissingDependencyError
-from colstore.lexical.analyzers import INSTALL, Analyzer, term_extractor
+from colstore.errors import ConfigError, CorruptIndexError
+from colstore.extras import require
+from colstore.lexical.analyzers import Analyzer, term_extractor
 from colstore.types import Json
 
 K1, B = 1.5, 0.75
@@ -193,10 +194,9 @@ def _contributions(
     """Return the arrays of :data:`ARRAYS` except the terms, as computed by bm25s."""
     if not vocabulary:
         return {"data": np.zeros(0, "<f4"), "indices": np.zeros(0, "<u4"), "indptr": np.zeros(1, "<u8")}
-    try:
-        import bm25s
-    except ImportError as error:
-        raise MissingDependencyError(INSTALL) from error
+    require("bm25s", extra="bm25", purpose="BM25")
+    import bm25s
+
     engine = bm25s.BM25(k1=k1, b=b, method="lucene", backend="numpy", csc_backend="numpy")
     engine.index((term_numbers, dict(vocabulary)), create_empty_token=False, show_progress=False)
     scores = engine.scores

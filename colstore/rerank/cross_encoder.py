@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from colstore.encode.hub import hub_folder, is_hub_name
 from colstore.encode.tokens import token_budget_batches
 from colstore.errors import ConfigError, EncoderError, RerankerError
+from colstore.extras import require
 from colstore.rerank.rerankers import Pairs, checked_name
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class CrossEncoderReranker:
         The model cannot be loaded, or is not a cross-encoder with a single score (but a classifier of several labels).
     ConfigError
         An argument is invalid.
+    MissingDependencyError
+        The extra ``encode`` is not installed.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class CrossEncoderReranker:
             raise ConfigError(f"dtype must be one of {DTYPES}, got {dtype!r}")
         if (token_budget is not None and token_budget < 1) or (max_tokens is not None and max_tokens < 4):
             raise ConfigError("token_budget must be at least 1, and max_tokens at least 4")
+        require("sentence_transformers", "torch", extra="encode", purpose="A cross-encoder")
         folder = _folder(model, revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
         self.model = _load(folder, device, dtype, trust_remote_code=trust_remote_code)
         _check_labels(self.model, str(model))

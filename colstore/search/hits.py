@@ -1,4 +1,4 @@
-"""Document numbers to hits. Texts and metadata are read when they are first looked at, 32 documents at a time."""
+"""Document numbers to hits. Texts and metadata are read when they are first looked at, a block of them at a time."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ STATE: Final = "state.json"
 
 BLOCK_BYTES: Final = 65_536
 """Number of bytes that one checksum of a ``.sums`` file covers."""
-TEXT_BLOCK_DOCUMENTS: Final = 32
-"""Number of documents in one compressed block of texts or metadata."""
+TEXT_BLOCK_BYTES: Final = 8192
+"""Uncompressed bytes that a block of texts or metadata is filled up to; a larger document has a block of its own."""
 MAX_TEXT_BLOCK_BYTES: Final = 1 << 30
 """Largest uncompressed size of one block of texts or metadata, in bytes."""
 MAX_MANIFEST_BYTES: Final = 64 << 20

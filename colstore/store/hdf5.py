@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from colstore.extras import require
 from colstore.store.entries import ArraySpec
 from colstore.store.files import AtomicFile, Buffer
 
@@ -63,6 +64,7 @@ def make_layout(arrays: Mapping[str, tuple[str, Shape]], attributes: Mapping[str
     attributes
         Text attributes of the root group, which HDF5 viewers show.
     """
+    require("h5py", extra="", purpose="Writing an index")
     import h5py
 
     image = _SparseFile()

@@ -9,6 +9,7 @@ from typing import Self
 
 from colstore._version import __version__
 from colstore.errors import CorruptIndexError, FormatVersionError
+from colstore.extras import upgrade_command
 from colstore.store import format as names
 from colstore.store.checksums import checksum
 from colstore.store.entries import HEX128, FileEntry, SegmentEntry
@@ -237,7 +238,7 @@ def _check_version(body: Mapping[str, Json]) -> None:
         writer = str(body.get("writer", "a newer colstore"))
         raise FormatVersionError(
             f"this index has format version {version}, written by {writer[:60]}; this colstore reads up to "
-            f"version {names.FORMAT_VERSION}. Upgrade: pip install --upgrade colstore"
+            f"version {names.FORMAT_VERSION}. Upgrade: {upgrade_command()}"
         )
 
 

@@ -287,11 +287,7 @@ class Segment:
         """Return the metadata of all documents, by local number, without reading any texts."""
         if self._metadata is None:
             return [{} for _ in range(self.documents)]
-        found: list[Mapping[str, Json]] = []
-        for number in range(self._block_count()):
-            values, _ = self._metadata.block(number)
-            found += [self._as_metadata(len(found), value) for value in values]
-        return found
+        return [self._as_metadata(document, value) for document, value in enumerate(self._metadata.all())]
 
     def forget_texts(self) -> None:
         """Drop the decompressed texts and metadata that are kept in memory."""
@@ -314,13 +310,16 @@ class Segment:
         if not 0 <= document < self.documents:
             raise IndexError(f"document {document} of {self.documents}")
 
-    def _block_count(self) -> int:
-        return -(-self.documents // names.TEXT_BLOCK_DOCUMENTS)
-
     def _block_reader(self, name: str) -> BlockReader | None:
         if name not in self.entry.arrays:
             return None
         return BlockReader(self.rows, name, self.documents, str(self.path))
+
+    def _check_blocks(self, name: str) -> None:
+        """Check the tables that lead to the blocks of ``"texts"`` or ``"metadata"``."""
+        blocks = len(self.expect(f"{name}_sizes", "<u4", (None,)))
+        self._check_offsets(f"{name}_blocks", blocks, len(self.expect(name, "|u1", (None,))))
+        self._check_offsets(f"{name}_documents", blocks, self.documents)
 
     def _load_sums(self) -> NDArray[np.uint64]:
         if checksum(self._sums) != self.entry.sums_checksum:
@@ -339,8 +338,7 @@ class Segment:
         self.expect("id_hash_order", "<u4", (documents,))
         for name in ("texts", "metadata"):
             if name in self.names:
-                self._check_offsets(f"{name}_blocks", self._block_count(), len(self.expect(name, "|u1", (None,))))
-                self.expect(f"{name}_sizes", "<u4", (self._block_count(),))
+                self._check_blocks(name)
 
     def _check_offsets(self, name: str, entries: int, last: int) -> None:
         """Check both ends of an offsets array. Its users and ``verify`` check the elements in between."""

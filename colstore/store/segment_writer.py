@@ -225,9 +225,9 @@ class SegmentWriter:
                 raise ConfigError(f"there is a token array named {name!r} already")
             plain[name] = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         for name, packer in self._packers.items():
-            blocks, sizes = packer.finish()
+            tables = packer.finish()
             if name == "texts" or packer.anything:  # metadata is not stored if it is empty for all documents
-                plain |= {f"{name}_blocks": blocks, f"{name}_sizes": sizes}
+                plain |= {f"{name}_{table}": array for table, array in tables.items()}
         return plain
 
     def _publish(self, layout: hdf5.Layout, sources: Mapping[str, hdf5.ReadAt]) -> SegmentEntry:

@@ -1,7 +1,9 @@
-"""Texts and metadata: 32 documents at a time as UTF-8 JSON, compressed with zlib.
+"""Texts and metadata: UTF-8 JSON of the documents, compressed with zlib in blocks of about as many bytes each.
 
-Three arrays each: ``<name>`` (the compressed blocks, one after another), ``<name>_blocks`` (uint64 byte
-offsets, one more than blocks) and ``<name>_sizes`` (uint32 uncompressed bytes of each block).
+A block is decompressed and parsed as a whole, so its size is what reading one document costs. Four arrays each:
+``<name>`` (the compressed blocks, one after another), ``<name>_blocks`` (uint64 byte offsets, one more than blocks),
+``<name>_sizes`` (uint32 uncompressed bytes of each block) and ``<name>_documents`` (the first document of each block,
+and the number of documents).
 """
 
 from __future__ import annotations
@@ -10,15 +12,15 @@ import json
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colstore.errors import CorpusError, CorruptIndexError
 from colstore.store.files import AtomicFile
-from colstore.store.format import MAX_TEXT_BLOCK_BYTES, TEXT_BLOCK_DOCUMENTS
+from colstore.store.format import MAX_TEXT_BLOCK_BYTES, TEXT_BLOCK_BYTES
 from colstore.store.strict_json import check_json_value
 from colstore.types import Json
 
@@ -27,8 +29,8 @@ _EMPTY = ("{}", "[]")
 _MAX_RATIO = 1032  # deflate cannot expand a byte to more than this; a block that declares more is forged
 _CACHE_BYTES = 16 << 20
 
-Read: TypeAlias = Callable[[str, int, int], NDArray[np.generic]]
-"""Returns checked rows of an array: ``read(name, start, stop)``."""
+Read: TypeAlias = Callable[[str, int, int | None], NDArray[Any]]
+"""Returns checked rows of an array: ``read(name, start, stop)``; ``None`` stands for its end."""
 
 
 def encode_value(document_id: str, value: object) -> str:
@@ -55,38 +57,56 @@ class BlockPacker:
     spool
         Where the compressed blocks go.
     what
-        Word for messages.
+        Name of the array, for messages.
+    limit
+        Uncompressed bytes of a block. A document with more has a block of its own.
     """
 
-    def __init__(self, spool: AtomicFile, what: str) -> None:
+    def __init__(self, spool: AtomicFile, what: str, limit: int = TEXT_BLOCK_BYTES) -> None:
         self.spool = spool
         self.anything = False
         self._what = what
-        self._values: list[str] = []
+        self._limit = limit
+        self._values: list[bytes] = []
+        self._size = 1  # the two brackets, less the comma that the last value lacks
         self._offsets = [0]
         self._sizes: list[int] = []
+        self._documents = [0]
 
     def add(self, values: Iterable[str]) -> None:
         """Add one value a document, each as :func:`encode_value` made it."""
         for value in values:
             self.anything = self.anything or value not in _EMPTY
-            self._values.append(value)
-            if len(self._values) == TEXT_BLOCK_DOCUMENTS:
+            data = value.encode()
+            if self._values and self._size + len(data) + 1 > self._limit:
                 self._flush()
+            self._values.append(data)
+            self._size += len(data) + 1
 
-    def finish(self) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
-        """Write the last block and return the offsets ``(blocks + 1,)`` and the sizes ``(blocks,)``."""
+    def finish(self) -> dict[str, NDArray[np.unsignedinteger]]:
+        """Write the last block and return the tables by name.
+
+        Returns
+        -------
+        dict
+            ``blocks`` ``(blocks + 1,)``, ``sizes`` ``(blocks,)`` and ``documents`` ``(blocks + 1,)``.
+        """
         if self._values:
             self._flush()
-        return np.array(self._offsets, dtype="<u8"), np.array(self._sizes, dtype="<u4")
+        return {
+            "blocks": np.array(self._offsets, dtype="<u8"),
+            "sizes": np.array(self._sizes, dtype="<u4"),
+            "documents": np.array(self._documents, dtype="<u4"),
+        }
 
     def _flush(self) -> None:
-        block = f"[{','.join(self._values)}]".encode()
-        self._values = []
+        block = b"[" + b",".join(self._values) + b"]"
+        self._documents.append(self._documents[-1] + len(self._values))
+        self._values, self._size = [], 1
         if len(block) > MAX_TEXT_BLOCK_BYTES:
             raise CorpusError(
-                f"{self._what} of {TEXT_BLOCK_DOCUMENTS} documents in a row exceeds {MAX_TEXT_BLOCK_BYTES:,} "
-                "bytes: split these documents"
+                f"the {self._what} of one document have {len(block):,} bytes, and at most {MAX_TEXT_BLOCK_BYTES:,} can "
+                "be stored: split this document"
             )
         packed = zlib.compress(block, _LEVEL)
         self.spool.append(packed)
@@ -104,7 +124,7 @@ class BlockReader:
     name
         ``"texts"`` or ``"metadata"``.
     documents
-        In the segment.
+        Number of documents in the segment.
     path
         Of the segment, for messages.
     """
@@ -114,22 +134,49 @@ class BlockReader:
         self._name = name
         self._documents = documents
         self._path = path
+        self._first: NDArray[Any] | None = None
         self._cache: OrderedDict[int, tuple[list[Json], int]] = OrderedDict()
         self._cached_bytes = 0
         self._lock = threading.Lock()
 
     def get(self, document: int) -> Json:
         """Return the value of one document (local number)."""
-        number, inside = divmod(document, TEXT_BLOCK_DOCUMENTS)
+        first = self._first_documents()
+        number = int(np.searchsorted(first, document, side="right")) - 1
+        inside = document - int(first[number])
         with self._lock:
             if number in self._cache:
                 self._cache.move_to_end(number)
                 return self._cache[number][0][inside]
-        values, size = self.block(number)
+        values, size = self._block(number)
         self._keep(number, values, size)
         return values[inside]
 
-    def block(self, number: int) -> tuple[list[Json], int]:
+    def all(self) -> Iterator[Json]:
+        """Yield the value of every document, each block read once and none kept."""
+        for number in range(len(self._first_documents()) - 1):
+            yield from self._block(number)[0]
+
+    def _first_documents(self) -> NDArray[Any]:
+        """Return the first document of each block, and the number of documents, checked as a whole.
+
+        Raises
+        ------
+        CorruptIndexError
+            They do not rise from 0 to the number of documents: a look-up would lead to another document.
+        """
+        if self._first is None:
+            first: NDArray[Any] = self._read(f"{self._name}_documents", 0, None)
+            if first[0] != 0 or first[-1] != self._documents or (first[1:] <= first[:-1]).any():
+                raise CorruptIndexError(
+                    f"'{self._name}_documents' does not rise from 0 to {self._documents}: run `colstore verify`, and "
+                    "build again or restore a copy",
+                    file=self._path,
+                )
+            self._first = first.copy()  # a view would keep the file mapped after the segment is closed
+        return self._first
+
+    def _block(self, number: int) -> tuple[list[Json], int]:
         """Return all values of one block, and its uncompressed bytes.
 
         Raises
@@ -140,10 +187,11 @@ class BlockReader:
         start, stop = (int(x) for x in self._read(f"{self._name}_blocks", number, number + 2))
         size = int(self._read(f"{self._name}_sizes", number, number + 1)[0])
         if not start <= stop or size > min(MAX_TEXT_BLOCK_BYTES, (stop - start) * _MAX_RATIO):
-            raise self._damage(number, "its offsets or sizes cannot be")
+            raise self._damage(number, "its offsets or its size are impossible")
         data = self._read(self._name, start, stop).tobytes()
         values = self._decode(number, data, size)
-        expected = min(TEXT_BLOCK_DOCUMENTS, self._documents - number * TEXT_BLOCK_DOCUMENTS)
+        first = self._first_documents()
+        expected = int(first[number + 1]) - int(first[number])
         if not isinstance(values, list) or len(values) != expected:
             raise self._damage(number, f"not a list of {expected} entries")
         return values, size

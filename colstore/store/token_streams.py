@@ -21,7 +21,7 @@ Kinds = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
 
 RESERVED = frozenset(
     {"doc_offsets", "id_offsets", "id_bytes", "id_order", "id_hashes", "id_hash_order"}
-    | {stem + end for stem in ("texts", "metadata") for end in ("", "_blocks", "_sizes")}
+    | {stem + end for stem in ("texts", "metadata") for end in ("", "_blocks", "_sizes", "_documents")}
 )
 """Array names that the store itself uses."""
 

@@ -137,7 +137,7 @@ def content_problems(segment: Segment) -> Iterator[str]:
         A part of the segment cannot be read at all.
     """
     for name in sorted(segment.names):
-        if name.endswith(("_offsets", "_blocks")) and not _ascending(segment.rows(name)):
+        if name.endswith(("_offsets", "_blocks", "_documents")) and not _ascending(segment.rows(name)):
             yield f"{name!r} runs backwards"
             return  # the data that these offsets refer to cannot be trusted
     yield from _id_problems(segment)

@@ -183,7 +183,7 @@ def test_parquet_over_many_batches(tmp_path: Path) -> None:
 def test_parquet_without_pyarrow_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_parquet(tmp_path / "c.parquet", {"id": ["a"], "text": ["t"]})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'colstore\[parquet\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install '\.\[parquet\]'"):
         read_documents(path)
 
 

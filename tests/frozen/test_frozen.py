@@ -60,6 +60,50 @@ class TestEncoder:
             FrozenEncoder.load(files, threads=0)
 
 
+class TestDocumentTokens:
+    """That they are the tokens of the original is tested where it is exported, in tests/encode."""
+
+    def test_offsets_are_those_of_the_text_without_its_prefix(self, files: Files) -> None:
+        frozen = FrozenEncoder.load(files)
+        text = "Bees dance, in a dark hive"
+        tokens = frozen.document_tokens(text)
+        assert frozen.recipe.document.prefix
+        pieces = ["".join(text[start:stop]) for start, stop in tokens.offsets.tolist()]
+        assert "".join(pieces) == text.replace(" ", "")
+        assert tokens.offsets[0].tolist() == tokens.offsets[-1].tolist() == [0, 0]
+        assert [piece for piece, stored in zip(pieces, tokens.stored.tolist(), strict=True) if not stored] == [","]
+        assert not tokens.truncated
+
+    def test_a_long_text_is_cut_at_the_length_of_documents_not_of_queries(self, files: Files) -> None:
+        frozen = FrozenEncoder.load(files)
+        tokens = frozen.document_tokens("bees " * 200)
+        assert tokens.truncated
+        assert len(tokens.ids) == frozen.recipe.document.length != frozen.recipe.length
+        assert len(frozen.encode_queries(["bees " * 200])[0]) == frozen.recipe.length
+
+    def test_characters_outside_of_the_basic_plane_count_once(self, files: Files) -> None:
+        text = "\U0001f41d bees \U0001f41d dance e\u0301"
+        tokens = FrozenEncoder.load(files).document_tokens(text)
+        assert tokens.offsets.max() <= len(text)
+        assert any(text[start:stop] == "dance" for start, stop in tokens.offsets.tolist()) or any(
+            text[start:stop] == "d" for start, stop in tokens.offsets.tolist()
+        )
+
+    def test_threads_share_one_tokenizer(self, files: Files) -> None:
+        frozen = FrozenEncoder.load(files)
+        texts = [f"bees dance {number} times" for number in range(40)]
+        with ThreadPoolExecutor(4) as pool:
+            found = [tokens.ids.tolist() for tokens in pool.map(frozen.document_tokens, texts)]
+        assert found == [frozen.document_tokens(text).ids.tolist() for text in texts]
+
+    def test_what_is_no_text_is_refused(self, files: Files) -> None:
+        with pytest.raises(TypeError, match="a document must be a string"):
+            FrozenEncoder.load(files).document_tokens(b"bees")  # type: ignore[arg-type]
+
+    def test_text_that_is_no_unicode_still_has_tokens(self, files: Files) -> None:
+        assert FrozenEncoder.load(files).document_tokens("a lone \ud800 surrogate").stored.any()
+
+
 class TestDamage:
     @pytest.mark.parametrize("name", FILES)
     def test_a_missing_file_is_named(self, files: Files, name: str) -> None:
@@ -88,7 +132,7 @@ class TestDamage:
         def far(body: dict[str, Any]) -> None:
             body["expansion"]["token"] = 10**9
 
-        with pytest.raises(EncoderError, match="failed on this question"):
+        with pytest.raises(EncoderError, match="failed on this query"):
             FrozenEncoder.load(with_recipe(files, far)).encode_queries(["bees"])
 
 
@@ -115,6 +159,12 @@ class TestRecipe:
             ("skip", None),
             ("skip", [1, "2"]),
             ("skip", [1.5]),
+            ("document", None),
+            ("document", {"prefix": "", "length": 8, "skip": []}),
+            ("document", {"prefix": "", "length": 0, "skip": [], "only": []}),
+            ("document", {"prefix": 1, "length": 8, "skip": [], "only": []}),
+            ("document", {"prefix": "", "length": 8, "skip": [-1], "only": []}),
+            ("document", {"prefix": "", "length": 8, "skip": [], "only": None}),
             ("inputs", []),
             ("inputs", ["attention_mask"]),
             ("inputs", ["input_ids", "input_ids"]),
@@ -126,7 +176,7 @@ class TestRecipe:
         ],
     )
     def test_a_value_that_cannot_be_is_named(self, files: Files, name: str, value: Any) -> None:
-        with pytest.raises(CorruptIndexError, match=rf"encoder\.json.*{name}"):
+        with pytest.raises(CorruptIndexError, match=rf"encoder\.json.*({name}|prefix|length|skip|only)"):
             FrozenEncoder.load(with_recipe(files, lambda body: body.update({name: value})))
 
     def test_every_field_is_needed_and_no_other_is_known(self, files: Files) -> None:

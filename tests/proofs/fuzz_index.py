@@ -248,6 +248,7 @@ class Lab:
             "texts": np.frombuffer(packed, np.uint8),
             "texts_blocks": np.array([0, len(packed)], np.uint64),
             "texts_sizes": np.array([len(block)], np.uint32),
+            "texts_documents": np.array([0, len(good)], np.uint32),
         }
         reader = BlockReader(lambda name, start, stop: arrays[name][start:stop], "texts", len(good), "x.h5")
         attempt(lambda: json.dumps(reader.get(0), ensure_ascii=False, allow_nan=False).encode())

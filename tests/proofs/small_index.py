@@ -15,7 +15,7 @@ import colstore
 from colstore import Document, EncodedText
 from colstore.config import Bits
 from colstore.encode import FakeEncoder
-from colstore.frozen import GRAPH, RECIPE, TOKENIZER, Recipe
+from colstore.frozen import GRAPH, RECIPE, TOKENIZER, DocumentSide, Recipe
 from colstore.store import Part, encoder_name, generations, write_whole
 from colstore.store.format import manifest_name
 from colstore.types import FloatMatrix, Json
@@ -66,6 +66,7 @@ class TableEncoder:
             padding="right",
             expansion=None,
             skip=(),
+            document=DocumentSide(prefix="", length=512),
             inputs=("input_ids",),
             dim=DIM,
             storage="float32",

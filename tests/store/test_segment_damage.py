@@ -61,14 +61,14 @@ def test_a_changed_lookup_table_is_found(damaged: Any, name: str) -> None:
         damaged(name).ids.find(IDS[7])
 
 
-@pytest.mark.parametrize("name", ["texts", "texts_blocks", "texts_sizes"])
+@pytest.mark.parametrize("name", ["texts", "texts_blocks", "texts_sizes", "texts_documents"])
 def test_a_changed_text_is_found(damaged: Any, name: str) -> None:
     segment = damaged(name)
     with pytest.raises(ChecksumError):
         [segment.title_and_text(i) for i in range(len(IDS))]
 
 
-@pytest.mark.parametrize("name", ["metadata", "metadata_blocks", "metadata_sizes"])
+@pytest.mark.parametrize("name", ["metadata", "metadata_blocks", "metadata_sizes", "metadata_documents"])
 def test_changed_metadata_is_found(damaged: Any, name: str) -> None:
     with pytest.raises(ChecksumError):
         damaged(name).all_metadata()
@@ -196,6 +196,10 @@ def test_arrays_that_cannot_be_are_refused(
         ("id_bytes", {"shape": (3,)}),
         ("texts_blocks", {"shape": (1,)}),
         ("texts_sizes", {"dtype": "<i4"}),
+        ("texts_sizes", {"shape": (0,), "offset": 0}),
+        ("texts_documents", {"shape": (1,)}),
+        ("texts_documents", {"dtype": "<f4"}),
+        ("metadata_documents", {"shape": (3,)}),
     ],
 )
 def test_arrays_that_do_not_fit_each_other_are_refused(
@@ -205,7 +209,7 @@ def test_arrays_that_do_not_fit_each_other_are_refused(
         Segment.open(tmp_path, forged(make_segment(tmp_path), name, **changes))
 
 
-@pytest.mark.parametrize("name", ["doc_offsets", "id_bytes", "id_hashes", "texts_blocks"])
+@pytest.mark.parametrize("name", ["doc_offsets", "id_bytes", "id_hashes", "texts_blocks", "texts_documents"])
 def test_a_segment_without_an_array_that_all_have_is_refused(tmp_path: Path, make_segment: Any, name: str) -> None:
     entry = make_segment(tmp_path)
     arrays = {key: spec for key, spec in entry.arrays.items() if key != name}
@@ -254,7 +258,8 @@ BLOCK = b'[["t", "x"], ["t", "y"]]'
         (zlib.compress(b"[1]"), 3, "list of 2"),
         (zlib.compress(b"12"), 2, "list of 2"),
         (zlib.compress(b"\xff\xff"), 2, "damaged"),
-        (zlib.compress(b"0" * 100_000), 2**32 - 1, "cannot be"),
+        (zlib.compress(b"0" * 100_000), 2**32 - 1, "impossible"),
+        (zlib.compress(b"0" * 100_000), 2**30, "impossible"),
     ],
 )
 def test_a_forged_text_block_is_refused(packed: bytes, size: int, message: str) -> None:
@@ -262,10 +267,30 @@ def test_a_forged_text_block_is_refused(packed: bytes, size: int, message: str) 
         "texts": np.frombuffer(packed, np.uint8),
         "texts_blocks": np.array([0, len(packed)], np.uint64),
         "texts_sizes": np.array([size], np.uint32),
+        "texts_documents": np.array([0, 2], np.uint32),
     }
     reader = text_blocks.BlockReader(lambda name, start, stop: arrays[name][start:stop], "texts", 2, "f.h5")
     with pytest.raises(CorruptIndexError, match=message):
         reader.get(0)
+
+
+@pytest.mark.parametrize("first", [[0, 1, 1, 3], [0, 2, 1, 3], [1, 2, 2, 3], [0, 1, 2, 2], [0, 1, 2, 4], [0, 3, 2, 3]])
+def test_a_forged_table_of_first_documents_is_refused(first: list[int]) -> None:
+    """Each block holds one of three documents; the forgery would lead a look-up elsewhere."""
+    packed = zlib.compress(b'[["t", "x"]]')
+    arrays: dict[str, NDArray[Any]] = {
+        "texts": np.frombuffer(packed * 3, np.uint8),
+        "texts_blocks": np.arange(4, dtype=np.uint64) * len(packed),
+        "texts_sizes": np.full(3, 12, np.uint32),
+        "texts_documents": np.array([0, 1, 2, 3], np.uint32),
+    }
+    reader = text_blocks.BlockReader(lambda name, start, stop: arrays[name][start:stop], "texts", 3, "f.h5")
+    assert [reader.get(document) for document in range(3)] == [["t", "x"]] * 3
+    arrays["texts_documents"] = np.array(first, np.uint32)
+    forged_reader = text_blocks.BlockReader(lambda name, start, stop: arrays[name][start:stop], "texts", 3, "f.h5")
+    for read in (lambda: forged_reader.get(0), lambda: list(forged_reader.all())):
+        with pytest.raises(CorruptIndexError, match=r"f\.h5: 'texts_documents' does not rise from 0 to 3"):
+            read()
 
 
 def test_a_record_of_another_shape_is_refused(
@@ -280,12 +305,12 @@ def test_a_record_of_another_shape_is_refused(
 
 
 def test_the_cache_of_texts_is_bounded(tmp_path: Path, make_segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_blocks, "_CACHE_BYTES", 3000)
+    monkeypatch.setattr(text_blocks, "_CACHE_BYTES", 20_000)
     segment = Segment.open(tmp_path, make_segment(tmp_path, ids=IDS))
     assert [segment.title_and_text(i) for i in range(0, 4000, 5)] == [(f"title {x}", f"text of {x}") for x in IDS[::5]]
     reader = segment._texts
     assert reader is not None
-    assert 0 < reader._cached_bytes <= 3000
+    assert 0 < reader._cached_bytes <= 20_000
     assert reader._cached_bytes == sum(size for _, size in reader._cache.values())
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from colstore.errors import (
     VectorError,
 )
 from colstore.store import Segment, SegmentEntry, SegmentWriter, hdf5
+from colstore.store.format import TEXT_BLOCK_BYTES
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 json_values = st.recursive(
@@ -99,6 +102,39 @@ def test_equal_input_gives_equal_bytes_however_it_is_cut(tmp_path: Path, make_se
     two = make_segment(tmp_path / "two", ids=ids, batch=1)
     assert one == two
     assert (tmp_path / "one/000001.h5").read_bytes() == (tmp_path / "two/000001.h5").read_bytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([0, 10, 500, 4000, 8170, 8192, 9000, 30_000]), min_size=1, max_size=40))
+def test_blocks_of_texts_are_filled_up_to_their_size(make_segment: Any, sizes: list[int]) -> None:
+    """Each block is within the limit, or holds one document; and none could have taken the next document, too."""
+    ids = [str(number) for number in range(len(sizes))]
+    records = [("", "é" * (size // 2), {"note": "x" * size}) for size in sizes]
+    with tempfile.TemporaryDirectory() as folder:
+        segment = Segment.open(Path(folder), make_segment(Path(folder), "x", ids=ids, records=records))
+        for name in ("texts", "metadata"):
+            first, packed = segment.rows(f"{name}_documents"), segment.rows(f"{name}_sizes")
+            assert segment.rows(f"{name}_blocks").dtype.str == "<u8"
+            for block, (start, stop) in enumerate(pairwise(first.tolist())):
+                assert packed[block] <= TEXT_BLOCK_BYTES or stop - start == 1
+                if stop < len(ids):
+                    value = ["", records[stop][1]] if name == "texts" else records[stop][2]
+                    more = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) + 1
+                    assert packed[block] + more > TEXT_BLOCK_BYTES
+        assert [segment.title_and_text(i) for i in reversed(range(len(ids)))] == [
+            (t, x) for t, x, _ in reversed(records)
+        ]
+        segment.close()
+
+
+def test_a_long_document_is_read_without_its_neighbours(tmp_path: Path, make_segment: Any) -> None:
+    records: list[tuple[str, str, dict[str, object]]] = [("", f"{number} " * 100_000, {}) for number in range(40)]
+    segment = Segment.open(tmp_path, make_segment(tmp_path, ids=[str(n) for n in range(40)], records=records))
+    reader = segment._texts
+    assert reader is not None
+    assert segment.title_and_text(20) == records[20][:2]
+    assert list(reader._cache) == [20]
+    assert reader._cached_bytes < 310_000
 
 
 def test_a_document_is_found_by_its_id_and_others_are_not(tmp_path: Path, make_segment: Any) -> None:

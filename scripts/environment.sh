@@ -64,7 +64,7 @@ prepare() {
     if [[ -f "$stamp" && "$(cat "$stamp")" == "$now" ]]; then
         return
     fi
-    say "installing colstore[$extras] into .venv (the first time, this takes minutes)"
+    say "installing colstore-index[$extras] into .venv (the first time, this takes minutes)"
     "$PYTHON" -m pip install --quiet -c constraints.txt -e ".[$extras]"
     echo "$now" > "$stamp"
 }

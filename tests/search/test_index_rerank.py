@@ -172,7 +172,7 @@ def test_reranking_reads_no_texts(index: colstore.Index, monkeypatch: pytest.Mon
     def refuse(*_: object) -> None:
         raise AssertionError("a text was read")
 
-    monkeypatch.setattr("colstore.store.segment_reader.Segment.record", refuse)
+    monkeypatch.setattr("colstore.store.segment_reader.Segment.title_and_text", refuse)
     assert len(index.rerank(QUERY, EVERY)) == 40
 
 

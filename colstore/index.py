@@ -794,8 +794,8 @@ class Index:
             pickle.dumps(encoder)
         except Exception as error:
             raise EncoderError(
-                f"{self.path}: the encoder of this index, a {type(encoder).__name__}, cannot be pickled ({error}): open "
-                "the index in the other process, with colstore.open(path, encoder=...)"
+                f"{self.path}: the encoder of this index, a {type(encoder).__name__}, cannot be pickled ({error}): "
+                "open the index in the other process, with colstore.open(path, encoder=...)"
             ) from error
         return encoder
 

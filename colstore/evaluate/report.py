@@ -197,6 +197,8 @@ def save_comparison(
 
     Parameters
     ----------
+    comparison
+        What :func:`colstore.compare` returned.
     folder
         Made where it is not there.
     runs

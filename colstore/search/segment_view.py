@@ -65,7 +65,7 @@ class SegmentView:
         """Number of each document's first token, and of the end: ``(documents + 1,)`` int64, ascending."""
         offsets = self.segment.doc_offsets().astype(np.int64)
         if (np.diff(offsets) < 1).any():
-            raise CorruptIndexError("a document has no tokens: run `colstore verify`", file=self.segment.path)
+            raise CorruptIndexError("a document has no tokens: run `colstore.verify(path)`", file=self.segment.path)
         return offsets
 
     @cached_property
@@ -97,7 +97,7 @@ class SegmentView:
         ascending = offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
         if not ascending or (len(postings) and int(postings.max()) >= self.documents):
             raise CorruptIndexError(
-                "the postings do not fit the documents: run `colstore verify`", file=self.segment.path
+                "the postings do not fit the documents: run `colstore.verify(path)`", file=self.segment.path
             )
         return offsets, postings
 
@@ -133,7 +133,7 @@ class SegmentView:
     def _check_codes(self, codes: NDArray[Any]) -> None:
         if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
             raise CorruptIndexError(
-                "a token names a centroid that does not exist: run `colstore verify`", file=self.segment.path
+                "a token names a centroid that does not exist: run `colstore.verify(path)`", file=self.segment.path
             )
 
     def interact(self, query_pass: QueryPass, table: CentroidTable, documents: Ints) -> Floats:

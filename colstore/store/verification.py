@@ -70,8 +70,7 @@ def verify(directory: Path, level: Level = "full") -> list[Problem]:
     IndexNotFoundError, NotAnIndexError, FormatVersionError
         As :func:`colstore.store.latest`.
     """
-    if level not in LEVELS:
-        raise ConfigError(f"level must be one of {LEVELS}, got {level!r}")
+    _check_level(level)
     try:
         manifest = latest(directory)
     except CorruptIndexError as error:
@@ -81,6 +80,7 @@ def verify(directory: Path, level: Level = "full") -> list[Problem]:
 
 def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") -> list[Problem]:
     """Do :func:`verify` for one generation."""
+    _check_level(level)
     check = check_size if level == "quick" else check_checksum
     problems = [problem for record in manifest.files for problem in _try(record.path, check, directory, record)]
     if level != "deep":
@@ -94,6 +94,11 @@ def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") 
         if segment.deleted is not None and segment.deleted.file.path not in bad:
             problems += _try(segment.deleted.file.path, read_tombstones, directory, segment)
     return problems + _duplicates_across(directory, manifest, {problem.file for problem in problems})
+
+
+def _check_level(level: str) -> None:
+    if level not in LEVELS:
+        raise ConfigError(f"level must be one of {LEVELS}, got {level!r}")
 
 
 def _hdf5_files(manifest: Manifest) -> list[FileEntry]:

@@ -71,7 +71,7 @@ def test_missing_candidates(cli: Cli, index: Path, run: Path, queries: Path, tmp
     result = cli("rerank", index, "--run", run, "--queries", queries)
     assert result.exit_code == 1
     assert "elsewhere" in result.stderr
-    assert "--missing last" in result.stderr
+    assert "last" in result.stderr
     last = cli("rerank", index, "--run", run, "--queries", queries, "--missing", "last")
     assert columns(last.stdout)[-1][2] == "elsewhere"
     assert "1 by missing" in last.stderr
@@ -107,7 +107,7 @@ def test_a_cross_encoder_behind_rerank_and_search(cli: Cli, index: Path, run: Pa
     assert answer["hits"][0]["stage"] == "fake-model"
     uncertain = cli("search", index, "yeast", "--rerank", "fake-model", "--policy", "uncertain")
     assert uncertain.exit_code == 1
-    assert "tune --rerank" in " ".join(uncertain.stderr.split())
+    assert "calibrate" in " ".join(uncertain.stderr.split())
 
 
 @pytest.mark.usefixtures("fake_cross_encoder")

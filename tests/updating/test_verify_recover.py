@@ -12,7 +12,7 @@ import pytest
 
 import colstore
 from colstore import Index
-from colstore.errors import CorruptIndexError, IndexNotFoundError, NotAnIndexError, QueryError
+from colstore.errors import CorruptIndexError, IndexNotFoundError, NotAnIndexError, UnknownGenerationError
 from colstore.store import Manifest, SegmentEntry, commit, generations, latest
 from colstore.store.checksums import checksum, file_sums
 from colstore.store.format import manifest_name

@@ -127,6 +127,10 @@ def _open_source(source: CorpusSource) -> Iterator[RawItem]:
     if isinstance(source, bytes | bytearray | Mapping | Document) or not isinstance(source, Iterable):
         kind = type(source).__name__
         raise CorpusError(f"a {kind} is not a corpus (wrap a single document in a list); supported are {READABLE}")
+    if hasattr(source, "columns") and hasattr(source, "to_dict"):  # iterating would yield the names of its columns
+        raise CorpusError(f"a {type(source).__name__} is not a corpus: pass its rows, as frame.to_dict('records')")
+    if hasattr(source, "readline"):  # iterating would yield lines
+        raise CorpusError("an open file is not a corpus: pass its path")
     return read_iterable(source)
 
 

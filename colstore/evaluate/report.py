@@ -217,7 +217,7 @@ def save_comparison(
     Parameters
     ----------
     comparison
-        The comparison to write.
+        What :func:`colstore.compare` returned.
     folder
         The folder; it is created if necessary.
     runs

@@ -100,8 +100,8 @@ class RerankStage:
             return self
         if stored is None:
             raise ConfigError(
-                "policy 'uncertain' needs a threshold: index.calibrate(queries, reranker) finds one and stores it in "
-                "the index; or pass threshold="
+                "policy 'uncertain' needs a threshold: find and store one with "
+                "`index.calibrate(queries, reranker)`, or pass a threshold"
             )
         return replace(self, threshold=stored)
 

@@ -36,7 +36,7 @@ def check_query(vectors: NDArray[Any], dim: int) -> FloatMatrix:
         large for products in float32.
     """
     array = as_array(vectors)
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in "fiu" or not array.ndim:
         raise QueryError(
             f"a query must be a text, or an array of numbers of shape (tokens, {dim}); got {type(vectors).__name__}"
             + (f" of {array.dtype}" if isinstance(vectors, np.ndarray) else "")

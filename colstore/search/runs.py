@@ -151,7 +151,7 @@ def _lines(run: RunSource, on_duplicate: OnError, report: RunReport) -> Iterable
     if isinstance(run, Mapping):
         return _from_mapping(run)
     if not isinstance(run, Iterable):
-        raise QueryError(f"a run must be a file, lines or a mapping, got {type(run).__name__}")
+        raise QueryError(f"a run must be a path, lines or a mapping, got {type(run).__name__}")
     return _checked(run)
 
 

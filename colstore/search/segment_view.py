@@ -133,7 +133,7 @@ class SegmentView:
     def _check_codes(self, codes: NDArray[Any]) -> None:
         if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
             raise CorruptIndexError(
-                "a token names a centroid that does not exist: run `colstore verify`", file=self.segment.path
+                "a token names a centroid that does not exist: run `colstore.verify(path)`", file=self.segment.path
             )
 
     def interact(self, query_pass: QueryPass, table: CentroidTable, documents: Ints) -> Floats:

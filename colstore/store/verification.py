@@ -72,8 +72,7 @@ def verify(directory: Path, level: Level = "full") -> list[Problem]:
     IndexNotFoundError, NotAnIndexError, FormatVersionError
         As in :func:`colstore.store.latest`.
     """
-    if level not in LEVELS:
-        raise ConfigError(f"level must be one of {LEVELS}, got {level!r}")
+    _check_level(level)
     try:
         manifest = latest(directory)
     except CorruptIndexError as error:
@@ -83,6 +82,7 @@ def verify(directory: Path, level: Level = "full") -> list[Problem]:
 
 def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") -> list[Problem]:
     """Check one generation of an index as :func:`verify` does."""
+    _check_level(level)
     check = check_size if level == "quick" else check_checksum
     problems = [problem for entry in manifest.files for problem in _problems_of(entry.path, check, directory, entry)]
     if level != "deep":
@@ -96,6 +96,11 @@ def verify_manifest(directory: Path, manifest: Manifest, level: Level = "full") 
         if segment.deleted is not None and segment.deleted.file.path not in bad:
             problems += _problems_of(segment.deleted.file.path, read_tombstones, directory, segment)
     return problems + _duplicates_across(directory, manifest, {problem.file for problem in problems})
+
+
+def _check_level(level: str) -> None:
+    if level not in LEVELS:
+        raise ConfigError(f"level must be one of {LEVELS}, got {level!r}")
 
 
 def _hdf5_files(manifest: Manifest) -> list[FileEntry]:

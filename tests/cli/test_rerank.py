@@ -71,7 +71,7 @@ def test_missing_candidates(cli: Cli, index: Path, run: Path, queries: Path, tmp
     result = cli("rerank", index, "--run", run, "--queries", queries)
     assert result.exit_code == 1
     assert "elsewhere" in result.stderr
-    assert "--missing last" in result.stderr
+    assert "last" in result.stderr
     last = cli("rerank", index, "--run", run, "--queries", queries, "--missing", "last")
     assert columns(last.stdout)[-1][2] == "elsewhere"
     assert "1 by missing" in last.stderr

@@ -291,7 +291,7 @@ def test_the_report_is_plain_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"first_stage": "bm25", "store_texts": False}, "made from the texts"),
+        ({"first_stage": "bm25", "store_texts": False}, "built from texts"),
         ({"first_stage": "splade"}, "must be 'bm25' or None"),
     ],
 )

@@ -1,0 +1,161 @@
+"""An index that goes where its process goes: another folder, a fork, a worker."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import colstore
+from colstore.errors import EncoderError, IndexClosedError, IndexNotFoundError
+from colstore.frozen import FrozenEncoder
+from colstore.testing import FakeEncoder
+from tests.encode.checkpoints import make_checkpoint
+
+DOCUMENTS = [{"id": f"d{i}", "text": f"page {i} about ships"} for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("processes") / "x.colstore"
+    colstore.build(path, DOCUMENTS, model=FakeEncoder(dim=16)).close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("model") / "tiny", "stanford")
+
+
+def best(index: colstore.Index, query: str) -> str:
+    return index.search(query, k=1)[0].id
+
+
+def test_the_working_directory_may_change(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(path, tmp_path / "x.colstore")
+    monkeypatch.chdir(tmp_path)
+    with colstore.open("x.colstore") as index:
+        monkeypatch.chdir("/")
+        assert index.path == tmp_path / "x.colstore"
+        assert best(index, "page 2") == "d2"
+        assert index.search("page 2", k=1)[0].text == "page 2 about ships"
+        assert index.refresh() is False
+        assert index.delete(["d2"]).deleted == 1
+        assert index.verify().ok
+        assert "d2" not in index
+
+
+def test_a_relative_build_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with colstore.build("x.colstore", DOCUMENTS, model=FakeEncoder(dim=16)) as index:
+        monkeypatch.chdir("/")
+        assert index.add([{"id": "d9", "text": "page 9"}]).added == 1
+        assert best(index, "page 9") == "d9"
+
+
+def test_a_pickled_index_opens_again(path: Path) -> None:
+    with colstore.open(path) as index, pickle.loads(pickle.dumps(index)) as again:
+        assert again.path == index.path
+        assert again.search("page 3") == index.search("page 3")
+
+
+def test_a_pickled_index_opens_the_newest_generation(path: Path, tmp_path: Path) -> None:
+    shutil.copytree(path, tmp_path / "x.colstore")
+    with colstore.open(tmp_path / "x.colstore") as index:
+        pickled = pickle.dumps(index)
+        index.delete(["d1"])
+    with pickle.loads(pickled) as again:
+        assert again.generation == 2
+
+
+def test_worker_processes_that_start_anew(path: Path) -> None:
+    with (
+        colstore.open(path) as index,
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
+    ):
+        queries = ["page 1", "page 4"]
+        assert list(pool.map(partial(best, index), queries, timeout=120)) == ["d1", "d4"]
+
+
+def test_a_pickled_index_whose_path_is_gone(path: Path, tmp_path: Path) -> None:
+    shutil.copytree(path, tmp_path / "x.colstore")
+    with colstore.open(tmp_path / "x.colstore") as index:
+        pickled = pickle.dumps(index)
+    shutil.rmtree(tmp_path / "x.colstore")
+    with pytest.raises(IndexNotFoundError, match=r"x\.colstore"):
+        pickle.loads(pickled)
+
+
+def test_the_callers_encoder_travels_along(path: Path) -> None:
+    with colstore.open(path, encoder=FakeEncoder(dim=16, seed=5)) as index, pickle.loads(pickle.dumps(index)) as again:
+        assert again.encoder.settings["seed"] == 5
+
+
+class Connected(FakeEncoder):
+    """An encoder that holds something that no other process can have."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("cannot pickle a connection")
+
+
+def test_an_encoder_that_cannot_travel_is_named(path: Path) -> None:
+    index = colstore.open(path, encoder=Connected(dim=16))
+    with index, pytest.raises(EncoderError, match=r"Connected.*encoder=\.\.\."):
+        pickle.dumps(index)
+    with pytest.raises(IndexClosedError):
+        pickle.dumps(index)
+
+
+class Mine(FakeEncoder):
+    """An encoder of a kind that an index cannot load by itself."""
+
+    @property
+    def settings(self) -> dict[str, colstore.types.Json]:
+        return {**super().settings, "kind": "mine"}
+
+
+def test_an_index_that_was_just_built_travels_too(tmp_path: Path, checkpoint: Path) -> None:
+    models: tuple[FakeEncoder | Path, ...] = (FakeEncoder(dim=16), Mine(dim=16), checkpoint)
+    for number, model in enumerate(models):
+        with (
+            colstore.build(tmp_path / str(number), DOCUMENTS, model=model) as index,
+            pickle.loads(pickle.dumps(index)) as again,
+        ):
+            assert again.search("what do bees do") == index.search("what do bees do")
+
+
+def in_child(index: colstore.Index, query: str) -> Sequence[str]:
+    """Return the ids that a forked child finds."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, " ".join(hit.id for hit in index.search(query, k=3)).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read().decode().split()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_an_index_that_was_just_built_answers_after_a_fork(tmp_path: Path, checkpoint: Path) -> None:
+    """Queries are encoded without torch, whose threads do not survive a fork."""
+    with colstore.build(tmp_path / "x", DOCUMENTS, model=checkpoint) as index:
+        assert isinstance(index.encoder, FrozenEncoder)
+        expected = [hit.id for hit in index.search("what do bees do", k=3)]
+        assert in_child(index, "what do bees do") == expected
+        assert index.add([{"id": "d9", "text": "added with the model in memory"}]).added == 1
+    with colstore.open(tmp_path / "x") as opened:
+        vectors = opened.encoder.encode_queries(["what do bees do"])[0]
+        np.testing.assert_array_equal(vectors, index._state.encoder.encode_queries(["what do bees do"])[0])

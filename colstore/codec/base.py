@@ -1,4 +1,4 @@
-"""The protocol of codecs, and the way from stored arrays back to one."""
+"""The protocol of codecs, a codec from its parts, and a codec to and from stored arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.centroids import Assign, Centroids
+from colstore.codec.centroids import Centroids
 from colstore.config import BITS, Bits
 from colstore.errors import ConfigError, CorruptIndexError
 from colstore.kernels.layout import CENTROID_MIDDLE
@@ -35,10 +35,10 @@ class Codec(Protocol):
         """Name, dtype and row shape of each stored array; always with ``codes``."""
         ...
 
-    def encode(self, vectors: FloatMatrix, nearest: Assign | None = None) -> dict[str, NDArray[Any]]:
+    def encode(self, vectors: FloatMatrix) -> dict[str, NDArray[Any]]:
         """Return the stored arrays of vectors ``(tokens, dim)`` float32, none of them zero.
 
-        ``nearest`` may assign centroids faster than one by one.
+        A token's row is a function of its vector and the codec alone, whatever the other rows are.
         """
         ...
 
@@ -48,7 +48,7 @@ class Codec(Protocol):
 
 
 def make(bits: Bits, centroids: Centroids) -> Codec:
-    """Return the codec of so many bits."""
+    """Return the codec of a number of bits a component."""
     from colstore.codec.float16 import Float16Codec
     from colstore.codec.residual import ResidualCodec
 
@@ -63,12 +63,12 @@ def to_arrays(codec: Codec) -> tuple[dict[str, NDArray[Any]], dict[str, Json]]:
 
 
 def codec_settings(codec: Codec, error: float) -> dict[str, Json]:
-    """Return what a manifest says of a codec.
+    """Return the settings of a codec for the manifest.
 
     Parameters
     ----------
     error
-        Mean of 1 - cosine between the tokens that it was trained for and their centroids.
+        Mean of 1 - cosine between the tokens that it was trained on and their centroids.
     """
     return {"bits": int(codec.bits), "centroids": len(codec.centroids.values), "error": round(error, 9)}
 

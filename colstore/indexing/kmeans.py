@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from colstore.codec import Centroids
 from colstore.errors import VectorError
-from colstore.indexing.nearest import Nearest, sums_of_members, to_bytes
+from colstore.codec.nearest import Nearest, sums_of_members, to_bytes
 from colstore.kernels import calls
 from colstore.kernels.layout import CENTROID_MIDDLE
 from colstore.types import FloatMatrix

@@ -138,7 +138,7 @@ def test_replacing_every_document_leaves_no_old_segment(index: Index, document: 
 
 def broken(document: Callable[..., Document]) -> Iterator[tuple[list[Any], type[Exception], str]]:
     good = document(200)
-    yield [good, replace(good, id="x", vectors=np.ones((2, 3)))], VectorError, "3 dimensions, but 16"
+    yield [good, replace(good, id="x", vectors=np.ones((2, 3)))], VectorError, "have 3 components, expected 16"
     yield [good, replace(good, id="x", vectors=np.full((2, 16), np.nan))], CorpusError, "NaN"
     yield [good, replace(good, id="x", vectors=np.zeros((2, 16)))], VectorError, "zeros"
     yield [good, replace(good, id="x", vectors=None)], CorpusError, "no vectors, and this index has no model"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from colstore._version import __version__
 
 if TYPE_CHECKING:
-    from colstore.api import build, build_from_vectors, history, recover, verify
+    from colstore.api import build, build_from_vectors, create, history, recover, verify
     from colstore.api import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
     from colstore.config import BuildConfig, SearchParams
     from colstore.errors import ColstoreError
@@ -54,6 +54,7 @@ _HOME = {
     "build": "api",
     "build_from_vectors": "api",
     "compare": "evaluate",
+    "create": "api",
     "evaluate_index": "evaluate",
     "evaluate_run": "evaluate",
     "history": "api",
@@ -87,6 +88,7 @@ __all__ = [
     "build",
     "build_from_vectors",
     "compare",
+    "create",
     "evaluate_index",
     "evaluate_run",
     "history",

@@ -245,6 +245,8 @@ class ChangeReport:
         Segments now; how many were merged into others (or rewritten without their deleted documents).
     removed_files
         Files of old generations that went.
+    trained
+        Whether centroids were trained, and all documents encoded with them.
     loss
         After retraining: mean of 1 - cosine between the vectors as they were decoded before and after.
     seconds
@@ -267,6 +269,7 @@ class ChangeReport:
     segments: int = 0
     merged: int = 0
     removed_files: int = 0
+    trained: bool = False
     loss: float | None = None
     seconds: float = 0.0
     advice: list[str] = field(default_factory=list)

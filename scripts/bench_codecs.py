@@ -18,8 +18,8 @@ import numpy as np
 from bench_common import Collection, Floats, load_collection, machine, ndcg, print_table, recall, write_json
 
 from colstore.codec import Centroids, make, random_rotation
-from colstore.indexing.kmeans import centroid_count, sample_size, train
 from colstore.codec.nearest import Nearest
+from colstore.indexing.kmeans import centroid_count, sample_size, train
 
 CHUNK = 65_536
 STEPS = {4: 0.335, 2: 1.0, 1: 1.6}

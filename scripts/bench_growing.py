@@ -1,12 +1,14 @@
-"""What growing from nothing costs against one build, and when the first centroids should be trained.
+"""What growing from nothing costs against one build, and from how many tokens the codec should be trained.
 
-    python scripts/bench_growing.py --collections scifact nfcorpus --models embedded ../shared/models/mini-colbert-stanford
+    python scripts/bench_growing.py --models embedded ../shared/models/mini-colbert-stanford
 
-An empty index takes the first 1, 10 or 100 documents, then batches that double, until it holds the whole sample: all
-judged documents of the first ``--queries`` test queries, filled up with others to ``--documents``, in random order.
-Vectors are encoded once and kept in ``bench-results``. Reported for each number of tokens from which centroids are
-trained: nDCG@10, recall@10 of the exact (float32) ranking by the default search and with everything scored, the stored
-codes alone ("codes"), bytes a token, and seconds.
+An index that is created empty takes a few documents, then batches of a quarter of what it holds, until it holds the
+whole sample: all judged documents of the first ``--queries`` test queries of a collection, filled up with other documents
+up to ``--documents``, in random order. Vectors are encoded once, before anything is measured, and kept in
+``bench-results``. For each number of tokens from which the codec is trained, and for further trainings each time the
+index has grown so many times since the last (``again``): nDCG@10 and recall@10 of the exact ranking in float32 by the
+default search, the same recall with every document scored on its stored codes, bytes a token, and seconds. A second
+table has small indexes: what 4 bits and float16 come to at each size.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,8 +25,10 @@ from bench_common import RESULTS, SHARED, Collection, machine, ndcg, print_table
 
 import colstore
 from colstore import Document, SearchParams
+from colstore.updating import add
 
 SEED = 0
+MODELS = SHARED.parent / "models"
 
 
 def sampled(name: str, model: str, documents: int, queries: int) -> Collection:
@@ -72,3 +75,134 @@ def _encode(name: str, model: str, documents: int, queries: int, rows_file: Path
         "seconds": seconds,
     }
     table_file.write_text(json.dumps(table))
+
+
+def exact_best(collection: Collection, documents: int) -> list[list[str]]:
+    """Return the ids of each query's best ten of the first documents, in float32."""
+    stop = int(collection.offsets[documents])
+    found = []
+    for query in collection.queries:
+        best = np.maximum.reduceat(collection.documents[:stop] @ query.T, collection.offsets[:documents], axis=0)
+        found.append([collection.ids[i] for i in np.argsort(-best.sum(axis=1), kind="stable")[:10].tolist()])
+    return found
+
+
+def figures(index: colstore.Index, collection: Collection, best: list[list[str]]) -> dict[str, Any]:
+    """Return accuracy and size of an index."""
+    hits = [[hit.id for hit in index.search(query, 10)] for query in collection.queries]
+    codes = [[hit.id for hit in index.search(q, 10, params=SearchParams(exact=True))] for q in collection.queries]
+    qrels = [collection.qrels[name] for name in collection.query_ids]
+    info = index.info()
+    return {
+        "bits": info.bits,
+        "centroids": info.centroids,
+        "nDCG@10": float(np.mean([ndcg(h, q) for h, q in zip(hits, qrels, strict=True)])),
+        "recall@10": float(np.mean([recall(h, b) for h, b in zip(hits, best, strict=True)])),
+        "recall@10, all scored": float(np.mean([recall(h, b) for h, b in zip(codes, best, strict=True)])),
+        "bytes a token": info.bytes_per_token,
+    }
+
+
+def documents_of(collection: Collection, first: int, stop: int) -> list[Document]:
+    """Return documents with their vectors."""
+    ends = collection.offsets
+    return [
+        Document(id=collection.ids[i], vectors=collection.documents[ends[i] : ends[i + 1]]) for i in range(first, stop)
+    ]
+
+
+def grown(path: Path, collection: Collection, first: int, train_from: int, again: int) -> dict[str, Any]:
+    """Grow an index from nothing; return seconds in all, of the longest addition, and tokens at its trainings."""
+    add.TRAIN_FROM = train_from
+    index = colstore.create(path, dim=collection.documents.shape[1])
+    total, seconds, trained = 0, [], []
+    while total < len(collection.ids):
+        stop = min(len(collection.ids), total + max(first, total // 4))
+        documents = documents_of(collection, total, stop)
+        start = perf_counter()
+        report = index.add(documents)
+        tokens = index.info().tokens
+        if report.trained:
+            trained.append(tokens)
+        elif again and trained and tokens >= again * trained[-1]:
+            index.compact(retrain=True)
+            trained.append(tokens)
+        seconds.append(perf_counter() - start)
+        total = stop
+    return {
+        "index": index,
+        "seconds": sum(seconds),
+        "longest": max(seconds),
+        "trained at": " ".join(f"{tokens:,}" for tokens in trained) or "-",
+    }
+
+
+def growth(collection: Collection, limits: list[int], starts: list[int], factors: list[int]) -> list[dict[str, Any]]:
+    """Return a row for one build, and for each way to grow."""
+    best = exact_best(collection, len(collection.ids))
+    ways = [(starts[0], limit, 0) for limit in limits]
+    middle = limits[len(limits) // 2]
+    ways += [(start, middle, 0) for start in starts[1:]] + [(starts[0], middle, factor) for factor in factors]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        matrices = [document.vectors for document in documents_of(collection, 0, len(collection.ids))]
+        start = perf_counter()
+        built = colstore.build_from_vectors(Path(folder) / "built", collection.ids, matrices)  # type: ignore[arg-type]  # none is None
+        seconds = perf_counter() - start
+        rows.append({"way": "one build", **figures(built, collection, best), "seconds": seconds})
+        for number, (first, limit, again) in enumerate(ways):
+            row = grown(Path(folder) / f"{number}", collection, first, limit, again)
+            with row.pop("index") as index:
+                way = f"from {first}, train at {limit:,}" + (f", again x{again}" if again else "")
+                rows.append({"way": way, **figures(index, collection, best), **row})
+            print_table("so far", rows[-1:])
+    return rows
+
+
+def sizes(collection: Collection, limits: list[int]) -> list[dict[str, Any]]:
+    """Return rows of small indexes: a build at 4 bits and at 16 of as many documents as make so many tokens."""
+    rows = []
+    for limit in limits:
+        documents = int(np.searchsorted(collection.offsets, limit, side="right")) - 1
+        best = exact_best(collection, documents)
+        for bits in (4, 16):
+            with tempfile.TemporaryDirectory() as folder:
+                some = documents_of(collection, 0, documents)
+                matrices = [document.vectors for document in some]
+                index = colstore.build_from_vectors(Path(folder) / "x", collection.ids[:documents], matrices, bits=bits)  # type: ignore[arg-type]  # as above
+                row = figures(index, collection, best)
+            row.pop("nDCG@10")  # most judged documents are not there
+            rows.append({"tokens": limit, "documents": documents, **row})
+    return rows
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collections", nargs="+", default=["scifact", "nfcorpus"])
+    parser.add_argument("--models", nargs="+", default=[str(MODELS / "mini-colbert-stanford"), "embedded"])
+    parser.add_argument("--documents", type=int, default=2000)
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--limits", type=int, nargs="+", default=[4_096, 16_384, 32_768, 65_536, 131_072])
+    parser.add_argument("--starts", type=int, nargs="+", default=[10, 1, 100])
+    parser.add_argument("--again", type=int, nargs="*", default=[4, 16])
+    options = parser.parse_args()
+    print(machine(), f"seed {SEED}")
+    results: dict[str, Any] = {}
+    for name in options.collections:
+        for model in options.models:
+            collection = sampled(name, model, options.documents, options.queries)
+            title = (
+                f"{name}, {Path(model).name}: {len(collection.ids):,} documents, {len(collection.documents):,} tokens"
+            )
+            print(f"\n{title}")
+            table = growth(collection, options.limits, options.starts, options.again)
+            small = sizes(collection, options.limits)
+            print_table(title, table)
+            print_table(f"{title}: small indexes", small)
+            results[title] = {"growth": table, "sizes": small}
+    write_json("growing", {"options": vars(options), "seed": SEED, "results": results})
+
+
+if __name__ == "__main__":
+    main()

@@ -38,6 +38,7 @@ PUBLIC = {
     "build",
     "build_from_vectors",
     "compare",
+    "create",
     "evaluate_index",
     "evaluate_run",
     "history",

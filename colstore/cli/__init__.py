@@ -11,7 +11,7 @@ from colstore._version import __version__
 from colstore.cli.group import CommandGroup
 
 COMMANDS = (
-    *("build", "search", "rerank", "bm25", "info", "tune", "eval", "compare"),
+    *("build", "create", "search", "rerank", "bm25", "info", "tune", "eval", "compare"),
     *("add", "delete", "compact", "verify", "recover"),
 )
 """Every command, in the order of ``--help``; each is ``colstore.cli.<name>.command``."""

@@ -62,15 +62,26 @@ def to_arrays(codec: Codec) -> tuple[dict[str, NDArray[Any]], dict[str, Json]]:
     return arrays, {"bits": int(codec.bits), "centroid_scale": float(centroids.scale)}
 
 
-def codec_settings(codec: Codec, error: float) -> dict[str, Json]:
+def codec_settings(codec: Codec, error: float | None) -> dict[str, Json]:
     """Return the settings of a codec for the manifest.
 
     Parameters
     ----------
     error
-        Mean of 1 - cosine between the tokens that it was trained on and their centroids.
+        Mean of 1 - cosine between the tokens that it was trained on and their centroids; ``None`` for a codec that was
+        not trained, because the index has too few tokens.
     """
-    return {"bits": int(codec.bits), "centroids": len(codec.centroids.values), "error": round(error, 9)}
+    settings: dict[str, Json] = {"bits": int(codec.bits), "centroids": len(codec.centroids.values)}
+    return settings | ({"error": 0.0, "trained": False} if error is None else {"error": round(error, 9)})
+
+
+def is_trained(settings: Mapping[str, Json]) -> bool:
+    """Tell whether the settings of :func:`codec_settings` are those of a trained codec.
+
+    >>> is_trained({"bits": 4, "centroids": 256, "error": 0.2})
+    True
+    """
+    return settings.get("trained") is not False
 
 
 def restore(arrays: Arrays, attributes: Mapping[str, Json]) -> Codec:

@@ -82,7 +82,7 @@ def nearest_of(values: NDArray[np.uint8]) -> Nearest:
     """
     if len(values) < FEWEST:
         return Nearest(values)
-    content = xxhash.xxh3_128(np.ascontiguousarray(values))
+    content = xxhash.xxh3_128(values.tobytes())
     content.update(repr(values.shape).encode())
     key = content.digest()
     nearest = _cache.get(key) or Nearest(values)

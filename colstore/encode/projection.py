@@ -130,8 +130,8 @@ class Projection:
 
 
 def _product(rows: FloatMatrix, axes: FloatMatrix) -> FloatMatrix:
-    """Return ``rows @ axes``, each row the same whatever the others are: a product from BLAS depends on their number."""
-    width = padded_dim(axes.shape[1], 16)  # of the kernel, whose columns come by eight
+    """Return ``rows @ axes``, each row the same whatever the others are; with BLAS it depends on their number."""
+    width = padded_dim(axes.shape[1], 16)  # the kernel takes columns in eights
     columns = np.zeros((len(axes), width), np.float32)
     columns[:, : axes.shape[1]] = axes
     return calls.rotate(rows, columns)[:, : axes.shape[1]]

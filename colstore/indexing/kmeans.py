@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.codec import Centroids
-from colstore.errors import VectorError
 from colstore.codec.nearest import Nearest, sums_of_members, to_bytes
+from colstore.errors import VectorError
 from colstore.kernels import calls
 from colstore.kernels.layout import CENTROID_MIDDLE
 from colstore.types import FloatMatrix

@@ -1,4 +1,4 @@
-"""The output path of a build: who may have it, and what is there when the build fails."""
+"""The output path of a new index: whether it may be used, and what is left there when a build fails."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from colstore.types import Json
 
 
 def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
-    """Check that a build may write at ``path``; nothing is changed.
+    """Check that an index may be made at ``path``; nothing is changed.
 
     Raises
     ------
     IndexExistsError
         There is an index, and ``overwrite`` is not set.
     NotAnIndexError
-        There is something that colstore did not write, or an unfinished build that the caller did not mention.
+        There is something that colstore did not write, or an unfinished build, and neither ``overwrite`` nor ``resume``
+        is set.
     """
     if not path.exists():
         return
@@ -29,28 +30,27 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
         if overwrite or (resume and building_folder(path).is_dir()):
             return
         raise IndexExistsError(
-            f"{path}: there is an index already; choose another path, or --overwrite (overwrite=True) to replace it "
-            "once the new one is complete"
+            f"{path}: there is an index already; choose another path, or build with overwrite=True to replace it once "
+            "the new one is complete"
         )
     if building_folder(path).is_dir():
         if overwrite or resume:
             return
         raise NotAnIndexError(
-            f"{path}: an unfinished build lies here; go on with --resume (resume=True), or --overwrite "
-            "(overwrite=True) to start again"
+            f"{path}: there is an unfinished build; go on with it by resume=True, or start again with overwrite=True"
         )
     if any(entry.name != "LOCK" for entry in path.iterdir()):
-        raise NotAnIndexError(f"{path}: a folder with other things in it; choose a new or empty path")
+        raise NotAnIndexError(f"{path}: a folder with other files in it; choose a new or empty path")
 
 
 @contextmanager
 def locked_output(path: Path) -> Iterator[None]:
-    """Hold the writer lock of a build's output; a folder that was made for it goes again if nothing came of it.
+    """Hold the writer lock of the output path; a folder made for it is removed again if the build fails.
 
     Raises
     ------
     IndexLockedError
-        Another writer is at work there.
+        Another process is writing there.
     """
     new = not path.exists()
     with WriterLock(path) as lock:
@@ -75,7 +75,7 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
     if not overwrite and highest(path) != (0 if state is None else state.get("over", 0)):
         raise IndexExistsError(
             f"{path}: there is an index that this build was not begun over: it is finished, or the index has changed "
-            "since; use --overwrite (overwrite=True) to replace it"
+            "since; use overwrite=True to replace it"
         )
     if state is None:
         return None
@@ -84,7 +84,7 @@ def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -
         changed = sorted(key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key])
         raise IndexExistsError(
             f"{path}: the unfinished build there was begun with other settings ({', '.join(changed) or 'unknown'}); "
-            "use the same ones, or --overwrite (overwrite=True) to start again"
+            "use the same ones, or overwrite=True to start again"
         )
     return state
 

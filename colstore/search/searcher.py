@@ -175,8 +175,8 @@ class Searcher:
 
     def _plan_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
         """Decide whether scoring everything that is allowed is cheaper, or the only right way."""
-        if params.exact or any(view.postings is None for view in self.views):
-            return True
+        if params.exact or len(self.codec.centroids.values) == 1 or any(view.postings is None for view in self.views):
+            return True  # one centroid, as in an index that is not trained yet, tells no documents apart
         count = self._allowed_count(allowed)
         if 4 * k >= count or self.tokens <= params.exact_tokens:
             return True

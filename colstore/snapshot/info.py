@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from colstore.codec import Codec
+from colstore.codec.base import is_trained
 from colstore.config import SearchParams
 from colstore.indexing.kmeans import centroid_count
 from colstore.indexing.segments import mean_error
@@ -36,6 +37,9 @@ class IndexInfo:
         What the owner should do, if anything.
     bits, centroids
         Of the codec.
+    trained
+        Whether the codec is trained. An index that was created empty and has few tokens is not: it keeps them at 16
+        bits, and will have ``config["bits"]`` once it is.
     bytes
         By part: each array of the segments, codec, FAISS index, encoder, and ``total``.
     bytes_per_token
@@ -58,6 +62,7 @@ class IndexInfo:
     dim: int
     bits: int
     centroids: int
+    trained: bool
     segments: int
     deleted: int
     deleted_share: float
@@ -91,6 +96,7 @@ def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
         dim=manifest.dim,
         bits=codec.bits,
         centroids=len(codec.centroids.values),
+        trained=is_trained(manifest.codec.settings),
         segments=len(manifest.segments),
         deleted=manifest.documents - manifest.live_documents,
         deleted_share=round(1 - manifest.live_tokens / max(1, manifest.tokens), 4),
@@ -145,8 +151,8 @@ def drift(manifest: Manifest) -> float | None:
 
 def advice(manifest: Manifest) -> list[str]:
     """Return what the owner of an index should do about its centroids, if anything."""
-    if manifest.live_tokens <= SearchParams().exact_tokens:  # every search scores everything
-        return []
+    if manifest.live_tokens <= SearchParams().exact_tokens or not is_trained(manifest.codec.settings):
+        return []  # every search scores everything
     found = []
     measured = drift(manifest)
     added = sum(segment.added.tokens for segment in manifest.segments if segment.added is not None)

@@ -268,7 +268,7 @@ def test_several_segments_answer_as_one(
     monkeypatch.setattr(
         "colstore.api.BuildConfig", lambda **settings: colstore.BuildConfig(**settings, segment_documents=100)
     )
-    monkeypatch.setattr("colstore.indexing.compress.BATCH_TOKENS", 256)
+    monkeypatch.setattr("colstore.indexing.ingest.BATCH_TOKENS", 256)
     with colstore.build_from_vectors(tmp_path / "many.colstore", names(600), documents) as split:
         assert split.info().segments > 5
         found = split.search(query, 50, params=EXACT)

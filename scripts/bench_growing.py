@@ -3,12 +3,13 @@
     python scripts/bench_growing.py --models embedded ../shared/models/mini-colbert-stanford
 
 An index that is created empty takes a few documents, then batches of a quarter of what it holds, until it holds the
-whole sample: all judged documents of the first ``--queries`` test queries of a collection, filled up with other documents
-up to ``--documents``, in random order. Vectors are encoded once, before anything is measured, and kept in
-``bench-results``. For each number of tokens from which the codec is trained, and for further trainings each time the
-index has grown so many times since the last (``again``): nDCG@10 and recall@10 of the exact ranking in float32 by the
-default search, the same recall with every document scored on its stored codes, bytes a token, and seconds. A second
-table has small indexes: what 4 bits and float16 come to at each size.
+whole sample: all judged documents of the first ``--queries`` test queries of a collection, filled up with others to
+``--documents``, in random order. Vectors are encoded once, before anything is measured, and kept in ``bench-results``.
+
+For each number of tokens from which the codec is trained, and for further trainings each time the index has grown so
+many times since the last (``again``): nDCG@10 and recall@10 of the exact ranking in float32 by the default search, the
+same recall with every document scored on its stored codes, bytes a token, and seconds. A second table has small
+indexes: what 4 bits and float16 come to at each size.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import colstore
 from colstore import Document, SearchParams
 from colstore.updating import add
 
-SEED = 0
+SEED, NEVER = 0, 1 << 40
 MODELS = SHARED.parent / "models"
 
 
@@ -111,10 +112,10 @@ def documents_of(collection: Collection, first: int, stop: int) -> list[Document
     ]
 
 
-def grown(path: Path, collection: Collection, first: int, train_from: int, again: int) -> dict[str, Any]:
+def grown(path: Path, collection: Collection, first: int, train_from: int, again: int, bits: Any) -> dict[str, Any]:
     """Grow an index from nothing; return seconds in all, of the longest addition, and tokens at its trainings."""
-    add.TRAIN_FROM = train_from
-    index = colstore.create(path, dim=collection.documents.shape[1])
+    add.TRAIN_FROM, add.GROWTH = train_from, again
+    index = colstore.create(path, dim=collection.documents.shape[1], bits=bits)
     total, seconds, trained = 0, [], []
     while total < len(collection.ids):
         stop = min(len(collection.ids), total + max(first, total // 4))
@@ -123,9 +124,6 @@ def grown(path: Path, collection: Collection, first: int, train_from: int, again
         report = index.add(documents)
         tokens = index.info().tokens
         if report.trained:
-            trained.append(tokens)
-        elif again and trained and tokens >= again * trained[-1]:
-            index.compact(retrain=True)
             trained.append(tokens)
         seconds.append(perf_counter() - start)
         total = stop
@@ -137,25 +135,37 @@ def grown(path: Path, collection: Collection, first: int, train_from: int, again
     }
 
 
-def growth(collection: Collection, limits: list[int], starts: list[int], factors: list[int]) -> list[dict[str, Any]]:
-    """Return a row for one build, and for each way to grow."""
-    best = exact_best(collection, len(collection.ids))
-    ways = [(starts[0], limit, 0) for limit in limits]
+Way = tuple[int, int, int, int]
+"""Documents to start with, tokens to train at, growth to train again at, bits."""
+
+
+def ways_to_grow(limits: list[int], starts: list[int], factors: list[int], bits: list[int]) -> list[Way]:
+    """Return the limits without a second training, then the others at the middle limit."""
     middle = limits[len(limits) // 2]
-    ways += [(start, middle, 0) for start in starts[1:]] + [(starts[0], middle, factor) for factor in factors]
-    rows = []
+    ways: list[Way] = [(starts[0], limit, NEVER, bits[0]) for limit in limits]
+    ways += [(start, middle, factors[0], bits[0]) for start in starts[1:]]
+    ways += [(starts[0], middle, factor, bits[0]) for factor in factors]
+    return ways + [(starts[0], middle, again, some) for some in bits[1:] for again in (NEVER, factors[0])]
+
+
+def growth(collection: Collection, ways: list[Way]) -> list[dict[str, Any]]:
+    """Return a row for one build at each number of bits, and for each way to grow."""
+    best = exact_best(collection, len(collection.ids))
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        matrices = [document.vectors for document in documents_of(collection, 0, len(collection.ids))]
-        start = perf_counter()
-        built = colstore.build_from_vectors(Path(folder) / "built", collection.ids, matrices)  # type: ignore[arg-type]  # none is None
-        seconds = perf_counter() - start
-        rows.append({"way": "one build", **figures(built, collection, best), "seconds": seconds})
-        for number, (first, limit, again) in enumerate(ways):
-            row = grown(Path(folder) / f"{number}", collection, first, limit, again)
+        matrices: Any = [document.vectors for document in documents_of(collection, 0, len(collection.ids))]
+        for number, (first, limit, again, bits) in enumerate(ways):
+            if bits not in {row["bits"] for row in rows}:
+                start = perf_counter()
+                path = Path(folder) / f"built-{bits}"
+                with colstore.build_from_vectors(path, collection.ids, matrices, bits=bits) as built:  # type: ignore[arg-type]  # one of Bits
+                    seconds = perf_counter() - start
+                    rows.append({"way": "one build", **figures(built, collection, best), "seconds": seconds})
+            row = grown(Path(folder) / f"{number}", collection, first, limit, again, bits)
             with row.pop("index") as index:
-                way = f"from {first}, train at {limit:,}" + (f", again x{again}" if again else "")
+                way = f"from {first}, train at {limit:,}" + (f", again x{again}" if again != NEVER else "")
                 rows.append({"way": way, **figures(index, collection, best), **row})
-            print_table("so far", rows[-1:])
+            print_table("so far", rows[-2:])
     return rows
 
 
@@ -185,7 +195,8 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--limits", type=int, nargs="+", default=[4_096, 16_384, 32_768, 65_536, 131_072])
     parser.add_argument("--starts", type=int, nargs="+", default=[10, 1, 100])
-    parser.add_argument("--again", type=int, nargs="*", default=[4, 16])
+    parser.add_argument("--again", type=int, nargs="+", default=[4, 16])
+    parser.add_argument("--bits", type=int, nargs="+", default=[4, 2, 1])
     options = parser.parse_args()
     print(machine(), f"seed {SEED}")
     results: dict[str, Any] = {}
@@ -196,7 +207,7 @@ def main() -> None:
                 f"{name}, {Path(model).name}: {len(collection.ids):,} documents, {len(collection.documents):,} tokens"
             )
             print(f"\n{title}")
-            table = growth(collection, options.limits, options.starts, options.again)
+            table = growth(collection, ways_to_grow(options.limits, options.starts, options.again, options.bits))
             small = sizes(collection, options.limits)
             print_table(title, table)
             print_table(f"{title}: small indexes", small)

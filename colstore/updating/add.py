@@ -32,7 +32,11 @@ from colstore.updating.retrain import retrain
 OnDuplicate = Literal["error", "replace", "skip"]
 ON_DUPLICATE: tuple[OnDuplicate, ...] = get_args(OnDuplicate)
 TRAIN_FROM = 32_768
-"""Tokens from which an index that was created empty is trained; see above."""
+"""Tokens from which an index is trained; below, a search scores everything anyway."""
+GROWTH = 4
+"""An index is trained again when it holds so many times the tokens that its codec was trained for."""
+RETRAIN_UP_TO = 2_097_152
+"""Tokens up to which an addition trains again: it then takes half a minute at most. Beyond there is advice."""
 
 
 def add(
@@ -108,11 +112,21 @@ def add(
 
 
 def _tidy(change: Change, listener: Listener | None) -> None:
-    """Train what has become large enough, or merge what is due."""
-    if not change.is_trained and live_of(change.sources)[1] >= TRAIN_FROM:
+    """Train where the index has grown enough, or merge what is due."""
+    if _training_is_due(change):
         retrain(change, listener)
     else:
         change.merge_due()
+
+
+def _training_is_due(change: Change) -> bool:
+    tokens = live_of(change.sources)[1]
+    if not change.is_trained or tokens < TRAIN_FROM:
+        return tokens >= TRAIN_FROM
+    # What came since the training is noted in each segment; deleting what it was for counts like growth.
+    added = sum(source.record.added.tokens for source in change.sources if source.record.added is not None)
+    trained_for = sum(source.segment.tokens for source in change.sources) - added
+    return change.config.centroids is None and tokens <= RETRAIN_UP_TO and tokens >= GROWTH * trained_for
 
 
 def _ingest(change: Change, encoder: Encoder | None, options: ModelOptions | None) -> Ingest:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,12 +94,13 @@ def encoded_windows(
     """Yield windows of documents with their vectors, in order, while the next ones are encoded.
 
     One thread reads and tokenises, one runs the model; the caller stores what comes out. Errors of either come out
-    here, after the windows before them. Close the generator (``contextlib.closing``) to stop both threads.
+    here, after the windows before them. Close the generator (``contextlib.closing``) to stop both threads. A corpus of
+    a single window, in which there is nothing to overlap, is encoded in the caller's thread.
 
     Parameters
     ----------
     documents
-        Read in another thread from now on.
+        Read in another thread once they are more than one window.
     encoder
         ``None`` where every document brings its vectors.
     meter
@@ -113,21 +114,20 @@ def encoded_windows(
         A document without vectors, and no encoder; or whatever reading raises.
     """
     stop = Stop()
-    yield from ahead(_encoded(documents, encoder, meter, admit, stop), stop)
+    first = list(islice(documents, WINDOW_DOCUMENTS))
+    if len(first) < WINDOW_DOCUMENTS:
+        yield from _encoded(_windows(iter(first), encoder, meter, admit, stop), meter, stop)
+        return
+    windows = _windows(chain(first, documents), encoder, meter, admit, stop)
+    yield from ahead(_encoded(ahead(windows, consumer=stop), meter, stop), stop)
 
 
-def _encoded(
-    documents: Iterator[Document],
-    encoder: Encoder | LazyEncoder | None,
-    meter: EncodeMeter,
-    admit: Admit | None,
-    stop: Stop,
-) -> Windows:
+def _encoded(prepared: Generator[_Window, None, None], meter: EncodeMeter, stop: Stop) -> Windows:
     def tick(tokens: int) -> None:
         stop.check()
         meter.add(tokens=tokens)
 
-    with closing(ahead(_windows(documents, encoder, meter, admit, stop), consumer=stop)) as windows:
+    with closing(prepared) as windows:
         for window in windows:
             if window.tokens:
                 meter.measure(window.characters, window.tokens)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -125,17 +126,23 @@ def _take(waiting: queue.Queue[_Entry[_T]], consumer: Stop | None) -> _Entry[_T]
 def in_order(work: Callable[[_T], _Result], items: Iterable[_T], threads: int) -> Generator[_Result, None, None]:
     """Yield ``work(item)`` for each item, in the items' order, computed by threads a few items ahead.
 
-    Items are taken in the caller's thread. An exception of ``work`` comes out after the results before it.
+    Items are taken in the caller's thread, and a single one is worked on there. An exception of ``work`` comes out
+    after the results before it.
 
     Examples
     --------
     >>> list(in_order(str.upper, "abc", threads=2))
     ['A', 'B', 'C']
     """
+    rest = iter(items)
+    first = list(islice(rest, 2))
+    if len(first) < 2 or threads == 1:
+        yield from map(work, chain(first, rest))
+        return
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[_Result]] = deque()
     try:
-        for item in items:
+        for item in chain(first, rest):
             waiting.append(pool.submit(work, item))
             if len(waiting) > 2 * threads:
                 yield waiting.popleft().result()

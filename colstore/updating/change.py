@@ -188,6 +188,8 @@ class Change:
         manifest, report = self.newest, self.report
         report.generation, report.documents = manifest.generation, manifest.live_documents
         report.segments, report.advice = len(manifest.segments), advice(manifest)
+        if report.trained and self.snapshot.manifest.tuned is not None:
+            report.advice.append("tuned parameters were dropped, because the centroids are new: tune again")
         report.seconds = perf_counter() - self._start
         return report
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from colstore.errors import IndexExistsError, NotAnIndexError
+from colstore.errors import IndexExistsError, NotAnIndexError, StorageError
 from colstore.store import WriterLock, building_folder, generations, highest, read_state
+from colstore.store.files import remove, remove_empty_folder
+from colstore.store.format import ENCODER, LOCK, is_temporary, kind_of
 from colstore.types import Json
 
 
@@ -39,13 +41,15 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
         raise NotAnIndexError(
             f"{path}: there is an unfinished build; go on with it by resume=True, or start again with overwrite=True"
         )
-    if any(entry.name != "LOCK" for entry in path.iterdir()):
+    if _leftovers(path) is None:
         raise NotAnIndexError(f"{path}: a folder with other files in it; choose a new or empty path")
 
 
 @contextmanager
 def locked_output(path: Path) -> Iterator[None]:
-    """Hold the writer lock of the output path; a folder made for it is removed again if the build fails.
+    """Hold the writer lock of the output path; a folder made for it is removed again if nothing comes of it.
+
+    What a writer left that was killed while it created an index is removed first.
 
     Raises
     ------
@@ -54,12 +58,41 @@ def locked_output(path: Path) -> Iterator[None]:
     """
     new = not path.exists()
     with WriterLock(path) as lock:
+        _remove_leftovers(path)
         try:
             yield
         except BaseException:
+            _remove_leftovers(path)
             if new:
                 lock.withdraw()
             raise
+
+
+def _leftovers(path: Path) -> list[Path] | None:
+    """Return the files that an unfinished creation left in a folder; ``None`` where anything else is in it, too."""
+    files = []
+    for entry in path.rglob("*"):
+        name = entry.relative_to(path).as_posix()
+        if entry.is_dir() and not entry.is_symlink():
+            if name.partition("/")[0] != ENCODER:
+                return None
+        elif kind_of(name) in ("codec", "centroids", "encoder") or is_temporary(entry.name):
+            files.append(entry)
+        elif name != LOCK:
+            return None
+    return files
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what an unfinished creation left, where there is nothing but that."""
+    files = _leftovers(path)
+    if files is None:
+        return
+    with suppress(StorageError):  # the next creation removes what is left now
+        for file in files:
+            remove(file)
+        for folder in (*path.glob(f"{ENCODER}/*"), path / ENCODER):
+            remove_empty_folder(folder)
 
 
 def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -> dict[str, Json] | None:

@@ -2,9 +2,17 @@
 
 When to train
 -------------
-An index that was created empty has nothing to train centroids on. It keeps its documents as float16 and scores them all
-until it holds :data:`TRAIN_FROM` tokens. The addition that reaches these trains the codec that the index was created
-for, and encodes everything with it, in its own commit.
+Centroids need tokens to be trained on, and their number should follow the size of the index. An index that was created
+empty therefore keeps its documents as float16, and scores them all at each search, until it holds :data:`TRAIN_FROM`
+tokens. The addition that reaches these trains the codec that the index was created for and encodes everything with it,
+in its own commit. The same happens again, to any index, each time it holds :data:`GROWTH` times the tokens that its codec
+was trained for, unless its number of centroids was chosen by the caller.
+
+Measured on 3,000 documents of SciFact (474,649 tokens of 128 components, 4 bits, grown from 10 documents; recall@10 of
+the exact ranking by the default search, and with everything scored): built at once .931 and .978; trained once, at 8,192
+/ 32,768 / 131,072 tokens, .656 / .774 / .886 and .956 / .969 / .971; trained at 32,768 and again at four times that .902
+and .970, at each doubling .922 and .959 in three times the time. At 2 bits, where each training rounds the stored codes
+once more: once .762 and .902, again .853 and .893, built .893 and .922. `scripts/bench_growing.py` has the rest.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from colstore._version import __version__
 
 if TYPE_CHECKING:
     from colstore import errors as errors
-    from colstore.api import build, build_from_vectors, history, recover, verify
+    from colstore.api import build, build_from_vectors, create, history, recover, verify
     from colstore.api import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
     from colstore.config import BuildConfig, SearchParams
     from colstore.corpus import Query, RunLine, read_documents, read_qrels, read_queries, read_run, write_run
@@ -84,6 +84,7 @@ _HOME = {
     "build": "api",
     "build_from_vectors": "api",
     "compare": "evaluate",
+    "create": "api",
     "evaluate_index": "evaluate",
     "evaluate_run": "evaluate",
     "history": "api",
@@ -137,6 +138,7 @@ __all__ = [
     "build",
     "build_from_vectors",
     "compare",
+    "create",
     "evaluate_index",
     "evaluate_run",
     "history",

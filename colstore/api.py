@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SMALL_CORPUS = 512
 """A corpus with fewer documents is encoded before a self-test of backends would be over."""
+MOST_COMPONENTS = 65_536
+"""Most components of a token vector in an index that is created empty."""
 
 
 def build(
@@ -257,6 +259,112 @@ def build_from_vectors(
     return _opened(path, None, report)
 
 
+def create(
+    path: str | Path,
+    *,
+    model: str | Path | Encoder | None = None,
+    dim: int | None = None,
+    config: BuildConfig | None = None,
+    bits: Bits | None = None,
+    pool_factor: float | None = None,
+    pooling: Pooling | None = None,
+    centroids: int | None = None,
+    store_texts: bool | None = None,
+    seed: int | None = None,
+    max_tokens: int | None = None,
+    query_length: int | None = None,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: str = "float32",
+    backend: str = "torch",
+    frozen_dtype: FrozenDtype = "float32",
+) -> Index:
+    """Create an empty index, and open it; it grows by :meth:`Index.add`.
+
+    A codec of less than 16 bits has to be trained on token vectors. Until there are enough of them the index keeps them
+    as float16 and scores all of them at each search; the addition that reaches
+    :data:`colstore.updating.add.TRAIN_FROM` tokens trains the codec and converts the index, which then says so
+    (:attr:`IndexInfo.trained`).
+
+    Parameters
+    ----------
+    path
+        Directory of the new index.
+    model
+        Folder or hub name of a checkpoint, ``"embedded"``, or an :class:`Encoder`. The index keeps its query encoder.
+    dim
+        In place of a model: number of components of the vectors that documents and queries will bring.
+    config
+        Settings of the index, in place of the next six arguments.
+    bits, pool_factor, pooling, centroids, store_texts, seed
+        See :class:`BuildConfig`; ``None`` takes its default.
+    max_tokens, query_length, trust_remote_code, revision, device, dtype
+        See :func:`colstore.encode.load_encoder`; not used with an encoder of your own.
+    backend
+        What runs the model over documents, see :func:`colstore.encode.with_backend`.
+    frozen_dtype
+        How the index keeps the weights of its query encoder, see :func:`colstore.encode.export_query_encoder`.
+
+    Raises
+    ------
+    ConfigError
+        Neither ``model`` nor ``dim``, or both: a projection has to be trained on a corpus, by :func:`build`. Or an
+        argument that contradicts ``config``.
+    EncoderError, IndexExistsError, NotAnIndexError, IndexLockedError, StorageError
+        Nothing appears at ``path`` then, and what was there stays as it was.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, colstore
+    >>> documents = {"a": np.eye(4)[:2], "b": np.eye(4)[2:]}
+    >>> with tempfile.TemporaryDirectory() as folder, colstore.create(folder + "/x.colstore", dim=4) as index:
+    ...     report = index.add([colstore.Document(id=name, vectors=rows) for name, rows in documents.items()])
+    ...     [hit.id for hit in index.search(np.eye(4)[3:], k=1)]
+    ['b']
+    """
+    from colstore.encode import load_encoder
+    from colstore.indexing.create import create
+    from colstore.indexing.output import claim_output
+
+    plain = {
+        "bits": bits,
+        "pool_factor": pool_factor,
+        "pooling": pooling,
+        "centroids": centroids,
+        "store_texts": store_texts,
+        "seed": seed,
+    }
+    settings = _settings(config, plain)
+    if model is None and dim is None:
+        raise ConfigError("an index needs a model, or the dim of the vectors that its documents will bring")
+    if model is not None and dim is not None:
+        raise ConfigError(
+            "dim beside a model is a projection, which has to be trained on a corpus: use colstore.build, or leave out "
+            "dim"
+        )
+    if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= MOST_COMPONENTS):
+        raise ConfigError(f"dim must be a whole number in 1..{MOST_COMPONENTS}, got {dim!r}")
+    path = Path(path)
+    claim_output(path, overwrite=False, resume=False)
+    encoder = model
+    if isinstance(model, str | Path):
+        encoder = load_encoder(
+            model,
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            max_tokens=max_tokens,
+            query_length=query_length,
+            backend=backend,
+        )
+    if not isinstance(encoder, Encoder | None):
+        raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
+    report = create(path, settings, encoder.dim if encoder is not None else dim or 0, encoder, frozen_dtype)
+    return _opened(path, encoder, report)
+
+
 def open_index(path: str | os.PathLike[str], *, encoder: Encoder | MultiVectorEncoder | None = None) -> Index:
     """Open an index as a read-only snapshot, in milliseconds.
 
@@ -379,6 +487,19 @@ def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0)
     from colstore.updating.recover import recover
 
     return recover(Path(path), generation, wait=wait)
+
+
+def _settings(config: BuildConfig | None, plain: dict[str, Any]) -> BuildConfig:
+    """Return ``config``, or the settings of the plain arguments that were passed."""
+    passed = {name: value for name, value in plain.items() if value is not None}
+    if config is None:
+        return BuildConfig(**passed)
+    for name, value in passed.items():
+        if getattr(config, name) != value:
+            raise ConfigError(
+                f"{name}={value!r} contradicts config, which has {getattr(config, name)!r}: pass one of them"
+            )
+    return config
 
 
 _ENDED = object()

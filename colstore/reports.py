@@ -266,6 +266,8 @@ class ChangeReport:
         Number of segments now, and of those that were merged into others or rewritten without deleted documents.
     removed_files
         Number of files of old generations that were removed.
+    trained
+        Whether centroids were trained, and all documents encoded with them.
     loss
         After retraining: mean of 1 - cosine between the vectors as they were decoded before and after.
     seconds
@@ -288,6 +290,7 @@ class ChangeReport:
     segments: int = 0
     merged: int = 0
     removed_files: int = 0
+    trained: bool = False
     loss: float | None = None
     seconds: float = 0.0
     advice: list[str] = field(default_factory=list)

@@ -18,8 +18,8 @@ import numpy as np
 from bench_common import Collection, Floats, load_collection, machine, ndcg, print_table, recall, write_json
 
 from colstore.codec import Centroids, make, random_rotation
+from colstore.codec.nearest import Nearest
 from colstore.indexing.kmeans import centroid_count, sample_size, train
-from colstore.indexing.nearest import Nearest
 
 CHUNK = 65_536
 STEPS = {4: 0.335, 2: 1.0, 1: 1.6}
@@ -81,8 +81,7 @@ def product_codes(rows: Floats, near: Floats, bytes_a_token: int) -> Floats:
 def ours(rows: Floats, centroids: Centroids, bits: int) -> Floats:
     """Encode and decode with colstore's codec."""
     codec = make(bits, centroids)  # type: ignore[arg-type]  # one of Bits
-    nearest = Nearest(centroids.values)
-    return by_chunks(rows, lambda part: unit(codec.decode(codec.encode(part, nearest))))
+    return by_chunks(rows, lambda part: unit(codec.decode(codec.encode(part))))
 
 
 def variants(rows: Floats, centroids: Centroids) -> Iterator[tuple[str, float, Callable[[], Floats]]]:

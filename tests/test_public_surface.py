@@ -53,6 +53,7 @@ PUBLIC = {
     "build",
     "build_from_vectors",
     "compare",
+    "create",
     "evaluate_index",
     "evaluate_run",
     "history",

@@ -14,7 +14,7 @@ from colstore.cli.failures import EXIT_CODES
 from colstore.cli.group import CommandGroup
 
 SECTIONS = {
-    "Make and change an index": ("build", "add", "delete", "compact", "bm25"),
+    "Make and change an index": ("build", "create", "add", "delete", "compact", "bm25"),
     "Search": ("search", "rerank", "get", "info"),
     "Measure": ("tune", "eval", "compare"),
     "Check and recover": ("verify", "recover"),

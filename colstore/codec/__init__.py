@@ -1,8 +1,8 @@
 """Token vectors <-> bytes.
 
-A codec turns float32 token vectors into named arrays, one row a token, and back. Every codec also notes the
-nearest centroid of each token (``codes``), by which search finds candidates; the residual codecs store only
-what the centroid leaves. ``base.py`` has the protocol, :func:`make` and :func:`restore` the ways to one.
+A codec turns float32 token vectors into named arrays, one row a token, and back. Every codec also stores the number of
+a centroid near each token (``codes``), by which search finds candidates; the residual codecs store only the difference
+from it. ``base.py`` has the protocol; :func:`make` and :func:`restore` return codecs.
 """
 
 from colstore.codec.base import Codec, make, restore

@@ -1,4 +1,4 @@
-"""The protocol of codecs, and the way from stored arrays back to one."""
+"""The protocol of codecs, a codec from its parts, and a codec to and from stored arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.centroids import Assign, Centroids
+from colstore.codec.centroids import Centroids
 from colstore.config import BITS, Bits
 from colstore.errors import ConfigError, CorruptIndexError
 from colstore.kernels.layout import CENTROID_MIDDLE
@@ -35,10 +35,10 @@ class Codec(Protocol):
         """Name, dtype and row shape of each stored array; always with ``codes``."""
         ...
 
-    def encode(self, vectors: FloatMatrix, nearest: Assign | None = None) -> dict[str, NDArray[Any]]:
+    def encode(self, vectors: FloatMatrix) -> dict[str, NDArray[Any]]:
         """Return the stored arrays of vectors ``(tokens, dim)`` float32, none of them zero.
 
-        ``nearest`` may assign centroids faster than one by one.
+        A token's row is a function of its vector and the codec alone, whatever the other rows are.
         """
         ...
 
@@ -48,7 +48,7 @@ class Codec(Protocol):
 
 
 def make(bits: Bits, centroids: Centroids) -> Codec:
-    """Return the codec of so many bits."""
+    """Return the codec of a number of bits a component."""
     from colstore.codec.float16 import Float16Codec
     from colstore.codec.residual import ResidualCodec
 
@@ -62,15 +62,26 @@ def to_arrays(codec: Codec) -> tuple[dict[str, NDArray[Any]], dict[str, Json]]:
     return arrays, {"bits": int(codec.bits), "centroid_scale": float(centroids.scale)}
 
 
-def codec_settings(codec: Codec, error: float) -> dict[str, Json]:
-    """Return what a manifest says of a codec.
+def codec_settings(codec: Codec, error: float | None) -> dict[str, Json]:
+    """Return the settings of a codec for the manifest.
 
     Parameters
     ----------
     error
-        Mean of 1 - cosine between the tokens that it was trained for and their centroids.
+        Mean of 1 - cosine between the tokens that it was trained on and their centroids; ``None`` for a codec that was
+        not trained, because the index has too few tokens.
     """
-    return {"bits": int(codec.bits), "centroids": len(codec.centroids.values), "error": round(error, 9)}
+    settings: dict[str, Json] = {"bits": int(codec.bits), "centroids": len(codec.centroids.values)}
+    return settings | ({"error": 0.0, "trained": False} if error is None else {"error": round(error, 9)})
+
+
+def is_trained(settings: Mapping[str, Json]) -> bool:
+    """Tell whether the settings of :func:`codec_settings` are those of a trained codec.
+
+    >>> is_trained({"bits": 4, "centroids": 256, "error": 0.2})
+    True
+    """
+    return settings.get("trained") is not False
 
 
 def restore(arrays: Arrays, attributes: Mapping[str, Json]) -> Codec:

@@ -8,20 +8,16 @@ an integer scan of the centroids is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.codec.nearest import nearest_of
 from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls
 from colstore.kernels.layout import CENTROID_MIDDLE
 from colstore.types import FloatMatrix
-
-Assign: TypeAlias = "Callable[[FloatMatrix], NDArray[np.int32]]"
-"""Gives each rotated vector ``(tokens, padded)`` the number of a centroid near it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +69,11 @@ class Centroids:
         return calls.rotate(np.ascontiguousarray(vectors, np.float32), self.rotation)
 
     def nearest(self, rotated: FloatMatrix) -> NDArray[np.int32]:
-        """Return the number of the nearest centroid of each rotated vector."""
-        return calls.assign(np.ascontiguousarray(rotated, np.float32), self.values)[0]
+        """Return the number of the centroid of each rotated vector ``(tokens, padded)``, as ``(tokens,)`` int32.
+
+        The nearest one, but for a few tokens where there are many centroids (see :mod:`colstore.codec.nearest`).
+        """
+        return nearest_of(self.values)(rotated)
 
     def floats(self) -> FloatMatrix:
         """Return the centroids as ``(number, padded)`` float32."""
@@ -82,7 +81,9 @@ class Centroids:
 
     def floats_of(self, numbers: NDArray[np.integer]) -> FloatMatrix:
         """Return some of the centroids as ``(len(numbers), padded)`` float32."""
-        some: FloatMatrix = (self.values[numbers].astype(np.float32) - CENTROID_MIDDLE) * np.float32(self.scale)
+        some: FloatMatrix = self.values[numbers].astype(np.float32)
+        some -= CENTROID_MIDDLE
+        some *= np.float32(self.scale)
         return some
 
 

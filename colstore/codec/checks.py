@@ -16,11 +16,11 @@ def checked_vectors(document_id: str, vectors: NDArray[Any], dim: int | None) ->
     Parameters
     ----------
     document_id
-        For messages.
+        The document's id, for error messages.
     vectors
-        Should have shape ``(tokens, dim)``, at least one row, and be numbers.
+        Token vectors of shape ``(tokens, dim)`` with at least one row, of an integer or float type.
     dim
-        Components that they must have; ``None`` takes any number.
+        Number of components that they must have; ``None`` allows any.
 
     Raises
     ------
@@ -34,10 +34,11 @@ def checked_vectors(document_id: str, vectors: NDArray[Any], dim: int | None) ->
     """
     array = np.asarray(vectors)
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
-        given = f"got {array.dtype} {array.shape}"
-        raise VectorError(f"document {document_id!r}: vectors must be numbers of shape (tokens, dim), {given}")
+        raise VectorError(
+            f"document {document_id!r}: vectors must be numbers of shape (tokens, dim), got {array.dtype} {array.shape}"
+        )
     if dim is not None and array.shape[1] != dim:
-        raise VectorError(f"document {document_id!r}: {array.shape[1]} dimensions, but {dim} before")
+        raise VectorError(f"document {document_id!r}: its vectors have {array.shape[1]} components, expected {dim}")
     with np.errstate(over="ignore"):
         stored = array.astype("<f2")
     if not np.isfinite(stored).all():
@@ -48,7 +49,7 @@ def checked_vectors(document_id: str, vectors: NDArray[Any], dim: int | None) ->
 
 
 def check_codes(codes: NDArray[Any], centroids: int) -> None:
-    """Refuse codes ``(tokens,)`` that name centroids which are not there.
+    """Refuse codes ``(tokens,)`` of centroids that do not exist.
 
     Raises
     ------
@@ -56,4 +57,4 @@ def check_codes(codes: NDArray[Any], centroids: int) -> None:
         A code is not below ``centroids``.
     """
     if len(codes) and int(codes.max()) >= centroids:
-        raise CorruptIndexError("a token names a centroid that is not there: run `colstore.verify(path, level='deep')`")
+        raise CorruptIndexError("a token has a code that no centroid has: run `colstore.verify(path, level='deep')`")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.centroids import Assign, Centroids
+from colstore.codec.centroids import Centroids
 from colstore.config import Bits
 from colstore.errors import VectorError
 from colstore.kernels.layout import padded_dim
@@ -33,9 +33,9 @@ class Float16Codec:
         width = padded_dim(self.centroids.dim, 16)
         return {"vectors": ("<f2", (width,)), "codes": (self.centroids.code_dtype.str, ())}
 
-    def encode(self, vectors: FloatMatrix, nearest: Assign | None = None) -> dict[str, NDArray[Any]]:
+    def encode(self, vectors: FloatMatrix) -> dict[str, NDArray[Any]]:
         """Return the stored arrays; components beyond float16 are an error."""
-        codes = (nearest or self.centroids.nearest)(self.centroids.rotate(vectors))
+        codes = self.centroids.nearest(self.centroids.rotate(vectors))
         stored = np.zeros((len(vectors), padded_dim(self.centroids.dim, 16)), "<f2")
         with np.errstate(over="ignore"):
             stored[:, : self.centroids.dim] = vectors

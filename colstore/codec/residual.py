@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.codec.centroids import Assign, Centroids
+from colstore.codec.centroids import Centroids
 from colstore.codec.checks import check_codes
 from colstore.config import Bits
 from colstore.errors import ConfigError, VectorError
@@ -32,8 +32,8 @@ class ResidualCodec:
 
     def __post_init__(self) -> None:
         if padded_dim(self.centroids.padded, self.bits) != self.centroids.padded:
-            wanted = padded_dim(self.centroids.dim, self.bits)
-            raise ConfigError(f"codes of {self.bits} bits need a rotation {wanted} wide, got {self.centroids.padded}")
+            width = padded_dim(self.centroids.dim, self.bits)
+            raise ConfigError(f"codes of {self.bits} bits need a rotation {width} wide, got {self.centroids.padded}")
 
     @property
     def token_arrays(self) -> Mapping[str, tuple[str, tuple[int, ...]]]:
@@ -44,10 +44,10 @@ class ResidualCodec:
             "scales": ("<f2", (2,)),
         }
 
-    def encode(self, vectors: FloatMatrix, nearest: Assign | None = None) -> dict[str, NDArray[Any]]:
-        """Return the stored arrays of vectors ``(tokens, dim)``."""
+    def encode(self, vectors: FloatMatrix) -> dict[str, NDArray[Any]]:
+        """Return the stored arrays of vectors ``(tokens, dim)``, one row a token."""
         rotated = self.centroids.rotate(vectors)
-        codes = (nearest or self.centroids.nearest)(rotated)
+        codes = self.centroids.nearest(rotated)
         payload, scales = calls.compress(rotated, self.centroids.values, self.centroids.scale, codes, self.bits)
         if self.centroids.padded > self.centroids.dim:
             scales = self._lengthened(rotated, codes, payload, scales)
@@ -58,7 +58,7 @@ class ResidualCodec:
         return {"codes": codes.astype(self.centroids.code_dtype), "residuals": payload, "scales": halves}
 
     def decode(self, arrays: Mapping[str, NDArray[Any]]) -> FloatMatrix:
-        """Return vectors ``(tokens, dim)`` float32, rotated back; codes that no centroid has are an error."""
+        """Return vectors ``(tokens, dim)`` float32, rotated back; a code without a centroid is an error."""
         check_codes(arrays["codes"], len(self.centroids.values))
         with np.errstate(over="ignore", invalid="ignore"):  # forged scales; whoever reads these sees the infinities
             rotated = self._rotated(arrays["residuals"], arrays["codes"], arrays["scales"])
@@ -66,9 +66,14 @@ class ResidualCodec:
         return vectors
 
     def _rotated(self, payload: NDArray[np.uint8], codes: NDArray[Any], scales: NDArray[Any]) -> FloatMatrix:
-        from colstore.kernels import twins  # a search decodes nothing
-
-        return twins.decode(payload, self.bits, codes, scales, self.centroids.values, self.centroids.scale)
+        """Return the vectors ``(tokens, padded)`` float32 in rotated space: ``outer * centroid + inner * grid``."""
+        outer, inner = scales[:, :1].astype(np.float32), scales[:, 1:].astype(np.float32)
+        vectors = self.centroids.floats_of(codes)
+        vectors *= outer
+        grid = grid_values(payload, self.bits)
+        grid *= inner
+        vectors += grid
+        return vectors
 
     def _lengthened(
         self, rotated: FloatMatrix, codes: NDArray[np.int32], payload: NDArray[np.uint8], scales: FloatMatrix
@@ -76,6 +81,22 @@ class ResidualCodec:
         """Make up for the part of the codes that lies where no vector reaches, and that decoding drops."""
         rotation = self.centroids.rotation.astype(np.float64)
         reached = calls.rotate(self._rotated(payload, codes, scales), (rotation.T @ rotation).astype(np.float32))
-        lengths, kept = np.linalg.norm(rotated, axis=1), np.linalg.norm(reached, axis=1)
-        lengthened: FloatMatrix = scales * (lengths / np.maximum(kept, SMALLEST))[:, None]
+        lengths, reached_lengths = np.linalg.norm(rotated, axis=1), np.linalg.norm(reached, axis=1)
+        lengthened: FloatMatrix = scales * (lengths / np.maximum(reached_lengths, SMALLEST))[:, None]
         return lengthened
+
+
+def grid_values(payload: NDArray[np.uint8], bits: Bits) -> FloatMatrix:
+    """Return the grid values ``(tokens, dim)`` float32 of packed codes ``(tokens, dim * bits / 8)``: code - middle.
+
+    Plane ``p`` of the bits holds components ``p * n ... (p + 1) * n - 1``, where ``n`` is the number of bytes a token.
+
+    >>> grid_values(np.array([[0x21, 0x43]], np.uint8), 4).tolist()
+    [[-6.5, -4.5, -5.5, -3.5]]
+    """
+    count, stored = payload.shape
+    mask, middle = np.uint8(2**bits - 1), np.float32((2**bits - 1) / 2)
+    values = np.empty((count, 8 // bits, stored), np.float32)
+    for plane in range(8 // bits):
+        np.subtract((payload >> np.uint8(plane * bits)) & mask, middle, out=values[:, plane], dtype=np.float32)
+    return values.reshape(count, 8 // bits * stored)

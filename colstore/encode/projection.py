@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.errors import ConfigError, VectorError
+from colstore.kernels import calls
+from colstore.kernels.layout import padded_dim
 from colstore.types import EncodedText, Encoder, FloatMatrix, Json
 
 _TEXTS_AT_ONCE = 256
@@ -91,7 +93,7 @@ class Projection:
         if matrix.ndim != 2 or matrix.shape[1] != self.dim_in:
             raise VectorError(f"this projection takes matrices of shape (n, {self.dim_in}), got {matrix.shape}")
         with np.errstate(invalid="ignore", over="ignore"):  # reported with the row's number below
-            projected = np.asarray(matrix, dtype=np.float32) @ self.axes
+            projected = _product(np.ascontiguousarray(matrix, np.float32), self.axes)
             lengths = np.linalg.norm(projected, axis=1, keepdims=True)
         good = np.isfinite(lengths) & (lengths > 0)
         if not good.all():
@@ -128,6 +130,14 @@ class Projection:
 
         axes = np.ascontiguousarray(self.axes, dtype="<f4")
         return xxhash.xxh3_128_hexdigest(axes.tobytes())
+
+
+def _product(rows: FloatMatrix, axes: FloatMatrix) -> FloatMatrix:
+    """Return ``rows @ axes``, each row the same whatever the others are; with BLAS it depends on their number."""
+    width = padded_dim(axes.shape[1], 16)  # the kernel takes columns in eights
+    columns = np.zeros((len(axes), width), np.float32)
+    columns[:, : axes.shape[1]] = axes
+    return calls.rotate(rows, columns)[:, : axes.shape[1]]
 
 
 class ProjectedEncoder:

@@ -4,16 +4,17 @@
 module                what it does
 ====================  ==========================================================================
 ``build``             the build, step by step
+``create``            an empty index
 ``ingest``            documents -> the arrays that an index stores: the one path for all of them
-``read_ahead``        lets the next step of a pipeline work in a thread of its own
-``parts``             keeps encoded documents as float16 until the codec is trained
-``train``             draws a sample of the vectors; trains the projection and the centroids
+``read_ahead``        lets the steps of a pipeline work ahead in threads
+``parts``             keeps encoded documents as float16 until projection and codec are trained
+``train``             draws a sample of the vectors; trains the projection and the codec
 ``kmeans``            spherical k-means
-``nearest``           the nearest centroid of each token
 ``compress``          parts -> segments
 ``segments``          encoded documents -> sealed segments, with their postings
+``index_files``       the files of an index that belong to no segment
 ``centroid_index``    the FAISS index over the centroids
-``output``            the output path: who may write there, and what an interrupted build left
+``output``            the output path: whether it may be used, and what an interrupted build left
 ``meters``            progress, and an estimate of what is left
 ====================  ==========================================================================
 """

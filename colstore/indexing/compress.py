@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from colstore.codec import Codec
 from colstore.config import BuildConfig
-from colstore.encode import Projection
-from colstore.indexing import ingest as encoding
-from colstore.indexing.nearest import Nearest
+from colstore.indexing import ingest
+from colstore.indexing.ingest import Compressor
 from colstore.indexing.parts import Parts
-from colstore.indexing.segments import Batch, SegmentSink, coarse_error, mean_error
+from colstore.indexing.read_ahead import in_order
+from colstore.indexing.segments import Batch, SegmentSink, mean_error, token_runs
 from colstore.store import AddedTokens, Segment, SegmentEntry
-
-BATCH_TOKENS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Compressed:
+class CompressedParts:
     """The segments of a build, and how well the codec fits their tokens (see :func:`coarse_error`)."""
 
     segments: tuple[SegmentEntry, ...]
@@ -35,13 +30,12 @@ class Compressed:
 def compress(
     directory: Path,
     parts: Parts,
-    codec: Codec,
-    projection: Projection | None,
+    compressor: Compressor,
     config: BuildConfig,
     generation: int,
     threads: int,
     tick: Callable[[int], None],
-) -> Compressed:
+) -> CompressedParts:
     """Write the segments of a generation.
 
     Parameters
@@ -49,62 +43,43 @@ def compress(
     tick
         Called with the number of tokens done.
     """
-    records: list[SegmentEntry] = []
-    errors: list[AddedTokens] = []
+    entries: list[SegmentEntry] = []
+    fits: list[AddedTokens] = []
     numbers = count(1)
-    with SegmentSink(directory, codec, config, lambda: f"{generation:06d}-{next(numbers):04d}", records.append) as sink:
-        done = 0
-        for batch, error in _encoded(parts, codec, projection, threads, store_texts=config.store_texts):
+
+    def next_name() -> str:
+        return f"{generation:06d}-{next(numbers):04d}"
+
+    done = 0
+    with SegmentSink(directory, compressor.codec, config, next_name, entries.append) as sink:
+        for batch, fit in _batches(parts, compressor, threads, store_texts=config.store_texts):
             sink.append(batch)
-            errors.append(error)
-            done += error.tokens
+            fits.append(fit)
+            done += fit.tokens
             tick(done)
         sink.seal()
-    fit = mean_error(errors)
-    return Compressed(tuple(records), 0.0 if fit is None else fit.error)
+    mean = mean_error(fits)
+    return CompressedParts(tuple(entries), 0.0 if mean is None else mean.error)
 
 
-def _encoded(
-    parts: Parts, codec: Codec, projection: Projection | None, threads: int, *, store_texts: bool
+def _batches(
+    parts: Parts, compressor: Compressor, threads: int, *, store_texts: bool
 ) -> Iterator[tuple[Batch, AddedTokens]]:
-    """Yield encoded batches in order, each with the codec's error on it, with a few ahead in other threads."""
-    nearest = Nearest(codec.centroids.values)
+    """Yield compressed batches in order, with the codec's error on each, computed a few ahead in other threads."""
 
-    def encode(segment: Segment, start: int, stop: int, counts: NDArray[np.int64]) -> tuple[Batch, AddedTokens]:
-        first, last = (int(n) for n in segment.array("doc_offsets")[[start, stop]])
-        vectors = segment.rows("vectors", first, last).astype(np.float32)
-        if projection is not None:
-            vectors = projection.apply(vectors)
-        arrays = codec.encode(vectors, nearest)
+    def compressed(piece: tuple[Segment, int, int]) -> tuple[Batch, AddedTokens]:
+        segment, start, stop = piece
+        offsets = segment.rows("doc_offsets", start, stop + 1).astype(np.int64)
+        arrays, fit = compressor(segment.rows("vectors", int(offsets[0]), int(offsets[-1])))
         records = None
         if store_texts:
-            pairs = [segment.title_and_text(i) or ("", "") for i in range(start, stop)]
-            records = [(*pair, segment.metadata(i)) for i, pair in zip(range(start, stop), pairs, strict=True)]
-        batch = Batch(segment.ids.many(range(start, stop)), counts, arrays, records)
-        return batch, AddedTokens(len(vectors), coarse_error(codec, vectors, arrays["codes"]))
+            records = [(*(segment.title_and_text(i) or ("", "")), segment.metadata(i)) for i in range(start, stop)]
+        return Batch(segment.ids.many(range(start, stop)), np.diff(offsets), arrays, records), fit
 
-    with ThreadPoolExecutor(threads) as pool:
-        for segment in parts.read():
-            waiting: deque[Future[tuple[Batch, AddedTokens]]] = deque()
-            for start, stop, counts in _batches(segment):
-                waiting.append(pool.submit(encode, segment, start, stop, counts))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-
-
-def _batches(segment: Segment) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """Yield runs of documents of about :data:`BATCH_TOKENS` tokens, with each document's count.
-
-    Batches end where windows end, too: parts hold whole windows, so that batches, and with them every byte of the
-    segments, are the same wherever parts were sealed.
-    """
-    offsets = segment.rows("doc_offsets").astype(np.int64)
-    start = 0
-    while start < segment.documents:
-        window_end = (start // encoding.WINDOW_DOCUMENTS + 1) * encoding.WINDOW_DOCUMENTS
-        stop = int(np.searchsorted(offsets, offsets[start] + BATCH_TOKENS, side="right")) - 1
-        stop = min(max(stop, start + 1), window_end, segment.documents)
-        yield start, stop, np.diff(offsets[start : stop + 1])
-        start = stop
+    for segment in parts.read():
+        # Runs end where windows end, too: parts hold whole windows, so that batches, and with them every byte of the
+        # segments, are the same wherever parts were sealed.
+        offsets = segment.rows("doc_offsets").astype(np.int64)
+        runs = token_runs(offsets, ingest.BATCH_TOKENS, ingest.WINDOW_DOCUMENTS)
+        with closing(in_order(compressed, ((segment, *run) for run in runs), threads)) as batches:
+            yield from batches

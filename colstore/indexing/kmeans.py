@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colstore.codec import Centroids
+from colstore.codec.nearest import Nearest, sums_of_members, to_bytes
 from colstore.errors import VectorError
-from colstore.indexing.nearest import Nearest, sums_of_members, to_bytes
 from colstore.kernels import calls
 from colstore.kernels.layout import CENTROID_MIDDLE
 from colstore.types import FloatMatrix
@@ -25,13 +25,13 @@ SAMPLE_PER_CENTROID = 24
 LARGEST_SAMPLE_BYTES = 1 << 29
 CHUNK = 8_192
 FEW_POINTS = 16_384
-"""Points among which new places for empty clusters are looked for."""
+"""Number of points among which new places for empty clusters are chosen."""
 
 
 def centroid_count(tokens: int) -> int:
     """Return how many centroids suit an index: eight times the root of its tokens, as a power of two.
 
-    Half of PLAID's rule: the centroids are scanned whole for each question, and take room of their own.
+    Half of PLAID's rule: each query scans all of the centroids, and they take up space themselves.
 
     >>> [centroid_count(n) for n in (1, 50, 1_000, 1_240_000, 21_000_000)]
     [1, 32, 256, 8192, 32768]
@@ -43,7 +43,7 @@ def centroid_count(tokens: int) -> int:
 
 
 def sample_size(centroids: int, dim: int = 128) -> int:
-    """Return how many tokens of ``dim`` components train so many centroids: at most half a gigabyte of them."""
+    """Return how many tokens of ``dim`` components to train centroids on: at most half a gigabyte of them."""
     return min(LARGEST_SAMPLE_BYTES // (4 * dim), max(centroids * SAMPLE_PER_CENTROID, 16_384))
 
 
@@ -61,18 +61,18 @@ def train(
     Parameters
     ----------
     sample
-        Token vectors ``(n, dim)`` float32, finite; rows of zeros are left out.
+        Token vectors ``(n, dim)`` float32, finite; rows of zeros are ignored.
     rotation
         ``(dim, padded)``, see :func:`colstore.codec.random_rotation`.
     number
-        Fewer are returned when the sample has fewer distinct directions.
+        Number of centroids; fewer are returned when the sample has fewer distinct directions.
     tick
         Called with (rounds done, rounds in all).
 
     Raises
     ------
     VectorError
-        Nothing to train on.
+        There is nothing to train on.
     """
     points = _rotate(sample, rotation, threads)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
@@ -112,7 +112,7 @@ def _chunks(rows: FloatMatrix, size: int = CHUNK) -> list[FloatMatrix]:
 
 
 def _first_centers(points: FloatMatrix, number: int, generator: np.random.Generator) -> FloatMatrix:
-    """Pick distinct points: duplicates would only make empty clusters."""
+    """Pick distinct points, because duplicates would only make empty clusters."""
     order = generator.permutation(len(points))
     picked = points[order[: min(len(points), 2 * number)]]
     _, first = np.unique(np.round(picked, 4), axis=0, return_index=True)
@@ -120,28 +120,28 @@ def _first_centers(points: FloatMatrix, number: int, generator: np.random.Genera
 
 
 def _means(points: FloatMatrix, codes: NDArray[np.int32], products: NDArray[np.int32], number: int) -> FloatMatrix:
-    """Return unit means; an empty cluster starts again at one of the points worst served."""
+    """Return unit means; an empty cluster starts again at one of the points furthest from their centroids."""
     centers, counts = sums_of_members(points, codes, number)
     empty = np.flatnonzero(counts == 0)
     if len(empty):
-        centers[empty] = _badly_served(points, products, len(empty))
+        centers[empty] = _furthest(points, products, len(empty))
     lengths = np.linalg.norm(centers, axis=1, keepdims=True)
-    lost = lengths[:, 0] < 1e-6  # opposite points cancel
-    centers[lost] = points[: int(lost.sum())]
+    cancelled = lengths[:, 0] < 1e-6  # of opposite points
+    centers[cancelled] = points[: int(cancelled.sum())]
     means: FloatMatrix = centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-30)
     return means
 
 
-def _badly_served(points: FloatMatrix, products: NDArray[np.int32], wanted: int) -> FloatMatrix:
-    """Return the points least like their centroid, of so many, evenly spread, that looking takes no time."""
-    step = max(1, len(points) // max(FEW_POINTS, 8 * wanted))
+def _furthest(points: FloatMatrix, products: NDArray[np.int32], number: int) -> FloatMatrix:
+    """Return the ``number`` points least similar to their centroids, of an evenly spread part of all points."""
+    step = max(1, len(points) // max(FEW_POINTS, 8 * number))
     points, products = points[::step], products[::step]
-    worst: FloatMatrix = points[np.argsort(_similarities(points, products), kind="stable")[:wanted]]
-    return worst
+    furthest: FloatMatrix = points[np.argsort(_similarities(points, products), kind="stable")[:number]]
+    return furthest
 
 
 def _similarities(points: FloatMatrix, products: NDArray[np.int32]) -> FloatMatrix:
-    """Return what products with centroid bytes say of the similarities, up to one factor for all points."""
+    """Return the similarities to the centroids from products with their bytes, up to one factor for all points."""
     largest = np.abs(points).max(axis=1)
     offsets = CENTROID_MIDDLE * np.rint(points * (127 / largest)[:, None]).sum(axis=1)
     similarities: FloatMatrix = (products - offsets) * largest  # points were scaled to their largest component

@@ -1,4 +1,4 @@
-"""How far a build has come, for its listener."""
+"""How far a build or an addition has come, for its listener."""
 
 from __future__ import annotations
 
@@ -21,43 +21,45 @@ class StageMeter:
         self._start = perf_counter()
 
     def __call__(self, done: int, tokens: int) -> None:
-        """Say how many are done."""
-        self._tell(done, self._total, tokens, None)
+        """Report how many are done."""
+        self._report(done, self._total, tokens, None)
 
     def of(self, done: int, total: int) -> None:
-        """Say how many of how many are done."""
-        self._tell(done, total, 0, None)
+        """Report how many of how many are done."""
+        self._report(done, total, 0, None)
 
-    def _tell(self, done: int, total: int | None, tokens: int, tokens_total: int | None) -> None:
+    def _report(self, done: int, total: int | None, tokens: int, tokens_total: int | None) -> None:
         if self._listener is not None:
             seconds = perf_counter() - self._start
             self._listener(Progress(self._stage, done, total, self._unit, tokens, seconds, tokens_total))
 
 
 class EncodeMeter(StageMeter):
-    """Counts documents and tokens of the encode stage, and estimates how many tokens there will be.
+    """Counts documents and tokens on their way in, and estimates how many tokens there will be.
 
-    Documents are long and short, so the number of tokens left is what time is estimated from: the characters left, at
-    as many tokens a character as there were so far.
+    Documents differ in length, so the time left is estimated from the number of tokens left: the characters left, times
+    the number of tokens a character so far.
 
     Parameters
     ----------
     listener
         Called by one thread at a time, but not always by the same.
     size
-        Of the corpus; ``None`` where nobody knows.
+        Size of the corpus; ``None`` where it is not known.
+    stage
+        Name of the stage.
     """
 
-    def __init__(self, listener: Listener | None, size: CorpusSize | None) -> None:
-        super().__init__(listener, "encode", "documents", None if size is None else size.documents)
+    def __init__(self, listener: Listener | None, size: CorpusSize | None, stage: str = "encode") -> None:
+        super().__init__(listener, stage, "documents", None if size is None else size.documents)
         self._size = size
         self._lock = threading.Lock()
-        self._documents = self._tokens = 0
+        self._documents = self._tokens = self._ready = 0
         self._skipped = self._measured_characters = self._measured_tokens = 0
 
     @property
     def tokens(self) -> int:
-        """Tokens encoded so far."""
+        """Tokens that the model has encoded so far."""
         return self._tokens
 
     def skip(self, documents: int, characters: int) -> None:
@@ -67,36 +69,37 @@ class EncodeMeter(StageMeter):
             self._total -= documents
 
     def measure(self, characters: int, tokens: int) -> None:
-        """Note that so many characters were found to be so many tokens."""
+        """Note how many tokens a number of characters came to."""
         with self._lock:
             self._measured_characters += characters
             self._measured_tokens += tokens
 
-    def add(self, *, documents: int = 0, tokens: int = 0) -> None:
-        """Count what is done."""
+    def add(self, *, documents: int = 0, tokens: int = 0, ready: int = 0) -> None:
+        """Count what is done: documents, tokens that the model encoded, and vectors that came with their documents."""
         with self._lock:
             self._documents += documents
             self._tokens += tokens
-            self._tell(self._documents, self._total, self._tokens, self._tokens_total())
+            self._ready += ready
+            self._report(self._documents, self._total, self._tokens + self._ready, self._tokens_total())
 
     def _tokens_total(self) -> int | None:
         if self._size is None or not self._measured_characters:
             return None
         left = max(0, self._size.characters - self._skipped - self._measured_characters)
         rate = self._measured_tokens / self._measured_characters
-        return max(self._tokens, self._measured_tokens + round(left * rate))
+        return max(self._tokens + self._ready, self._measured_tokens + round(left * rate))
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusSize:
-    """What reading a corpus once has counted.
+    """The size of a corpus, from reading it once.
 
     Parameters
     ----------
     documents
-        That can be read.
+        Number of documents that can be read.
     characters
-        Of their passages.
+        Number of characters of their passages.
     """
 
     documents: int
@@ -106,7 +109,8 @@ class CorpusSize:
 def corpus_size(corpus: CorpusSource) -> CorpusSize | None:
     """Return the size of a corpus that can be read twice; ``None`` for a stream, or where reading fails.
 
-    Costs about one thousandth of encoding on a CPU. What is wrong with the corpus is told when it is read in earnest.
+    Takes about one thousandth of the time of encoding on a CPU. Errors in the corpus are reported when it is read for
+    the build itself.
 
     Examples
     --------

@@ -1,25 +1,28 @@
-"""The output path of a build: who may have it, and what is there when the build fails."""
+"""The output path of a new index: whether it may be used, and what is left there when a build fails."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from colstore.errors import IndexExistsError, NotAnIndexError, ResumeError
+from colstore.errors import IndexExistsError, NotAnIndexError, ResumeError, StorageError
 from colstore.store import WriterLock, building_folder, generations, highest, read_state
+from colstore.store.files import remove, remove_empty_folder
+from colstore.store.format import ENCODER, LOCK, is_temporary, kind_of
 from colstore.types import Json
 
 
 def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
-    """Check that a build may write at ``path``; nothing is changed.
+    """Check that an index may be made at ``path``; nothing is changed.
 
     Raises
     ------
     IndexExistsError
         There is an index, and ``overwrite`` is not set.
     NotAnIndexError
-        There is something that colstore did not write, or an unfinished build that the caller did not mention.
+        There is something that colstore did not write, or an unfinished build, and neither ``overwrite`` nor ``resume``
+        is set.
     """
     if not path.exists():
         return
@@ -29,8 +32,8 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
         if overwrite or (resume and building_folder(path).is_dir()):
             return
         raise IndexExistsError(
-            f"{path}: there is an index already; choose another path, or use overwrite=True to replace it "
-            "once the new one is complete"
+            f"{path}: there is an index already; choose another path, or build with overwrite=True to replace it once "
+            "the new one is complete"
         )
     if building_folder(path).is_dir():
         if overwrite or resume:
@@ -38,27 +41,58 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
         raise NotAnIndexError(
             f"{path}: an unfinished build lies here; continue it with resume=True, or use overwrite=True to start again"
         )
-    if any(entry.name != "LOCK" for entry in path.iterdir()):
-        raise NotAnIndexError(f"{path}: a folder with other things in it; choose a new or empty path")
+    if _leftovers(path) is None:
+        raise NotAnIndexError(f"{path}: a folder with other files in it; choose a new or empty path")
 
 
 @contextmanager
 def locked_output(path: Path) -> Iterator[None]:
-    """Hold the writer lock of a build's output; a folder that was made for it goes again if nothing came of it.
+    """Hold the writer lock of the output path; a folder made for it is removed again if nothing comes of it.
+
+    What a writer left that was killed while it created an index is removed first.
 
     Raises
     ------
     IndexLockedError
-        Another writer is at work there.
+        Another process is writing there.
     """
     new = not path.exists()
     with WriterLock(path) as lock:
+        _remove_leftovers(path)
         try:
             yield
         except BaseException:
+            _remove_leftovers(path)
             if new:
                 lock.withdraw()
             raise
+
+
+def _leftovers(path: Path) -> list[Path] | None:
+    """Return the files that an unfinished creation left in a folder; ``None`` where anything else is in it, too."""
+    files = []
+    for entry in path.rglob("*"):
+        name = entry.relative_to(path).as_posix()
+        if entry.is_dir() and not entry.is_symlink():
+            if name.partition("/")[0] != ENCODER:
+                return None
+        elif kind_of(name) in ("codec", "centroids", "encoder") or is_temporary(entry.name):
+            files.append(entry)
+        elif name != LOCK:
+            return None
+    return files
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what an unfinished creation left, where there is nothing but that."""
+    files = _leftovers(path)
+    if files is None:
+        return
+    with suppress(StorageError):  # the next creation removes what is left now
+        for file in files:
+            remove(file)
+        for folder in (*path.glob(f"{ENCODER}/*"), path / ENCODER):
+            remove_empty_folder(folder)
 
 
 def state_to_resume(path: Path, settings: dict[str, Json], *, overwrite: bool) -> dict[str, Json] | None:

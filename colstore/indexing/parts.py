@@ -1,15 +1,15 @@
-"""Parts: what is encoded, kept as float16 vectors until centroids and codec are trained.
+"""Parts: encoded documents, kept as float16 vectors until projection and codec are trained.
 
-A part is a segment file in the folder ``building/``, sealed every so many documents, bytes or seconds and noted in the
-state, so that an interrupted build goes on behind the last sealed part. Parts end where windows of documents end, so
-that what comes after does not depend on when they were sealed (``compression.py`` sees to the rest). A running digest
-of ids, texts and metadata tells whether the corpus is still the same.
+A part is a segment file in the folder ``building/``, sealed after a number of documents, bytes or seconds and noted in
+the state, so that an interrupted build goes on after the last sealed part. Parts end where windows of documents end, so
+that the segments do not depend on when parts were sealed (``compress.py`` does the rest). A running digest of ids,
+texts and metadata tells whether the corpus is still the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -17,8 +17,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from colstore.codec import checked_vectors
 from colstore.errors import CorruptIndexError, ResumeError
+from colstore.indexing.train import Block, TokenVectors
+from colstore.kernels.calls import Ints
 from colstore.reports import BuildReport
 from colstore.store import Segment, SegmentEntry, SegmentWriter, building_folder, write_state
 from colstore.store.files import remove_empty_folder
@@ -26,9 +27,9 @@ from colstore.types import Document, FloatMatrix, Json
 
 PART_DOCUMENTS = 4_096
 PART_BYTES = 134_217_728
-"""Of vectors: a part is mapped whole when it is read, and counts as the memory of a build."""
+"""Most bytes of vectors in a part: it is mapped whole when it is read, and counts as memory of the build."""
 PART_SECONDS = 120.0
-"""What an interruption costs at most, but for one window."""
+"""The most work that an interruption loses, but for one window."""
 
 
 class Parts:
@@ -39,13 +40,15 @@ class Parts:
     Parameters
     ----------
     directory
-        Of the index.
+        The index's directory.
     settings
-        Of the build; stored in the state.
+        The settings of the build; stored in the state.
     state
-        To go on from; ``None`` begins.
+        The state of an interrupted build to go on with; ``None`` begins a new one.
+    report
+        The build's report, whose count of truncated documents is stored in the state.
     store_texts
-        Keep titles, texts and metadata.
+        Whether to keep titles, texts and metadata.
     over
         The generation that the build will replace; 0 where there is no index. Stored in the state.
     """
@@ -64,8 +67,8 @@ class Parts:
         self._report, self._over = report, over
         self._digest = xxhash.xxh3_128()
         self._writer: SegmentWriter | None = None
-        self.records: list[SegmentEntry] = []
-        self.dim: int | None = None
+        self._written = 0  # bytes of vectors in the part that is not sealed yet
+        self.entries: list[SegmentEntry] = []
         self.complete = False
         self._sealed_at = monotonic()
         self._resume_digest = ""
@@ -80,17 +83,22 @@ class Parts:
     @property
     def documents(self) -> int:
         """Documents in sealed parts."""
-        return sum(record.documents for record in self.records)
+        return sum(entry.documents for entry in self.entries)
 
     @property
     def is_empty(self) -> bool:
         """Whether no document has come yet."""
-        return not self.records and self._writer is None
+        return not self.entries and self._writer is None
 
     @property
     def tokens(self) -> int:
         """Tokens in sealed parts."""
-        return sum(record.tokens for record in self.records)
+        return sum(entry.tokens for entry in self.entries)
+
+    @property
+    def dim(self) -> int | None:
+        """Components of the vectors in sealed parts; ``None`` where there are none yet."""
+        return int(self.entries[0].arrays["vectors"].shape[1]) if self.entries else None
 
     def skip_done(self, documents: Iterator[Document]) -> int:
         """Read past the documents of sealed parts, make sure that they are the same, and count their characters.
@@ -100,7 +108,7 @@ class Parts:
         ResumeError
             The corpus has changed.
         """
-        if not self.records:
+        if not self.entries:
             return 0
         done = characters = 0
         for _ in range(self.documents):
@@ -118,19 +126,13 @@ class Parts:
             )
         return characters
 
-    def append(self, documents: Sequence[Document], vectors: Sequence[FloatMatrix]) -> None:
-        """Add a window of documents with their vectors, and seal the part if it is due.
-
-        Raises
-        ------
-        VectorError
-            Vectors of another dimension than before, without rows, not finite, or with rows of zeros.
-        """
+    def append(self, documents: Sequence[Document], vectors: Iterable[NDArray[np.float16]]) -> None:
+        """Add a window of documents with their checked vectors, and seal the part if it is due."""
         for document, matrix in zip(documents, vectors, strict=True):
-            stored = self._checked(document, matrix)
-            writer = self._open_writer(stored.shape[1])
+            writer = self._open_writer(matrix.shape[1])
             record = (document.title, document.text, document.metadata) if self._store_texts else ("", "", {})
-            writer.append([document.id], [len(stored)], {"vectors": stored}, [record])
+            writer.append([document.id], [len(matrix)], {"vectors": matrix}, [record])
+            self._written += matrix.nbytes
             self._note(document)
         if self._is_due():
             self.seal()
@@ -138,8 +140,8 @@ class Parts:
     def seal(self, *, complete: bool = False) -> None:
         """Make what was appended durable, and note it in the state."""
         if self._writer is not None:
-            self.records.append(self._writer.seal())
-            self._writer = None
+            self.entries.append(self._writer.seal())
+            self._writer, self._written = None, 0
         self.complete, self._sealed_at = complete, monotonic()
         write_state(
             self._directory,
@@ -148,19 +150,32 @@ class Parts:
                 "over": self._over,
                 "digest": self._digest.hexdigest(),
                 "complete": complete,
-                "parts": [record.to_json() for record in self.records],
+                "parts": [entry.to_json() for entry in self.entries],
                 "truncated": self._report.truncated,
             },
         )
 
     def read(self) -> Iterator[Segment]:
         """Yield each sealed part, open, one at a time."""
-        for record in self.records:
-            segment = Segment.open(self.folder, record)
+        for entry in self.entries:
+            segment = Segment.open(self.folder, entry)
             try:
                 yield segment
             finally:
                 segment.close()
+
+    def token_vectors(self) -> TokenVectors:
+        """Return the vectors of sealed parts, for training."""
+        return TokenVectors(self.tokens, self.dim or 1, self._blocks)
+
+    def _blocks(self) -> Iterator[Block]:
+        for segment in self.read():
+            vectors = segment.rows("vectors")
+
+            def rows_at(numbers: Ints, vectors: NDArray[np.float16] = vectors) -> FloatMatrix:
+                return vectors[numbers].astype(np.float32)
+
+            yield segment.tokens, rows_at
 
     def __enter__(self) -> Parts:
         return self
@@ -169,26 +184,21 @@ class Parts:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        if not self.records and self.folder.is_dir():
-            remove_empty_folder(self.folder)  # nothing to go on from, so nothing in the next build's way
+        if not self.entries and self.folder.is_dir():
+            remove_empty_folder(self.folder)  # nothing to go on from: do not block the next build
 
     def _is_due(self) -> bool:
         writer = self._writer
         if writer is None:
             return False
-        full = writer.documents >= PART_DOCUMENTS or writer.tokens * 2 * (self.dim or 0) >= PART_BYTES
+        full = writer.documents >= PART_DOCUMENTS or self._written >= PART_BYTES
         return full or monotonic() - self._sealed_at >= PART_SECONDS
 
     def _open_writer(self, dim: int) -> SegmentWriter:
         if self._writer is None:
-            name = f"part-{len(self.records) + 1:06d}"
+            name = f"part-{len(self.entries) + 1:06d}"
             self._writer = SegmentWriter(self.folder, name, {"vectors": ("<f2", (dim,))}, store_texts=self._store_texts)
         return self._writer
-
-    def _checked(self, document: Document, matrix: FloatMatrix) -> NDArray[np.float16]:
-        stored = checked_vectors(document.id, matrix, self.dim)
-        self.dim = stored.shape[1]
-        return stored
 
     def _note(self, document: Document) -> None:
         metadata = json.dumps(dict(document.metadata), sort_keys=True)
@@ -201,7 +211,7 @@ class Parts:
     def _go_on_from(self, state: dict[str, Json]) -> None:
         try:
             parts, self._resume_digest = state["parts"], str(state["digest"])
-            self.records = [SegmentEntry.from_json(part) for part in parts]  # type: ignore[union-attr]  # checked by from_json
+            self.entries = [SegmentEntry.from_json(part) for part in parts]  # type: ignore[union-attr]  # checked by from_json
             self.complete = state.get("complete") is True
             self._report.truncated = int(state["truncated"])  # type: ignore[arg-type]  # checked by int
         except (KeyError, TypeError, ValueError) as error:
@@ -209,7 +219,5 @@ class Parts:
                 "the state of the unfinished build cannot be read; start again with overwrite=True",
                 file=self.folder,
             ) from error
-        for record in self.records:
-            Segment.open(self.folder, record).close()
-        if self.records:
-            self.dim = self.records[0].arrays["vectors"].shape[1]
+        for entry in self.entries:
+            Segment.open(self.folder, entry).close()

@@ -1,12 +1,12 @@
 """Encoded documents become segments: appended in order, sealed when full, each with its postings.
 
-Building, adding and merging all write through :class:`SegmentSink`, so that a segment looks the same whoever
-made it.
+Building, adding and merging all write through :class:`SegmentSink`, so that a segment looks the same whichever of them
+wrote it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from colstore.codec import Codec
 from colstore.config import BuildConfig
+from colstore.kernels.calls import Ints
 from colstore.store import AddedTokens, SegmentEntry, SegmentWriter, segments_folder
 from colstore.types import FloatMatrix, Json
 
@@ -31,11 +32,11 @@ class Batch:
     Parameters
     ----------
     ids, counts
-        Of each document its id and its number of tokens.
+        The id and the number of tokens of each document.
     arrays
         The codec's token arrays, rows in the documents' order.
     records
-        Title, text and metadata of each document; ``None`` where the index keeps none.
+        Title, text and metadata of each document; ``None`` where the index keeps no texts.
     added
         How many of the tokens came after the codec was trained, and how badly it fits them; ``None`` where none did.
     """
@@ -55,15 +56,15 @@ class SegmentSink:
     Parameters
     ----------
     directory
-        Of the index.
+        The index's directory.
     codec
-        That encoded the batches.
+        The codec that encoded the batches.
     config
         Says when a segment is full, and whether texts are stored.
     next_name
         Returns the id of the next segment.
     sealed
-        Called with the record of each sealed segment.
+        Called with the entry of each sealed segment.
     """
 
     def __init__(
@@ -105,16 +106,16 @@ class SegmentSink:
         self.open_ids.update(batch.ids)
 
     def seal(self) -> None:
-        """Make what was appended a segment; nothing happens where nothing was."""
+        """Make what was appended a segment; do nothing where nothing was."""
         if self._writer is None:
             return
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(self._counts))]).astype(np.uint64)
         postings = build_postings(np.concatenate(self._codes), offsets, len(self._codec.centroids.values))
-        record = self._writer.seal(postings)
+        entry = self._writer.seal(postings)
         self._writer = None
-        record = replace(record, added=mean_error(self._added))
+        entry = replace(entry, added=mean_error(self._added))
         self._begin()
-        self._sealed(record)
+        self._sealed(entry)
 
     def close(self) -> None:
         """Drop a segment that is not sealed."""
@@ -129,15 +130,39 @@ class SegmentSink:
         self.close()
 
 
+def token_runs(offsets: Ints, most_tokens: int, window: int | None = None) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of runs of documents of at most ``most_tokens`` tokens, or of one longer document.
+
+    Parameters
+    ----------
+    offsets
+        ``(documents + 1,)`` first token of each document.
+    window
+        Let runs end at multiples of so many documents, too.
+
+    Examples
+    --------
+    >>> list(token_runs(np.array([0, 3, 6, 20, 21]), 6))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    documents, start = len(offsets) - 1, 0
+    while start < documents:
+        stop = int(np.searchsorted(offsets, offsets[start] + most_tokens, side="right")) - 1
+        end = documents if window is None else min(documents, (start // window + 1) * window)
+        stop = min(max(stop, start + 1), end)
+        yield start, stop
+        start = stop
+
+
 def coarse_error(codec: Codec, vectors: FloatMatrix, codes: NDArray[np.integer]) -> float:
-    """Return how far vectors lie from their centroids: the mean of 1 - cosine, over at most some thousand rows.
+    """Return how far vectors lie from their centroids: the mean of 1 - cosine, over at most about a thousand rows.
 
     Parameters
     ----------
     vectors
         ``(tokens, dim)``, none of them zero.
     codes
-        ``(tokens,)`` their centroids.
+        ``(tokens,)`` the numbers of their centroids.
     """
     step = max(1, len(vectors) // ERROR_ROWS)
     rows = codec.centroids.rotate(vectors[::step])
@@ -180,8 +205,8 @@ def build_postings(
 
     Examples
     --------
-    >>> made = build_postings(np.array([2, 0, 2, 2]), np.array([0, 2, 4]), 3)
-    >>> made["postings_offsets"].tolist(), made["postings"].tolist()
+    >>> arrays = build_postings(np.array([2, 0, 2, 2]), np.array([0, 2, 4]), 3)
+    >>> arrays["postings_offsets"].tolist(), arrays["postings"].tolist()
     ([0, 1, 1, 3], [0, 0, 1])
     """
     documents = len(doc_offsets) - 1

@@ -203,8 +203,8 @@ class Searcher:
 
     def _is_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
         """Tell whether scoring everything that is allowed is cheaper, or the only correct way."""
-        if params.exact or any(view.postings is None for view in self.views):
-            return True
+        if params.exact or len(self.codec.centroids.values) == 1 or any(view.postings is None for view in self.views):
+            return True  # one centroid, as in an index that is not trained yet, tells no documents apart
         count = self._allowed_count(allowed)
         if 4 * k >= count or self.tokens <= params.exact_tokens:
             return True

@@ -1,26 +1,32 @@
-"""Candidates that are not in the index, scored by their text as if they were: encoded, pooled, compressed, decoded."""
+"""Candidates that the index does not hold, scored by their text exactly as if they had been added."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from colstore.encode import pool
-from colstore.errors import EncoderError, VectorError
-from colstore.outputs import encode_documents
+from colstore.codec import Codec
+from colstore.errors import EncoderError
+from colstore.indexing.ingest import Compressor, Ingest
+from colstore.indexing.meters import EncodeMeter
+from colstore.indexing.segments import Batch
+from colstore.kernels import calls
+from colstore.kernels.calls import Floats
+from colstore.search.query import PreparedQuery, check_query
 from colstore.snapshot.document_encoder import document_encoder, stored_projection
 from colstore.snapshot.snapshot import Snapshot
-from colstore.types import Encoder, FloatMatrix
+from colstore.threads import available_cores
+from colstore.types import Document, Encoder, FloatMatrix
 
 
 class PassageScorer:
-    """Scores passages by MaxSim, in the very steps of a build.
+    """Scores passages by MaxSim, on the arrays that the index would store of them.
 
     Parameters
     ----------
     snapshot
-        Of the index.
+        The index's open generation.
     given
         The caller's encoder, if the index was opened with one.
 
@@ -31,28 +37,41 @@ class PassageScorer:
     """
 
     def __init__(self, snapshot: Snapshot, given: Encoder | None) -> None:
-        self._codec, self._config = snapshot.codec, snapshot.config
-        self._encoder = document_encoder(snapshot.path, snapshot.manifest, given)
-        self._projection = stored_projection(snapshot.path, snapshot.manifest)
-        dim = self._codec.centroids.dim if self._projection is None else self._projection.dim_in
-        if self._encoder.dim != dim:
-            raise EncoderError(f"the encoder makes {self._encoder.dim} components, this index takes {dim}")
+        self._codec = snapshot.codec
+        compressor = Compressor(snapshot.codec, stored_projection(snapshot.path, snapshot.manifest))
+        encoder = document_encoder(snapshot.path, snapshot.manifest, given)
+        if encoder.dim != compressor.dim:
+            raise EncoderError(f"the encoder makes {encoder.dim} components, this index takes {compressor.dim}")
+        self._ingest = Ingest(encoder, snapshot.config, compressor, available_cores())
 
     def score(self, query: FloatMatrix, passages: Sequence[str]) -> list[float]:
-        """Return MaxSim of each passage with query vectors ``(tokens, dim)``."""
-        rows = np.asarray(query, np.float32)
+        """Return MaxSim of each passage with query vectors ``(tokens, dim)``: the score it would have in the index."""
+        prepared = PreparedQuery(check_query(query, self._codec.centroids.dim), self._codec)
+        documents: Iterator[Document] = (Document(f"passage {i}", text) for i, text in enumerate(passages))
         return [
-            float((rows @ self._as_stored(text.vectors).T).max(axis=1).sum())
-            for text in encode_documents(self._encoder, list(passages))
+            float(score)
+            for _, batch in self._ingest.batches(documents, EncodeMeter(None, None))
+            for score in scores_of(prepared, self._codec, batch)
         ]
 
-    def _as_stored(self, vectors: FloatMatrix) -> FloatMatrix:
-        """Return what the index would give back for the vectors of a document."""
-        if self._config.pool_factor != 1:
-            vectors = pool(vectors, self._config.pool_factor, self._config.pooling)
-        rows = np.ascontiguousarray(vectors, np.float32)
-        if self._projection is not None:
-            rows = self._projection.apply(rows)
-        if not np.isfinite(rows).all():
-            raise VectorError("the encoder made vectors that are not finite")
-        return self._codec.decode(self._codec.encode(rows))
+
+def scores_of(query: PreparedQuery, codec: Codec, batch: Batch) -> Floats:
+    """Return MaxSim of encoded documents, ``(documents,)`` float32, by the kernels that score stored ones."""
+    offsets = np.concatenate([[0], np.cumsum(batch.counts)]).astype(np.int64)
+    starts, stops = offsets[:-1], offsets[1:]
+    arrays, centroids = batch.arrays, codec.centroids
+    total = np.zeros(len(starts), np.float32)
+    for number, query_pass in enumerate(query.passes):
+        if codec.bits == 16:
+            rows, vectors = query.sources[number], arrays["vectors"]
+            rows = np.pad(rows, ((0, 0), (0, vectors.shape[1] - rows.shape[1])))
+            total += calls.dense(rows, vectors, starts, stops)[0]
+            continue
+        payload, codes, scales = arrays["residuals"], arrays["codes"], arrays["scales"].view(np.uint16)
+        table = query.table(number)
+        _, tokens = calls.score(query_pass, table, codec.bits, payload, codes, scales, starts, stops)
+        every = np.arange(len(starts))
+        total += calls.refine(
+            query_pass, codec.bits, payload, codes, scales, starts, every, tokens, centroids.values, centroids.scale
+        )
+    return total

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from colstore.codec import Codec
+from colstore.codec.base import is_trained
 from colstore.config import SearchParams
 from colstore.indexing.kmeans import centroid_count
 from colstore.indexing.segments import mean_error
@@ -49,6 +50,11 @@ class IndexInfo:
         for; ``None`` where nothing was added.
     advice
         What should be done about the index, one sentence each; usually empty.
+    bits, centroids
+        Of the codec.
+    trained
+        Whether the codec is trained. An index that was created empty and has few tokens is not: it keeps them at 16
+        bits, and will have ``config["bits"]`` once it is.
     bytes
         Bytes of each part: every array of the segments, codec, FAISS index, encoder, BM25 index, and ``total``.
     bytes_per_token
@@ -71,6 +77,7 @@ class IndexInfo:
     dim: int
     bits: int
     centroids: int
+    trained: bool
     segments: int
     deleted: int
     deleted_share: float
@@ -133,6 +140,7 @@ def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
         dim=manifest.dim,
         bits=codec.bits,
         centroids=len(codec.centroids.values),
+        trained=is_trained(manifest.codec.settings),
         segments=len(manifest.segments),
         deleted=manifest.documents - manifest.live_documents,
         deleted_share=round(1 - manifest.live_tokens / max(1, manifest.tokens), 4),
@@ -190,7 +198,7 @@ def advice(manifest: Manifest) -> list[str]:
     """Return what the owner of an index should do about its centroids and its BM25 index; usually nothing."""
     stale = manifest.lexical is not None and not manifest.lexical.files
     bm25 = ["the BM25 index is out of date: `index.build_bm25()` rebuilds it"] if stale else []
-    if manifest.live_tokens <= SearchParams().exact_tokens:  # every search scores every document anyway
+    if manifest.live_tokens <= SearchParams().exact_tokens or not is_trained(manifest.codec.settings):
         return bm25
     reasons = []
     measured = drift(manifest)

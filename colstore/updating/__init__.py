@@ -8,7 +8,8 @@ module                what it does
 ``delete``            deletes documents
 ``merge``             copies the live documents of several segments into one; checks the copy
 ``merge_policy``      decides which segments to merge
-``compact``           merges segments on request; trains new centroids
+``compact``           merges segments on request
+``retrain``           trains new centroids on the stored vectors, and encodes all documents with them
 ``bm25``              builds the BM25 index
 ``retention``         how long old generations are kept
 ``verify``            checks files and their contents; rebuilds derived files

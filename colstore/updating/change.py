@@ -1,4 +1,4 @@
-"""One change of an index on its way: under the lock, from the newest generation to the next, or to nothing."""
+"""A change of an index in progress: under the writer lock, from the newest generation to the next one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from typing import Any, Self
 import numpy as np
 
 from colstore.codec import Codec
+from colstore.codec.base import is_trained
 from colstore.config import BuildConfig
 from colstore.errors import IndexChangedError, StorageError
+from colstore.indexing.index_files import write_codec
 from colstore.indexing.segments import Batch, SegmentSink
+from colstore.indexing.train import untrained_codec
 from colstore.reports import ChangeReport
 from colstore.snapshot.bm25 import bm25_part_for
 from colstore.snapshot.info import advice
@@ -42,21 +45,21 @@ from colstore.updating.retention import clean_up
 
 
 class Change:
-    """Holds the writer lock, collects what shall change, and commits it in one step.
+    """Holds the writer lock, collects changes, and commits them in one step.
 
     Use as a context manager. Leaving it without :meth:`commit` removes the segments that were written.
 
     Parameters
     ----------
     path
-        Of the index.
+        Directory of the index.
     wait
         Seconds to wait for another writer.
 
     Raises
     ------
     IndexLockedError
-        Another writer is at work.
+        Another process is writing to the index.
     """
 
     def __init__(self, path: Path, wait: float = 0.0) -> None:
@@ -72,12 +75,14 @@ class Change:
             self._lock.close()
             raise
         self.codec: Codec = self.snapshot.codec
+        self.is_trained = is_trained(self.snapshot.manifest.codec.settings)
         self.newest = self.snapshot.manifest
         self.generation = self.snapshot.manifest.generation + 1
         self.report = ChangeReport(generation=self.snapshot.manifest.generation)
         self.sources = self.snapshot.live_segments()
         self._numbers = count(1)
         self._written: list[SegmentEntry] = []
+        self._codec_error: float | None = None
 
     # --- what changes -----------------------------------------------------------------------------------------
 
@@ -122,6 +127,21 @@ class Change:
         for group in [[self.sources[i] for i in positions] for positions in groups]:
             self.merge(group)
 
+    def take_codec(self, codec: Codec, segments: Sequence[LiveSegment], error: float | None) -> None:
+        """Make another codec the index's: ``segments`` (all of its documents) are encoded with it.
+
+        Parameters
+        ----------
+        error
+            As for :func:`colstore.codec.base.codec_settings`.
+        """
+        self.codec, self.sources, self._codec_error = codec, list(segments), error
+        self.is_trained = error is not None
+
+    def start_over(self) -> None:
+        """Forget the codec of an index that has no documents any more: those to come may be of another kind."""
+        self.take_codec(untrained_codec(self.snapshot.manifest.dim, self.config), (), None)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing would change."""
@@ -151,7 +171,7 @@ class Change:
             created=timestamp(),
             writer=writer_name(),
             segments=segments,
-            **{"lexical": bm25_part_for(before.lexical, segments), **changes},
+            **{"lexical": bm25_part_for(before.lexical, segments), **self._codec_fields(), **changes},
         )
         commit(self.path, manifest)
         self.report.committed = True
@@ -166,6 +186,8 @@ class Change:
         manifest, report = self.newest, self.report
         report.generation, report.documents = manifest.generation, manifest.live_documents
         report.segments, report.advice = len(manifest.segments), advice(manifest)
+        if report.trained and self.snapshot.manifest.tuned is not None:
+            report.advice.append("tuned parameters were dropped, because the centroids are new: tune again")
         report.seconds = perf_counter() - self._start
         return report
 
@@ -189,6 +211,13 @@ class Change:
         self.close()
 
     # --- helpers ----------------------------------------------------------------------------------------------
+
+    def _codec_fields(self) -> dict[str, Any]:
+        """Write another codec than the snapshot's, and return the manifest's fields that name it."""
+        if self.codec is self.snapshot.codec:
+            return {}
+        codec, centroids = write_codec(self.path, self.generation, self.codec, self._codec_error)
+        return {"codec": codec, "centroids": centroids, "tuned": None}  # which was chosen for the old centroids
 
     def _is_there(self) -> bool:
         """Tell whether a manifest may name what was written, also after a commit that failed at its very end."""

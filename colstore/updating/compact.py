@@ -1,38 +1,19 @@
-"""Compaction on request: as few segments as can be, nothing deleted in them; with ``retrain`` also new centroids."""
+"""Compaction on request: as few segments as possible, no deleted documents; with ``retrain`` also new centroids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from colstore.codec import Centroids, Codec, make
-from colstore.codec.base import codec_settings, to_arrays
+from colstore.codec import Codec
 from colstore.config import BuildConfig
 from colstore.errors import CorruptIndexError
-from colstore.indexing import kmeans as engine
-from colstore.indexing.centroid_index import build_faiss
-from colstore.indexing.nearest import Nearest
-from colstore.indexing.segments import Batch, SegmentSink, coarse_error, mean_error
+from colstore.indexing.index_files import write_centroid_index
 from colstore.reports import ChangeReport
-from colstore.snapshot.live_segment import LiveSegment, live_counts
-from colstore.store import (
-    AddedTokens,
-    FileEntry,
-    Part,
-    centroids_name,
-    check_checksum,
-    codec_name,
-    write_arrays_file,
-    write_whole,
-)
-from colstore.threads import available_cores
-from colstore.types import FloatMatrix
+from colstore.snapshot.live_segment import LiveSegment
+from colstore.store import FileEntry, check_checksum
 from colstore.updating.change import Change
-from colstore.updating.merge import check_same_content, content, live_batches
 from colstore.updating.retention import clean_up
+from colstore.updating.retrain import retrain as train_again
 
 
 def compact(path: Path, *, retrain: bool = False, clean: bool = False, wait: float = 0.0) -> ChangeReport:
@@ -44,25 +25,27 @@ def compact(path: Path, *, retrain: bool = False, clean: bool = False, wait: flo
     Parameters
     ----------
     path
-        Of the index.
+        Directory of the index.
     retrain
-        Also decode all vectors, train new centroids on them and encode them again, as a build would. At 16 bits that
+        Also decode all vectors, train new centroids on them and encode them again, as a build would. From 16 bits that
         loses nothing; below, each component is rounded a second time (the report's ``loss``), so that building again
-        from the documents is better where that is possible. Tuned parameters are dropped.
+        from the documents is better where that is possible. Tuned parameters are dropped. An index that is not trained
+        yet is trained now, however few tokens it has.
     clean
-        Also delete all older generations at once, without the grace period, and files that crashed writers left.
-        Nobody can go back then.
+        Also delete all older generations at once, without the grace period, and files that crashed writers left. There
+        is then no generation to go back to.
     wait
         Seconds to wait for another writer.
 
     Raises
     ------
     IndexLockedError, StorageError, CorruptIndexError
-        The index is then what it was.
+        The index is unchanged then.
     """
     with Change(path, wait) as change:
         if retrain and any(source.documents for source in change.sources):
-            _retrain(change)
+            train_again(change)
+            change.commit()
         else:
             _merge(change)
         if clean:
@@ -100,78 +83,4 @@ def derived_is_bad(change: Change) -> bool:
 
 def rebuilt(change: Change, codec: Codec) -> FileEntry:
     """Write the FAISS index over the centroids anew."""
-    return write_whole(change.path, centroids_name(change.generation), build_faiss(codec.centroids))
-
-
-def _retrain(change: Change) -> None:
-    old, sources = change.codec, list(change.sources)
-    codec = make(old.bits, _trained(change))
-    without = frozenset({"codes"} if old.bits == 16 else old.token_arrays)
-    first = len(sources)
-    fit: list[AddedTokens] = []
-    loss: list[AddedTokens] = []
-    with change.sink(codec) as sink:
-        before = content(_encoded_again(sources, old, codec, sink, fit, loss), without)
-        sink.seal()
-    made = change.sources[first:]
-    after = content((b for s in made for b in live_batches(s, codec)), without)
-    check_same_content(before, after, live_counts(sources))
-    change.sources = made
-    change.report.merged += first
-    measured = mean_error(loss)
-    change.report.loss = None if measured is None else measured.error
-    arrays, attributes = to_arrays(codec)
-    error = mean_error(fit)
-    change.commit(
-        codec=Part(
-            codec_settings(codec, 0.0 if error is None else error.error),
-            (write_arrays_file(change.path, codec_name(change.generation), arrays, attributes),),
-        ),
-        centroids=rebuilt(change, codec),
-        tuned=None,
-    )
-
-
-def _encoded_again(
-    sources: list[LiveSegment],
-    old: Codec,
-    new: Codec,
-    sink: SegmentSink,
-    fit: list[AddedTokens],
-    loss: list[AddedTokens],
-) -> Iterator[Batch]:
-    """Write all live documents with the new codec, and yield them as they were before."""
-    nearest = Nearest(new.centroids.values)
-    for source in sources:
-        for batch in live_batches(source, old):
-            vectors = old.decode(batch.arrays)
-            arrays = new.encode(vectors, nearest)
-            sink.append(replace(batch, arrays=arrays, added=None))
-            fit.append(AddedTokens(len(vectors), coarse_error(new, vectors, arrays["codes"])))
-            loss.append(AddedTokens(len(vectors), _mean_loss(vectors, new.decode(arrays))))
-            yield batch
-
-
-def _mean_loss(before: FloatMatrix, after: FloatMatrix) -> float:
-    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    return max(0.0, float(1.0 - (np.einsum("ij,ij->i", before, after) / np.maximum(lengths, 1e-30)).mean()))
-
-
-def _trained(change: Change) -> Centroids:
-    """Train centroids on a sample of the decoded vectors, in the rotation that is there."""
-    config, codec = change.config, change.codec
-    tokens = sum(source.tokens for source in change.sources)
-    number = config.centroids or engine.centroid_count(tokens)
-    size = engine.sample_size(number)
-    chosen = np.arange(tokens)
-    if tokens > size:
-        chosen = np.sort(np.random.default_rng(config.seed).choice(tokens, size, replace=False, shuffle=False))
-    rows, first = [], 0
-    for source in change.sources:
-        for batch in live_batches(source, codec):
-            count = int(batch.counts.sum())
-            local = chosen[(chosen >= first) & (chosen < first + count)] - first
-            rows.append(codec.decode({name: array[local] for name, array in batch.arrays.items()}))
-            first += count
-    threads = available_cores()
-    return engine.train(np.concatenate(rows), codec.centroids.rotation, number, seed=config.seed, threads=threads)
+    return write_centroid_index(change.path, change.generation, codec)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from colstore.codec import Codec
+from colstore.codec.base import is_trained
 from colstore.errors import CorruptIndexError
 from colstore.indexing.segments import build_postings
 from colstore.snapshot.document_encoder import stored_projection
@@ -174,8 +175,12 @@ def _setting_problems(path: Path, snapshot: Snapshot) -> Iterator[str]:
             read()
         except CorruptIndexError as error:
             yield str(error)
-    if snapshot.manifest.config.get("bits") != snapshot.codec.bits:
-        yield f"it states {snapshot.manifest.config.get('bits')} bits, but the codec has {snapshot.codec.bits}"
+    codec, bits = snapshot.codec, snapshot.manifest.config.get("bits")
+    if not is_trained(snapshot.manifest.codec.settings):
+        if codec.bits != 16 or len(codec.centroids.values) != 1:
+            yield f"it states that the codec is not trained, but the codec has {codec.bits} bits and centroids"
+    elif bits != codec.bits:
+        yield f"it states {bits} bits, but the codec has {codec.bits}"
 
 
 def _segment_problems(segment: Segment, codec: Codec) -> Iterator[str]:

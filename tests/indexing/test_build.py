@@ -181,10 +181,22 @@ def test_a_failed_overwrite_leaves_the_index_as_it_was(tmp_path: Path) -> None:
         assert index.search("moon", 3)
 
 
+def test_vectors_that_do_not_fit_the_model_fail_before_anything_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    colstore.build(path, documents(5), model=FakeEncoder(dim=32)).close()
+    strangers = [Document(id=f"s{i}", vectors=np.eye(8)) for i in range(3)]
+    for target in (path, tmp_path / "new"):
+        with pytest.raises(VectorError, match="have 8 components, expected 32"):
+            colstore.build(target, strangers, model=FakeEncoder(dim=32), overwrite=True)
+    assert not (tmp_path / "new").exists()
+    with colstore.open(path) as index:
+        assert (len(index), index.generation) == (5, 1)
+
+
 def test_other_peoples_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(NotAnIndexError, match="other things"):
+        with pytest.raises(NotAnIndexError, match="other files"):
             colstore.build(tmp_path, documents(3), model=FakeEncoder(), overwrite=overwrite)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 

@@ -203,7 +203,7 @@ def test_a_corpus_that_grew_after_it_was_encoded_is_refused(tmp_path: Path, monk
         stop()
 
     with monkeypatch.context() as patch:
-        patch.setattr("colstore.indexing.build.train_centroids", full)
+        patch.setattr("colstore.indexing.build.train_codec", full)
         with pytest.raises(StorageError):
             colstore.build(tmp_path / "x", documents(40), model=FakeEncoder())
     with pytest.raises(ResumeError, match="corpus is not the one"):
@@ -232,7 +232,7 @@ def test_a_resumed_build_encodes_as_it_began(tmp_path: Path, minilm: str, monkey
 
     path = tmp_path / "x"
     with monkeypatch.context() as patch:
-        patch.setattr("colstore.indexing.build.train_centroids", full)
+        patch.setattr("colstore.indexing.build.train_codec", full)
         with pytest.raises(StorageError):
             colstore.build(path, documents(20), model=minilm, device="cpu", backend="onnx")
     state = json.loads((path / "building" / "state.json").read_text())

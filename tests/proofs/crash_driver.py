@@ -158,7 +158,9 @@ def _check_sound(trial: Trial) -> None:
 def _build_again(trial: Trial, *, thorough: bool) -> None:
     """Start or resume the build, and require the index that it would have made without the fault."""
     first = 300 if trial.scene.name in ("build, again", "build, overwriting") else 0
-    if first == 0 and not (trial.path / "building").is_dir():
+    if trial.scene.name == "create":
+        trial.scene.act(trial.path)
+    elif first == 0 and not (trial.path / "building").is_dir():
         build(trial.path)
     elif thorough:
         build(trial.path, first, overwrite=True)

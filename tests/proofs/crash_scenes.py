@@ -16,10 +16,12 @@ import numpy as np
 
 import colstore
 from colstore import Document, Index, SearchParams
+from colstore.encode import FakeEncoder
 from colstore.indexing import ingest as encoding
 from colstore.indexing import parts
 from colstore.store import generations, latest
 from colstore.types import FloatMatrix
+from colstore.updating import add as adding
 from colstore.updating import merge_policy as policy
 from colstore.updating.change import store_tuned
 
@@ -151,6 +153,29 @@ def _add_without_links(index: Index) -> None:
         index.add([document(n) for n in range(60, 64)])
 
 
+def create(path: Path) -> None:
+    """Create an empty index."""
+    colstore.create(path, model=FakeEncoder(dim=DIM), bits=4).close()
+
+
+def created(path: Path) -> None:
+    """Make an index that was created empty, and holds a few documents as float16."""
+    with colstore.create(path, dim=DIM, bits=4) as index:
+        index.add([document(n) for n in range(3)])
+
+
+def _add_and_train(index: Index) -> None:
+    with mock.patch.object(adding, "TRAIN_FROM", 10):
+        index.add([document(n) for n in range(60, 64)])
+
+
+def emptied(path: Path) -> None:
+    """Make an index that was built, and holds nothing any more."""
+    build(path)
+    with colstore.open(path) as index:
+        index.delete([f"d{n}" for n in range(FIRST)])
+
+
 def _tune(path: Path) -> None:
     store_tuned(path, latest(path), search={"params": {"probes": 3}, "recall": 0.9})
 
@@ -176,6 +201,9 @@ SCENES = [
     Scene("add, merging", changed_index, opened(_add_and_merge)),
     Scene("add, cleaning up", aged, opened(_add)),
     Scene("add, without links", changed_index, opened(_add_without_links)),
+    Scene("create", None, create, builds=True),
+    Scene("add, training", created, opened(_add_and_train)),
+    Scene("add, starting over", emptied, opened(_add)),
     Scene("delete", changed_index, opened(lambda index: index.delete(["d5", "d51"]))),
     Scene("delete, merging", changed_index, opened(lambda index: index.delete(["d51", "d52"]))),
     Scene("replace", changed_index, opened(lambda index: index.replace([document(5, 205), document(51, 206)]))),

@@ -28,6 +28,8 @@ USUAL_SCENES = [
     "build, overwriting",
     "add",
     "add, merging",
+    "add, training",
+    "create",
     "delete",
     "replace",
     "compact",

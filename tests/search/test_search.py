@@ -267,7 +267,7 @@ def test_several_segments_answer_as_one(
     query = queries(documents)[4]
     with colstore.build_from_vectors(tmp_path / "one.colstore", names(600), documents) as whole:
         expected = whole.search(query, 50, params=EXACT)
-    monkeypatch.setattr("colstore.indexing.compress.BATCH_TOKENS", 256)
+    monkeypatch.setattr("colstore.indexing.ingest.BATCH_TOKENS", 256)
     config = colstore.BuildConfig(segment_documents=100)
     with colstore.build_from_vectors(tmp_path / "many.colstore", names(600), documents, config=config) as split:
         assert split.info().segments > 5

@@ -73,7 +73,8 @@ def test_documents_of_another_kind_are_reported_and_retraining_helps(clustered: 
     assert (after.advice, index.info().drift) == ([], None)
 
 
-def test_too_few_centroids_are_reported(tmp_path: Path) -> None:
+def test_too_few_centroids_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("colstore.updating.add.RETRAIN_UP_TO", 0)  # where an addition does not train by itself
     index = colstore.build_from_vectors(tmp_path / "x", ["a"], [near(np.eye(DIM), 40, 0)])
     report = index.add([Document(id=f"n{i}", vectors=near(np.eye(DIM), 400, i)) for i in range(90)])
     assert any("centroids are few" in text for text in report.advice)

@@ -117,7 +117,7 @@ def test_replacing_shows_the_new_and_never_the_old(index: Index, document: Any) 
 
 
 def test_replacing_twice_in_a_batch_keeps_the_last(index: Index, document: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("colstore.updating.add.WINDOW_DOCUMENTS", 2)  # so that the windows part the same ids
+    monkeypatch.setattr("colstore.indexing.ingest.WINDOW_DOCUMENTS", 2)  # so that the windows part the same ids
     batch = [document(300, seed=s) for s in (1, 2, 3)] + [document(3, seed=4), document(301), document(3, seed=5)]
     report = index.replace(batch)
     assert (report.added, report.replaced, report.skipped) == (2, 1, {"superseded": 3})
@@ -138,10 +138,10 @@ def test_replacing_every_document_leaves_no_old_segment(index: Index, document: 
 
 def broken(document: Callable[..., Document]) -> Iterator[tuple[list[Any], type[Exception], str]]:
     good = document(200)
-    yield [good, replace(good, id="x", vectors=np.ones((2, 3)))], VectorError, "3 dimensions, but 16"
+    yield [good, replace(good, id="x", vectors=np.ones((2, 3)))], VectorError, "have 3 components, expected 16"
     yield [good, replace(good, id="x", vectors=np.full((2, 16), np.nan))], CorpusError, "NaN"
     yield [good, replace(good, id="x", vectors=np.zeros((2, 16)))], VectorError, "zeros"
-    yield [good, replace(good, id="x", vectors=None)], CorpusError, "no vectors, and this index has no model"
+    yield [good, replace(good, id="x", vectors=None)], CorpusError, "no vectors, and there is no model"
     yield [good, {"id": "x", "text": 7}], CorpusError, "text"
     yield [good, 7], CorpusError, "item is a int"
 

@@ -1,16 +1,21 @@
-"""Nearest centroids of many tokens: first among a few cells, then among the centroids near that cell.
+"""The nearest centroid of each token: first among a few cells, then among the centroids near that cell.
 
-Comparing each token with every centroid is nine tenths of training and compressing. With some thousands of
-centroids a tenth of them will do: a token's nearest centroid is nearly always among those nearest to the cell
-that the token lies in. What is missed (about two in a hundred tokens) is given a centroid almost as near, and
-its residual says the rest. `docs/PERFORMANCE.md` has the figures.
+Comparing each token with every centroid takes nine tenths of the time of training and compressing. With some thousands
+of centroids a tenth of them will do: a token's nearest centroid is nearly always among those nearest to the cell that
+the token lies in. About two tokens in a hundred get a centroid almost as near instead, and their residual makes up for
+it. `docs/PERFORMANCE.md` has the figures.
+
+Cells and lists are a function of the centroids alone, so that a token gets the same centroid wherever it is encoded.
+They take a fraction of a second to make; :func:`nearest_of` keeps those of the last few sets of centroids.
 """
 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from colstore.kernels import calls
@@ -22,13 +27,15 @@ FEWEST = 4_096
 NEAR = 8
 """Centroids listed for a cell, in multiples of the number of cells."""
 LEAST_SHARE = 16
-"""One in so many centroids is listed for a cell at least."""
+"""At least one in this many centroids is listed for a cell."""
 ROUNDS = 3
 SMALLEST_LENGTH = np.float32(1e-12)
+CACHED = 2
+"""Sets of centroids whose lists are kept; those of 32,768 centroids of 128 components take 64 MB."""
 
 
 class Nearest:
-    """Finds the nearest centroid of each token. What is found for a token does not depend on the others.
+    """Assigns a centroid to each token. What a token gets does not depend on the other tokens.
 
     Parameters
     ----------
@@ -59,10 +66,31 @@ class Nearest:
         codes, products = np.empty(len(tokens), np.int32), np.empty(len(tokens), np.int32)
         for cell in np.flatnonzero(np.diff(bounds)):
             here = slice(int(bounds[cell]), int(bounds[cell + 1]))
-            found, near = calls.assign(sorted_tokens[here], self._near[cell])
-            codes[order[here]] = self._listed[cell][found]
-            products[order[here]] = near
+            positions, nearest_products = calls.assign(sorted_tokens[here], self._near[cell])
+            codes[order[here]] = self._listed[cell][positions]
+            products[order[here]] = nearest_products
         return codes, products
+
+
+_cache: OrderedDict[bytes, Nearest] = OrderedDict()
+
+
+def nearest_of(values: NDArray[np.uint8]) -> Nearest:
+    """Return the :class:`Nearest` of centroids ``(number, dim)`` uint8, from a cache where it has to be prepared.
+
+    May be called from several threads: two of them may prepare the same lists at once, which are equal.
+    """
+    if len(values) < FEWEST:
+        return Nearest(values)
+    content = xxhash.xxh3_128(values.tobytes())
+    content.update(repr(values.shape).encode())
+    key = content.digest()
+    nearest = _cache.get(key) or Nearest(values)
+    _cache[key] = nearest
+    _cache.move_to_end(key)
+    while len(_cache) > CACHED:
+        _cache.popitem(last=False)
+    return nearest
 
 
 def cell_count(centroids: int) -> int:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from colstore.indexing import nearest
-from colstore.indexing.nearest import FEWEST, Nearest, cell_count
+from colstore.codec import nearest
+from colstore.codec.nearest import FEWEST, Nearest, cell_count
 from colstore.kernels import calls
 from colstore.types import FloatMatrix
 

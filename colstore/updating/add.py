@@ -4,15 +4,23 @@ When to train
 -------------
 Centroids need tokens to be trained on, and their number should follow the size of the index. An index that was created
 empty therefore keeps its documents as float16, and scores them all at each search, until it holds :data:`TRAIN_FROM`
-tokens. The addition that reaches these trains the codec that the index was created for and encodes everything with
-it, in its own commit. The same happens again, to any index, each time it holds :data:`GROWTH` times the tokens that its
-codec was trained for, unless its number of centroids was chosen by the caller.
+tokens. The addition that reaches these trains the codec that the index was created for, and encodes everything with it,
+in its own commit. The same happens again, to any index, each time it holds :data:`GROWTH` times the tokens that its
+codec was trained for; but not at 1 bit, where rounding the stored codes once more costs more than it gains, and not
+where the caller chose the number of centroids.
 
-Measured on 3,000 documents of SciFact (474,649 tokens of 128 components, 4 bits, grown from 10 documents; recall@10
-of the exact ranking by the default search, and with everything scored): built at once .931 and .978; trained once, at
-8,192 / 32,768 / 131,072 tokens, .656 / .774 / .886 and .956 / .969 / .971; trained at 32,768 and again at four times
-that .902 and .970, at each doubling .922 and .959 in three times the time. At 2 bits, where each training rounds the
-stored codes once more: once .762 and .902, again .853 and .893, built .893 and .922. `scripts/bench_growing.py` has
+Measured on 3,000 documents of SciFact (474,649 tokens of 128 components, grown from 10 documents; recall@10 of the
+exact ranking by the default search / with everything scored):
+
+====  ============  ==============  =========================================
+bits  built         once at 32,768  again at four times that
+====  ============  ==============  =========================================
+4     .931 / .978   .774 / .969     .902 / .970 (each doubling: .922 / .959)
+2     .893 / .922   .762 / .902     .853 / .893
+1     .822 / .832   .718 / .806     .738 / .770
+====  ============  ==============  =========================================
+
+Training once at 8,192 tokens instead comes to .656 / .956, at 131,072 to .886 / .971. `scripts/bench_growing.py` has
 the rest.
 """
 
@@ -28,6 +36,7 @@ from colstore.config import OnError
 from colstore.corpus import CorpusSource, ReadReport, read_documents
 from colstore.errors import ConfigError, DuplicateIdError, EncoderError
 from colstore.indexing.ingest import Compressor, Ingest, LazyEncoder, vectors_of
+from colstore.indexing.kmeans import centroid_count
 from colstore.indexing.meters import EncodeMeter, corpus_size
 from colstore.indexing.segments import SegmentSink
 from colstore.reports import ChangeReport, Listener
@@ -132,10 +141,13 @@ def _training_is_due(change: Change) -> bool:
     tokens = live_counts(change.sources)[1]
     if not change.is_trained or tokens < TRAIN_FROM:
         return tokens >= TRAIN_FROM
-    # What came since the training is noted in each segment; deleting what it was for counts like growth.
+    if change.codec.bits == 1 or change.config.centroids is not None or tokens > RETRAIN_UP_TO:
+        return False
+    # Two signs: replacing documents adds tokens without growth, and tokens of few directions have few centroids.
     added = sum(source.entry.added.tokens for source in change.sources if source.entry.added is not None)
     trained_for = sum(source.segment.tokens for source in change.sources) - added
-    return change.config.centroids is None and tokens <= RETRAIN_UP_TO and tokens >= GROWTH * trained_for
+    few = centroid_count(tokens) ** 2 >= GROWTH * len(change.codec.centroids.values) ** 2
+    return few and tokens >= GROWTH * trained_for
 
 
 def _ingest(change: Change, encoder: Encoder | None, options: ModelOptions | None) -> Ingest:

@@ -161,6 +161,41 @@ def test_the_addition_that_reaches_the_limit_trains(tmp_path: Path, document: An
     assert latest(tmp_path / "x").codec.settings.get("trained") is None  # as in an index that was built
 
 
+def test_an_index_trains_again_when_it_has_grown_four_times(tmp_path: Path, document: Any) -> None:
+    matrices = [document(i, tokens=40).vectors for i in range(20)]
+    ids = [f"d{i}" for i in range(20)]
+
+    def trained(name: str, first: int, more: int, **settings: Any) -> list[bool]:
+        with colstore.build_from_vectors(tmp_path / name, ids[:first], matrices[:first], **settings) as index:
+            reports = [filled(index, document, i, i + 1) for i in range(first, first + more)]
+            assert index.verify("deep").ok
+            assert index.info().trained
+            return [report.trained for report in reports]
+
+    assert trained("grown", 3, 13) == [False] * 8 + [True] + [False] * 4  # at 12, not at 16
+    assert not any(trained("small", 2, 7))  # 360 tokens: all are scored at each search
+    assert not any(trained("one bit", 3, 10, bits=1))
+    assert not any(trained("chosen", 3, 10, centroids=16))
+
+
+def test_replacing_everything_is_no_growth(empty: colstore.Index, document: Any) -> None:
+    filled(empty, document, 0, 12)
+    for seed in (100, 200, 300):
+        assert not empty.replace([document(i, seed=seed + i, tokens=40) for i in range(12)]).trained
+    assert empty.verify("deep").ok
+
+
+def test_parameters_that_were_tuned_for_the_old_centroids_go_and_that_is_said(
+    empty: colstore.Index, document: Any
+) -> None:
+    filled(empty, document, 0, 12)
+    empty.tune([document(i, tokens=40).vectors for i in range(5)])
+    report = filled(empty, document, 12, 50)
+    assert report.trained
+    assert empty.info().tuned is None
+    assert [text for text in report.advice if "tune again" in text]
+
+
 def test_a_reader_keeps_the_untrained_generation(empty: colstore.Index, document: Any) -> None:
     filled(empty, document, 0, 9)
     with colstore.open(empty.path) as reader:
@@ -189,7 +224,8 @@ def test_compact_retrain_trains_at_any_size(empty: colstore.Index, document: Any
     report = empty.compact(retrain=True)
     assert (report.trained, empty.info().bits, empty.info().trained) == (True, 4, True)
     assert empty.verify("deep").ok
-    assert not filled(empty, document, 3, 30).trained
+    assert not filled(empty, document, 3, 9).trained
+    assert filled(empty, document, 9, 30).trained  # ten times as many tokens
 
 
 @pytest.mark.usefixtures("unmerged")

@@ -482,9 +482,14 @@ class Index:
         return get_documents(self._live(), ids, missing)
 
     def ids(self, where: Where | None = None) -> Iterator[str]:
-        """Return an iterator over the ids of all documents, or of those that ``where`` allows, in insertion order.
+        """Return an iterator over the ids of documents, in insertion order.
 
-        The iterator keeps to the snapshot of the moment of this call, also after :meth:`refresh` and :meth:`close`.
+        The iterator reads the snapshot of the moment of this call, also after :meth:`refresh` and :meth:`close`.
+
+        Parameters
+        ----------
+        where
+            Filter on metadata, as for :meth:`search`; ``None`` takes all documents.
         """
         from colstore.search.documents import iter_ids
 
@@ -502,7 +507,12 @@ class Index:
         return iter_documents(self._live())
 
     def count(self, where: Where | None = None) -> int:
-        """Return the number of documents, or of those that ``where`` allows.
+        """Return the number of documents.
+
+        Parameters
+        ----------
+        where
+            Filter on metadata, as for :meth:`search`; ``None`` counts all documents.
 
         Raises
         ------
@@ -515,6 +525,11 @@ class Index:
 
     def vectors(self, ids: Iterable[str]) -> list[FloatMatrix]:
         """Return the decoded token vectors of documents, ``(tokens, dim)`` float32 each, in the order of ``ids``.
+
+        Parameters
+        ----------
+        ids
+            Ids of the documents.
 
         Raises
         ------

@@ -187,7 +187,7 @@ def test_settings_of_a_stage() -> None:
 
 
 def test_candidates(index: colstore.Index) -> None:
-    made(lambda: index.rerank("ships", "d1"), errors.QueryError, "list of ids", "['d1']")
+    made(lambda: index.rerank("ships", "d1"), errors.QueryError, "ids must be a list", "['d1']")
     made(lambda: index.rerank("ships", [1, 2]), errors.QueryError, "strings")  # type: ignore[list-item]
     made(lambda: index.rerank("ships", ["d1", "nowhere"]), errors.UnknownIdError, "nowhere", "missing='last'")
     made(lambda: index.rerank("ships", ["d1"], scores=["high"]), errors.QueryError, "numbers")  # type: ignore[list-item]

@@ -14,7 +14,9 @@ from colstore.cli.failures import Interruption, advice_line
 from colstore.cli.options import (
     ONE_OR_MORE,
     backend_option,
+    codec_options,
     device_option,
+    encoder_options,
     first_stage_option,
     json_option,
     model_option,
@@ -26,7 +28,6 @@ from colstore.cli.options import (
 )
 from colstore.cli.output import emit_json, emit_prose, one_line, size
 from colstore.cli.progress import shown_progress
-from colstore.config import BITS, FROZEN_DTYPES, POOLINGS
 from colstore.errors import ColstoreError
 
 _EPILOG = """\b
@@ -54,50 +55,13 @@ Example:
     show_default="as many as the model gives",
     help="Project the vectors to this number of dimensions (principal axes of the corpus).",
 )
-@click.option(
-    "--bits",
-    type=click.Choice([str(bits) for bits in BITS]),
-    default="4",
-    show_default=True,
-    callback=lambda _context, _option, value: int(value),
-    help="Bits to store for each component of a vector. Fewer bits make the index smaller and less accurate.",
-)
-@click.option(
-    "--pool-factor",
-    type=click.FloatRange(min=1.0),
-    default=1.0,
-    metavar="X",
-    show_default=True,
-    help="Merge similar token vectors of a document until about one in X is left (token pooling).",
-)
-@click.option(
-    "--pooling",
-    type=click.Choice(POOLINGS),
-    default="hierarchical",
-    show_default=True,
-    help="Which vectors are merged: the most similar ones of a document, or runs of neighbours.",
-)
-@click.option(
-    "--max-tokens",
-    type=ONE_OR_MORE,
-    metavar="N",
-    show_default="the model's limit",
-    help="Largest number of tokens of a document; the rest of a longer one is left out and reported.",
-)
-@click.option(
-    "--query-length",
-    type=ONE_OR_MORE,
-    metavar="N",
-    show_default="the model's own",
-    help="Largest number of tokens of a query.",
-)
-@click.option("--no-texts", is_flag=True, help="Do not store titles, texts and metadata in the index.")
+@codec_options
+@encoder_options
 @overwrite_option("Replace the index at the output path, once the new one is complete.")
 @click.option("--resume", is_flag=True, help="Continue a build that was interrupted.")
 @on_error_option
 @on_duplicate_option("error", "skip")
 @trust_remote_code_option
-@click.option("--revision", metavar="NAME", help="Branch, tag or commit of a model from a hub.")
 @device_option
 @click.option(
     "--dtype",
@@ -107,14 +71,6 @@ Example:
     help="Precision in which the model is loaded.",
 )
 @backend_option
-@click.option(
-    "--frozen-dtype",
-    type=click.Choice(FROZEN_DTYPES),
-    default="float16",
-    show_default=True,
-    help="Precision of the query encoder that is stored in the index. float16 halves its size; int8 quarters it and "
-    "is less accurate.",
-)
 @first_stage_option("Also make a BM25 index for hybrid search; `colstore bm25` makes one later.")
 @seed_option("every sample and random rotation")
 @json_option

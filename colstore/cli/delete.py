@@ -20,14 +20,14 @@ Example:
 @click.command("delete", epilog=_EPILOG)
 @click.argument("index")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@ids_option("File with one id on each line ('-': standard input), besides those named.")
+@ids_option("Delete also the documents whose ids are in this file, one on each line ('-' reads standard input).")
 @where_option
 @click.option(
     "--missing",
     type=click.Choice(["error", "skip"]),
     default="error",
     show_default=True,
-    help="An id that INDEX does not hold: delete nothing at all, or count it and go on.",
+    help="What to do with an id that is not in the index: stop and delete nothing, or count it and continue.",
 )
 @wait_option
 @json_option
@@ -40,11 +40,12 @@ def command(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Delete documents from INDEX, all in one step: those with these IDs, or those that --where allows.
+    """Delete documents by their ids or by a filter.
 
-    With both, the documents with these IDs that --where allows are deleted. They are gone for every later search. Their
-    bytes go when segments are merged (`colstore compact` does that at once) and older generations are removed (after
-    ten minutes; `colstore compact --clean` at once).
+    Deletes the documents with the given IDs, or those that --where allows, all in one step. With both, the documents
+    with these IDs that --where allows are deleted. They are gone for every later search. Their bytes go when segments
+    are merged (`colstore compact` does that at once) and older generations are removed (after ten minutes; `colstore
+    compact --clean` at once).
     """
     import colstore
 

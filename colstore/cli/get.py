@@ -33,14 +33,14 @@ Example:
 @click.argument("index")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "everything", is_flag=True, help="Every document, in the order in which they were added.")
-@ids_option("File with one id on each line ('-': standard input), besides those named.")
+@ids_option("Print also the documents whose ids are in this file, one on each line ('-' reads standard input).")
 @where_option
 @click.option(
     "--missing",
     type=click.Choice(["error", "skip"]),
     default="error",
     show_default=True,
-    help="An id that INDEX does not hold: stop, or leave it out.",
+    help="What to do with an id that is not in the index: stop, or leave it out.",
 )
 @click.option("--vectors", is_flag=True, help="Print the decoded token vectors, too, as lists of numbers.")
 @click.option("--count", "only_count", is_flag=True, help="Print the number of documents instead (of all, or --where).")
@@ -56,11 +56,12 @@ def command(
     only_count: bool,
     as_json: bool,
 ) -> None:
-    """Print documents of INDEX: those with these IDs, those that --where allows, or all.
+    """Print documents of an index as JSON Lines.
 
-    Each document is one line of JSON with its id, title, text and metadata (on a terminal, several lines for reading).
-    `colstore build` and `colstore add` read these lines. Documents of an index that keeps no texts have an empty text
-    and no metadata; with --vectors they can be built again all the same.
+    Prints the documents with the given IDs, those that --where allows, or all of them with --all. Each document is
+    one line of JSON with its id, title, text and metadata (on a terminal, several lines for reading). `colstore
+    build` and `colstore add` read these lines. Documents of an index that keeps no texts have an empty text and no
+    metadata; with --vectors they can be built again all the same.
     """
     import colstore
 

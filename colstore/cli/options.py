@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from colstore.config import BACKENDS
+from colstore.config import BACKENDS, BITS, FROZEN_DTYPES, POOLINGS
 
 if TYPE_CHECKING:
     from colstore.config import SearchParams
@@ -345,3 +345,68 @@ def _with_options(options: Sequence[Callable[[Any], Any]], command: _F) -> _F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+# --- what an index stores -------------------------------------------------------------------------------------------
+
+_CODEC = (
+    click.option(
+        "--bits",
+        type=click.Choice([str(bits) for bits in BITS]),
+        default="4",
+        show_default=True,
+        callback=lambda _context, _option, value: int(value),
+        help="Bits to store for each component of a vector. Fewer bits make the index smaller and less accurate.",
+    ),
+    click.option(
+        "--pool-factor",
+        type=click.FloatRange(min=1.0),
+        default=1.0,
+        metavar="X",
+        show_default=True,
+        help="Merge similar token vectors of a document until about one in X is left (token pooling).",
+    ),
+    click.option(
+        "--pooling",
+        type=click.Choice(POOLINGS),
+        default="hierarchical",
+        show_default=True,
+        help="Which vectors are merged: the most similar ones of a document, or runs of neighbours.",
+    ),
+    click.option("--no-texts", is_flag=True, help="Do not store titles, texts and metadata in the index."),
+)
+_ENCODER = (
+    click.option(
+        "--max-tokens",
+        type=ONE_OR_MORE,
+        metavar="N",
+        show_default="the model's limit",
+        help="Largest number of tokens of a document; the rest of a longer one is left out and reported.",
+    ),
+    click.option(
+        "--query-length",
+        type=ONE_OR_MORE,
+        metavar="N",
+        show_default="the model's own",
+        help="Largest number of tokens of a query.",
+    ),
+    click.option("--revision", metavar="NAME", help="Branch, tag or commit of a model from a hub."),
+    click.option(
+        "--frozen-dtype",
+        type=click.Choice(FROZEN_DTYPES),
+        default="float16",
+        show_default=True,
+        help="Precision of the query encoder that is stored in the index. float16 halves its size; int8 quarters it "
+        "and is less accurate.",
+    ),
+)
+
+
+def codec_options(command: _F) -> _F:
+    """Add the options that say how token vectors are stored: ``--bits``, pooling, ``--no-texts``."""
+    return _with_options(_CODEC, command)
+
+
+def encoder_options(command: _F) -> _F:
+    """Add the options of a model and of the query encoder that the index keeps."""
+    return _with_options(_ENCODER, command)

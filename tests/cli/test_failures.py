@@ -118,7 +118,7 @@ def arguments_of(name: str, index: Path, corpus: Path, queries: Path) -> list[ob
     needed: dict[str, list[object]] = {
         "build": [corpus, "-o", index],
         "add": [index, corpus],
-        "create": [index],
+        "create": [index, "--dim", 8],
         "delete": [index, "bees"],
         "get": [index, "bees"],
         "search": [index, "yeast"],

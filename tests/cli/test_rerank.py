@@ -159,7 +159,7 @@ def test_hybrid_search(cli: Cli, index: Path) -> None:
     found = cli("search", index, "dough", "-k", 1, "--first-stage", "bm25")
     assert "bread" in found.stdout
     added = cli("add", index, "-", input='{"id": "moon", "text": "Its shadow."}\n')
-    assert "advice: the BM25 index is out of date: `colstore bm25` makes it again" in added.stdout
+    assert "advice: the BM25 index is out of date: `colstore bm25` rebuilds it" in added.stdout
     assert "out of date" in cli("info", index).stdout
     stale = cli("search", index, "dough", "--first-stage", "bm25")
     assert (stale.exit_code, "`colstore bm25`" in stale.stderr) == (1, True)

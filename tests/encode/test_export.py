@@ -129,7 +129,7 @@ def test_the_length_of_documents_that_the_caller_chose_is_kept(checkpoint: MakeC
 @pytest.mark.parametrize("change", ["document_length", "document_prefix"])
 def test_a_recipe_that_does_not_fit_the_documents_is_noticed(checkpoint: MakeCheckpoint, change: str) -> None:
     encoder = load(checkpoint("pylate", "bert"))
-    encoder._settings[change] = {"document_length": 20, "document_prefix": "[Q] "}[change]
+    encoder._settings[change] = 20 if change == "document_length" else "[Q] "
     if change == "document_prefix":  # what the encoder itself does must stay as it is
         encoder._prefix = lambda task: "[D] " if task == "document" else "[Q] "  # type: ignore[method-assign]
     with pytest.raises(EncoderError, match="the model's own tokens"):
@@ -172,7 +172,8 @@ def test_weights_that_float16_cannot_hold_stay_in_float32(checkpoint: MakeCheckp
 
     encoder = load(checkpoint("plain", "bert"))
     with torch.no_grad():
-        weight = transformer_of(encoder.model).auto_model.encoder.layer[-1].output.dense.weight
+        body: Any = transformer_of(encoder.model).auto_model
+        weight = body.encoder.layer[-1].output.dense.weight
         weight.add_(8.0)  # the next layer takes the mean out, so that only what was rounded away is left
     files = export_query_encoder(encoder)
     recipe = Recipe.from_bytes(files[RECIPE])

@@ -84,9 +84,9 @@ def checked_reranker(reranker: object) -> Reranker:
         case type():
             remedy = f"pass an object of the class, such as {reranker.__name__}(...)"
         case _ if hasattr(reranker, "predict"):
-            remedy = "pass colstore.CallableReranker(model.predict, name='...'), or CrossEncoderReranker(folder)"
+            remedy = "pass colstore.CallableReranker(model.predict, 'a-name'), or CrossEncoderReranker(folder)"
         case _ if callable(reranker):
-            remedy = "pass colstore.CallableReranker(function, name='...')"
+            remedy = "pass colstore.CallableReranker(function, 'a-name')"
         case _:
             remedy = "pass a colstore.CrossEncoderReranker, CallableReranker or RerankStage"
     raise ConfigError(f"reranker must be an object with a name and a method score, got {_kind(reranker)}: {remedy}")

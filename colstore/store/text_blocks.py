@@ -169,8 +169,8 @@ class BlockReader:
             first: NDArray[Any] = self._read(f"{self._name}_documents", 0, None)
             if first[0] != 0 or first[-1] != self._documents or (first[1:] <= first[:-1]).any():
                 raise CorruptIndexError(
-                    f"'{self._name}_documents' does not rise from 0 to {self._documents}: run `colstore verify`, and "
-                    "build again or restore a copy",
+                    f"'{self._name}_documents' does not rise from 0 to {self._documents}: run "
+                    "`colstore.verify(path)`, and build again or restore a copy",
                     file=self._path,
                 )
             self._first = first.copy()  # a view would keep the file mapped after the segment is closed

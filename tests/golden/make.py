@@ -42,7 +42,8 @@ DOCUMENTS = [
         Document("β-carotene", "Orange. Found in carrots 🥕.", "", {}),
         Document("", "An empty id is an id.", "Odd", {"nested": {"x": None, "y": 0.5}}),
     ],
-    [Document(f"d{i:03d}", f"Filler number {i}.", f"Filler {i}", {"number": i}) for i in range(40)],
+    # several blocks of texts, one of which holds a single long document
+    [Document(f"d{i:03d}", f"Filler {i}." * (900 if i == 20 else 30), f"Filler {i}", {"number": i}) for i in range(40)],
 ]
 
 

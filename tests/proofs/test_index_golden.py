@@ -39,12 +39,12 @@ TOLERANCE = 1e-5
 
 # sha256 over the sorted names and contents of the files of each golden index, so that none changes unnoticed.
 FINGERPRINTS: dict[tuple[int, int | str], str] = {
-    (1, 16): "4216cc3e092577cb09b6e1f8816b0136a1558aa63915022aef84c18ed5d80d66",
-    (1, 8): "57cd343e8a631212ecab5af984ccc57365e26cd83f1762475e514088164d9f33",
-    (1, 4): "74f2312e723ac2090d93128ad37424bce96f1a77c4eec7d1adaf5c6427441113",
-    (1, 2): "fc4a088092cbe9c646868eeebd2d4aaf096e628115b3ab7a0a22eebe9162ecf3",
-    (1, 1): "8fc301e66f2af79fd49f48972a83a4046f7d6cb0f339c7ea45d80d63128922f5",
-    (1, BM25): "da0155f5e464748e7e6c0c94f4139919b12945d4b42589ccc6cc9a6249ac7298",
+    (1, 16): "074f3ed5413dd7b29012168f4fed4e5e3cd43fe9f16e626cc801b84faf14c64b",
+    (1, 8): "48e0914d08e633051b3dcd66b4e4de407683b8cee1cf67882d8ed12d6f4bb08f",
+    (1, 4): "37e1ef0b2bba0e5d2bf1f1eee9ef650206698665888803000978227a6386d777",
+    (1, 2): "eb69e4569a1e32558486890d59c1b3be28814b88aaf5c13b08b0b4cd98e7b01e",
+    (1, 1): "c9bf741340f6590b89fbf9f3325a8644c0d7dab2369f623daa30bbac297c8aa9",
+    (1, BM25): "8e05f31b4615d516d99bb417fbc507de7b1db5e4e5e011c09df42939995eba6a",
 }
 
 

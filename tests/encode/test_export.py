@@ -172,11 +172,7 @@ def test_weights_that_float16_cannot_hold_stay_in_float32(checkpoint: MakeCheckp
 
     encoder = load(checkpoint("plain", "bert"))
     with torch.no_grad():
-<<<<<<< HEAD
         body: Any = transformer_of(encoder.model).auto_model  # torch types the parts of a module as tensors or modules
-=======
-        body: Any = transformer_of(encoder.model).auto_model
->>>>>>> light
         weight = body.encoder.layer[-1].output.dense.weight
         weight.add_(8.0)  # the next layer takes the mean out, so that only what was rounded away is left
     files = export_query_encoder(encoder)

@@ -39,12 +39,12 @@ TOLERANCE = 1e-5
 
 # sha256 over the sorted names and contents of the files of each golden index, so that none changes unnoticed.
 FINGERPRINTS: dict[tuple[int, int | str], str] = {
-    (1, 16): "074f3ed5413dd7b29012168f4fed4e5e3cd43fe9f16e626cc801b84faf14c64b",
-    (1, 8): "48e0914d08e633051b3dcd66b4e4de407683b8cee1cf67882d8ed12d6f4bb08f",
-    (1, 4): "37e1ef0b2bba0e5d2bf1f1eee9ef650206698665888803000978227a6386d777",
-    (1, 2): "eb69e4569a1e32558486890d59c1b3be28814b88aaf5c13b08b0b4cd98e7b01e",
-    (1, 1): "c9bf741340f6590b89fbf9f3325a8644c0d7dab2369f623daa30bbac297c8aa9",
-    (1, BM25): "8e05f31b4615d516d99bb417fbc507de7b1db5e4e5e011c09df42939995eba6a",
+    (1, 16): "b74d5ae792eb0ba016bf2626291cdabfa92ee7f2bc5135c5f8f488d880db1847",
+    (1, 8): "6c0d954966961ba94c72868ef7101cbfe6eadded72d54b7eaa2ae46fd91038b4",
+    (1, 4): "453217e8cd849231a1a60f9348c46b2465896c8ad4ae6ab223182d937286e071",
+    (1, 2): "b5d4779bdc61dffad8afc1299cd278930eb98fffbf631f961a61b04ec2d6efa7",
+    (1, 1): "ec13cdeee2ea1bde8f8cd88da5d796c217961f846fef8b005d68deba3cb49f52",
+    (1, BM25): "96273257a755ff1880f863c9950ba265744ce79ce7eab49dd146e3ca76e5c50d",
 }
 
 

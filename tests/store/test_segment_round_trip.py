@@ -128,11 +128,7 @@ def test_blocks_of_texts_are_filled_up_to_their_size(make_segment: Any, sizes: l
 
 
 def test_a_long_document_is_read_without_its_neighbours(tmp_path: Path, make_segment: Any) -> None:
-<<<<<<< HEAD
-    records: list[tuple[str, str, dict[str, object]]] = [("", f"{number} " * 100_000, {}) for number in range(40)]
-=======
     records: list[tuple[str, str, dict[str, Any]]] = [("", f"{number} " * 100_000, {}) for number in range(40)]
->>>>>>> light
     segment = Segment.open(tmp_path, make_segment(tmp_path, ids=[str(n) for n in range(40)], records=records))
     reader = segment._texts
     assert reader is not None

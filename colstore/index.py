@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from colstore.config import OnError, SearchParams
-from colstore.errors import EncoderError, IndexClosedError, QueryError
+from colstore.errors import IndexClosedError, QueryError
 from colstore.notebook import html_table
 from colstore.reports import BuildReport, Listener, check_listener
 from colstore.rerank.fusion import Fusion
@@ -859,7 +858,7 @@ class Index:
         return html_table((), [[repr(self)]]) if self._closed else self.info()._repr_html_()
 
     def __reduce__(self) -> tuple[object, tuple[str, Encoder | None]]:
-        return type(self)._reopened, (str(self.path), self._encoder_to_send())
+        return type(self)._reopened, (str(self.path), self._session().encoder_to_send())
 
     # --- helpers ----------------------------------------------------------------------------------------------
 
@@ -870,18 +869,6 @@ class Index:
 
     def _live(self) -> Searcher:
         return self._session().searcher
-
-    def _encoder_to_send(self) -> Encoder | None:
-        """Return the encoder that another process needs, ``None`` where the index has all that it takes there."""
-        encoder = self._session().encoder_to_send()
-        try:
-            pickle.dumps(encoder)
-        except Exception as error:
-            raise EncoderError(
-                f"{self.path}: the encoder of this index, a {type(encoder).__name__}, cannot be pickled ({error}): "
-                "open the index in the other process, with colstore.open(path, encoder=...)"
-            ) from error
-        return encoder
 
     @classmethod
     def _reopened(cls, path: str, encoder: Encoder | None) -> Self:

@@ -99,19 +99,22 @@ def test_the_callers_encoder_travels_along(path: Path) -> None:
         assert again.encoder.settings["seed"] == 5
 
 
-class Connected(FakeEncoder):
-    """An encoder that holds something that no other process can have."""
-
-    def __reduce__(self) -> str:
-        raise TypeError("cannot pickle a connection")
-
-
-def test_an_encoder_that_cannot_travel_is_named(path: Path) -> None:
-    index = colstore.open(path, encoder=Connected(dim=16))
-    with index, pytest.raises(EncoderError, match=r"Connected.*encoder=\.\.\."):
+def test_a_model_that_the_index_does_not_know_does_not_travel(tmp_path: Path, checkpoint: Path) -> None:
+    encoder = colstore.load_encoder(checkpoint, device="cpu")
+    rows = np.eye(16, dtype=np.float32)
+    colstore.build_from_vectors(tmp_path / "x", ["a"], [rows]).close()
+    index = colstore.open(tmp_path / "x", encoder=encoder)
+    with index, pytest.raises(EncoderError, match=r"open the index there.*encoder=\.\.\."):
         pickle.dumps(index)
     with pytest.raises(IndexClosedError):
         pickle.dumps(index)
+
+
+def test_the_encoder_that_the_index_was_built_with_does_not_travel(tmp_path: Path, checkpoint: Path) -> None:
+    encoder = colstore.load_encoder(checkpoint, device="cpu")
+    colstore.build(tmp_path / "x", DOCUMENTS, model=encoder).close()
+    with colstore.open(tmp_path / "x", encoder=encoder) as index, pickle.loads(pickle.dumps(index)) as again:
+        assert isinstance(again.encoder, FrozenEncoder)
 
 
 class Mine(FakeEncoder):

@@ -75,7 +75,7 @@ class CalibrationQuery:
     gains
         Gain of each candidate by the judgements, ``(n,)``; ``None`` takes the order of ``"always"`` as right.
     ideal
-        The largest possible discounted sum of gains, over all judged documents.
+        The largest possible discounted sum of gains, over all documents with judgements.
     """
 
     maxsim: Floats

@@ -103,10 +103,10 @@ class CrossEncoderReranker:
         lengths = [min(most, (len(query) + len(text)) // LETTERS_A_TOKEN + 4) for query, text in pairs]
         for batch in token_budget_batches(lengths, self.token_budget):
             texts = [list(pairs[i]) for i in batch.tolist()]
-            found: Any = self.model.predict(
+            logits: Any = self.model.predict(
                 texts, batch_size=len(texts), activation_fn=Identity(), show_progress_bar=False
             )
-            scores[batch] = np.asarray(found, np.float32).reshape(len(texts))
+            scores[batch] = np.asarray(logits, np.float32).reshape(len(texts))
         return scores
 
 
@@ -171,12 +171,12 @@ def _check_labels(model: CrossEncoder, name: str) -> None:
         )
 
 
-def _limit(model: CrossEncoder, asked: int | None) -> int:
+def _limit(model: CrossEncoder, max_tokens: int | None) -> int:
     from colstore.encode.pipeline import position_limit
 
     own = model.max_seq_length
     stated = own if isinstance(own, int) and 0 < own < 1 << 20 else MAX_TOKENS
     most = min(stated, position_limit(cast("Transformer", model[0])))
-    if asked is not None and asked > most:
-        raise ConfigError(f"this cross-encoder takes at most {most} tokens, got max_tokens={asked}")
-    return asked or min(most, MAX_TOKENS)
+    if max_tokens is not None and max_tokens > most:
+        raise ConfigError(f"this cross-encoder takes at most {most} tokens, got max_tokens={max_tokens}")
+    return max_tokens or min(most, MAX_TOKENS)

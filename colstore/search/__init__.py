@@ -3,7 +3,7 @@
 ====================  ==========================================================================
 module                what it does
 ====================  ==========================================================================
-``session``           answers queries from one snapshot: filters, searcher, rerankers, hits
+``session``           queries -> hits, on one generation: filters, searcher, rerankers
 ``query``             checks query vectors and prepares them for the kernels
 ``filters``           which documents a search may return: ``where=`` evaluated, ids looked up
 ``filter_grammar``    the filter language: Python, JSON or a short text -> a tree of comparisons

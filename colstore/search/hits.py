@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
+
+import numpy as np
 
 from colstore.kernels.calls import Ints
 from colstore.search.searcher import Ranked, Searcher
@@ -89,18 +92,16 @@ def hits_of(searcher: Searcher, ranked: Ranked, k: int, *, tokens: int, names: M
     names
         Ids by document number, where they are known already.
     """
-    numbers, scores = ranked.documents.tolist(), ranked.scores.tolist()
-    ids = searcher.names(ranked.documents) if names is None else [names[number] for number in numbers]
-    order: Sequence[int] = range(min(k, len(ids)))
-    if (ranked.scores[1:] >= ranked.scores[:-1]).any():  # ties
+    documents, scores = ranked.documents, ranked.scores
+    ids = searcher.names(documents) if names is None else [names[number] for number in documents.tolist()]
+    if (scores[1:] >= scores[:-1]).any():  # ties
         order = sorted(range(len(ids)), key=lambda i: (-scores[i], ids[i]))[:k]
-    places = _places(searcher, [numbers[i] for i in order])
-    return Hits(
-        [
-            stored_hit(rank, ids[i], scores[i], scores[i] / tokens, "maxsim", segment, local)
-            for rank, (i, (segment, local)) in enumerate(zip(order, places, strict=True), start=1)
-        ]
-    )
+        documents, scores, ids = documents[order], scores[order], [ids[i] for i in order]
+    similarities = (scores[:k].astype(np.float64) / tokens).tolist()
+    ranks = range(1, len(similarities) + 1)
+    stages = repeat("maxsim")
+    segments, numbers = _places(searcher, documents[:k].tolist())
+    return Hits(map(stored_hit, ranks, ids, scores.tolist(), similarities, stages, segments, numbers))
 
 
 def unscored_hits(searcher: Searcher, numbers: Ints, *, names: Mapping[int, str], stage: str) -> list[Hit]:
@@ -117,17 +118,14 @@ def unscored_hits(searcher: Searcher, numbers: Ints, *, names: Mapping[int, str]
     stage
         The stage that the hits name.
     """
-    places = _places(searcher, numbers.tolist())
-    return [
-        stored_hit(0, names[number], -math.inf, None, stage, segment, local)
-        for number, (segment, local) in zip(numbers.tolist(), places, strict=True)
-    ]
+    ids = [names[number] for number in numbers.tolist()]
+    segments, local = _places(searcher, numbers.tolist())
+    return list(map(stored_hit, repeat(0), ids, repeat(-math.inf), repeat(None), repeat(stage), segments, local))
 
 
-def _places(searcher: Searcher, numbers: Sequence[int]) -> list[tuple[Segment, int]]:
-    """Return the segment, as a handle that survives closing the index, and the local number of each document."""
+def _places(searcher: Searcher, numbers: Sequence[int]) -> tuple[Iterable[Segment], Sequence[int]]:
+    """Return the segment of each document, as a handle that survives closing the index, and its local number."""
     if len(searcher.views) == 1:
-        records = searcher.views[0].records
-        return [(records, number) for number in numbers]
+        return repeat(searcher.views[0].records), numbers
     located = [searcher.locate(number) for number in numbers]
-    return [(view.records, local) for view, local in located]
+    return [view.records for view, _ in located], [local for _, local in located]

@@ -142,15 +142,30 @@ class Session:
         return self.own_encoder or self.model
 
     def encoder_to_send(self) -> Encoder | None:
-        """Return the encoder that the index cannot load by itself in another process; ``None`` where it can."""
-        if self.own_encoder is not None or self.model is None:
-            return self.own_encoder
+        """Return the encoder that another process needs; ``None`` where the index itself has all that it takes.
+
+        Raises
+        ------
+        EncoderError
+            The encoder is a model in memory that the index does not know.
+        """
+        from colstore.encode.describe import KIND
         from colstore.encode.load import LOADABLE_KINDS
         from colstore.snapshot.query_encoder import has_frozen_encoder
 
-        part = self.snapshot.manifest.encoder
-        loadable = part is not None and part.settings.get("kind") in LOADABLE_KINDS
-        return None if loadable or has_frozen_encoder(self.snapshot.manifest) else self.model
+        encoder, manifest = self.document_encoder, self.snapshot.manifest
+        if encoder is None:
+            return None
+        kind = encoder.settings.get("kind")
+        same = manifest.encoder is not None and dict(manifest.encoder.settings) == dict(encoder.settings)
+        if same and (kind in LOADABLE_KINDS or has_frozen_encoder(manifest)):
+            return None
+        if kind == KIND:
+            raise EncoderError(
+                f"{self.snapshot.path}: this index was opened with a model in memory, which is not sent to another "
+                "process: open the index there, with colstore.open(path, encoder=...)"
+            )
+        return encoder
 
     def encode(self, query: QueryLike) -> FloatMatrix:
         """Return the token vectors of a query, ``(tokens, dim)``: a text is encoded, vectors are passed on.

@@ -177,10 +177,13 @@ class EncodedText:
         Shape ``(tokens, dim)``, float32, finite; at least one row.
     truncated
         Whether the text was longer than the limit, so that its end is not in the vectors.
+    unreadable
+        Whether most of the text is unknown to the model's vocabulary, as in a script that the model has never seen.
     """
 
     vectors: FloatMatrix
     truncated: bool = False
+    unreadable: bool = False
 
 
 @runtime_checkable
@@ -211,6 +214,15 @@ class Encoder(Protocol):
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return the vectors of each document as :class:`EncodedText`, in the order of ``texts``."""
+        ...
+
+
+@runtime_checkable
+class QueryTextEncoder(Protocol):
+    """An encoder that also reports which queries it could not read whole; optional for encoders of your own."""
+
+    def encode_query_texts(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Return the vectors of each query, with ``truncated`` and ``unreadable`` set where they apply."""
         ...
 
 

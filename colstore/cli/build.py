@@ -11,6 +11,7 @@ import click
 
 from colstore.cli.changes import shortfalls
 from colstore.cli.failures import Interruption, advice_line
+from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import (
     ONE_OR_MORE,
     backend_option,
@@ -141,6 +142,7 @@ def command(
         assert index.report is not None  # every build leaves one
         report = {"index": str(output), **index.report.to_json()}
         encoder = index.info().bytes["encoder"]
+    warn_of_unreadable(report)
     if as_json:
         emit_json(report)
     else:

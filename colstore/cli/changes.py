@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from colstore.cli.failures import advice_line
+from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import json_option, wait_option
 from colstore.cli.output import emit_json, emit_prose, one_line
 
@@ -14,6 +15,7 @@ __all__ = ["json_option", "lines", "show_report", "wait_option"]
 
 def show_report(index: str, report: Mapping[str, Any], *, as_json: bool) -> None:
     """Print what a change did."""
+    warn_of_unreadable(report)
     if as_json:
         emit_json({"index": index, **report})
         return

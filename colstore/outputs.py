@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from colstore.errors import EncoderError
-from colstore.types import EncodedText, Encoder, FloatMatrix, QueryTextEncoder
+from colstore.types import EncodedText, Encoder, FloatMatrix
 from colstore.values import as_array
+
+EncodeTexts = Callable[[Sequence[str]], list[EncodedText]]
+"""The method ``encode_query_texts`` of encoders that report which queries they cannot read whole."""
 
 
 def encode_query(encoder: Encoder, text: str) -> FloatMatrix:
@@ -36,9 +39,10 @@ def encoded_query(encoder: Encoder, text: str) -> EncodedText:
     EncoderError
         The encoder returned something else.
     """
-    if not isinstance(encoder, QueryTextEncoder):
+    reporting: EncodeTexts | None = getattr(encoder, "encode_query_texts", None)
+    if reporting is None:
         return EncodedText(_one_matrix(encoder, encoder.encode_queries([text])))
-    texts = encoder.encode_query_texts([text])
+    texts = reporting([text])
     matrix = _one_matrix(encoder, [one.vectors for one in texts])
     return EncodedText(matrix, texts[0].truncated, texts[0].unreadable)
 

@@ -192,6 +192,9 @@ class Encoder(Protocol):
 
     The vectors of a text must not depend on the other texts of the call, but for rounding. Derive a test class from
     :class:`colstore.testing.EncoderConformance` to check an encoder of your own.
+
+    An encoder may also have a method ``encode_query_texts``, which returns an :class:`EncodedText` for each query. By
+    its ``truncated`` and ``unreadable``, queries that the model cannot read whole are reported.
     """
 
     @property
@@ -214,15 +217,6 @@ class Encoder(Protocol):
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return the vectors of each document as :class:`EncodedText`, in the order of ``texts``."""
-        ...
-
-
-@runtime_checkable
-class QueryTextEncoder(Protocol):
-    """An encoder that also reports which queries it could not read whole; optional for encoders of your own."""
-
-    def encode_query_texts(self, texts: Sequence[str]) -> list[EncodedText]:
-        """Return the vectors of each query, with ``truncated`` and ``unreadable`` set where they apply."""
         ...
 
 

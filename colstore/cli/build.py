@@ -25,7 +25,7 @@ from colstore.cli.options import (
     seed_option,
     trust_remote_code_option,
 )
-from colstore.cli.output import emit_json, emit_prose, one_line, size
+from colstore.cli.output import emit_json, emit_prose, message_line, one_line, size
 from colstore.cli.progress import shown_progress
 from colstore.config import BITS, FROZEN_DTYPES, POOLINGS
 from colstore.errors import ColstoreError
@@ -210,7 +210,7 @@ def _summary(output: Path, report: Mapping[str, Any], encoder: int) -> Iterator[
     for note in report["notes"]:
         yield f"note: {advice_line(note)}"
     for example in report["examples"]:
-        yield f"  {one_line(example)}"
+        yield f"  {message_line(example)}"
 
 
 def _size(total: int, encoder: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from colstore.cli.failures import advice_line
 from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import json_option, wait_option
-from colstore.cli.output import emit_json, emit_prose, one_line
+from colstore.cli.output import emit_json, emit_prose, message_line, one_line
 
 __all__ = ["json_option", "lines", "show_report", "wait_option"]
 
@@ -47,7 +47,7 @@ def lines(index: str, report: Mapping[str, Any]) -> Iterator[str]:
     yield from shortfalls(report)
     if report["loss"] is not None:
         yield f"loss by encoding again: {report['loss']:.6f} (mean of 1 - cosine)"
-    yield from (f"  {one_line(example)}" for example in report["examples"])
+    yield from (f"  {message_line(example)}" for example in report["examples"])
     yield from (f"advice: {advice_line(text)}" for text in report["advice"])
 
 

@@ -54,6 +54,6 @@ def warn_of_unreadable(report: Mapping[str, Any]) -> None:
         names = ", ".join(repr(name) for name in report["unreadable_examples"])
         documents = "document is" if count == 1 else "documents are"
         show_warning(
-            f"{count:,} {documents} mostly unknown to the model's vocabulary, which lacks the script (such as {names}); a "
-            "search by text does not find them; build with a model of that language"
+            f"{count:,} {documents} mostly unknown to the model's vocabulary, which lacks the script (such as "
+            f"{names}); a search by text does not find them; build with a model of that language"
         )

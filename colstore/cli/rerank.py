@@ -25,7 +25,7 @@ from colstore.cli.options import (
     stage_options,
     threads_option,
 )
-from colstore.cli.output import emit, emit_json, one_line
+from colstore.cli.output import emit, emit_json, message_line, one_line
 from colstore.cli.progress import shown_progress
 from colstore.reports import Listener, Progress, ReadReport
 from colstore.types import Hit, Json
@@ -253,10 +253,15 @@ def _lines(report: RunReport, intake: ReadReport) -> Iterator[str]:
     if report.unknown_queries:
         yield f"{report.unknown_queries:,} queries of the run have no text and were left out"
     if report.identical_ids:
-        yield f"{report.identical_ids:,} candidates with the id of their query were left out"
+        was = (
+            "candidate with the id of its query was"
+            if report.identical_ids == 1
+            else ("candidates with the id of their query were")
+        )
+        yield f"{report.identical_ids:,} {was} left out"
     if report.intake.skipped_duplicates:
         yield f"{report.intake.skipped_duplicates:,} duplicate lines were left out"
     if intake.skipped:
         yield f"texts: {one_line(intake.summary())}"
     for example in [*report.examples, *report.intake.examples][:5]:
-        yield f"  {one_line(example)}"
+        yield f"  {message_line(example)}"

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls
 from colstore.kernels.layout import padded_dim
-from colstore.types import EncodedText, Encoder, FloatMatrix, Json, QueryTextEncoder
+from colstore.outputs import encoded_query
+from colstore.types import EncodedText, Encoder, FloatMatrix, Json
 
 _TEXTS_AT_ONCE = 256
 
@@ -187,9 +188,7 @@ class ProjectedEncoder:
 
     def encode_query_texts(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return the projected vectors of each query, with what the encoder reports about its text."""
-        if not isinstance(self.encoder, QueryTextEncoder):
-            return [EncodedText(matrix) for matrix in self.encode_queries(texts)]
-        return [self._projected(text) for text in self.encoder.encode_query_texts(texts)]
+        return [self._projected(encoded_query(self.encoder, text)) for text in texts]
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return the projected vectors of each document, with what the encoder reports about its text."""

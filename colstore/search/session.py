@@ -169,7 +169,7 @@ class Session:
             counts.warn()
         return encoded
 
-    def encode(self, query: QueryLike, notices: QueryNotices) -> FloatMatrix:
+    def encode(self, query: QueryLike, notices: QueryNotices | None = None) -> FloatMatrix:
         """Return the token vectors of a query, ``(tokens, dim)``: a text is encoded, vectors are passed on.
 
         Parameters
@@ -177,7 +177,7 @@ class Session:
         query
             A text or token vectors.
         notices
-            Counts the query if the model cannot read it whole.
+            Counts the query if the model cannot read it whole; without it, nobody is told.
 
         Raises
         ------
@@ -190,7 +190,8 @@ class Session:
             if not query.strip():
                 raise QueryError("the query is empty: pass a text with at least one word")
             encoded = encoded_query(self.encoder, query)
-            notices.note(query, encoded)
+            if notices is not None:
+                notices.note(query, encoded)
             return encoded.vectors
         if query is None or isinstance(query, bytes | Mapping):
             raise QueryError(f"a query must be a text or token vectors (tokens, dim), got {type(query).__name__}")

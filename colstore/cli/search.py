@@ -138,7 +138,7 @@ def _piped_lines() -> Iterator[str]:
     Raises
     ------
     QueryError
-        A line that is not UTF-8.
+        A line that is not UTF-8, or is UTF-16 that happens to be.
     """
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
@@ -148,6 +148,11 @@ def _piped_lines() -> Iterator[str]:
                 f"standard input, line {number}: byte {error.start + 1} is not UTF-8; convert the queries first, for "
                 "example with iconv"
             ) from None
+        if "\0" in query:
+            raise QueryError(
+                f"standard input, line {number}: holds NUL characters, as UTF-16 does; convert the queries to UTF-8 "
+                "first, for example with iconv"
+            )
         if query:
             yield query
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from colstore.config import BuildConfig, SearchParams
     from colstore.corpus import Query, RunLine, read_documents, read_qrels, read_queries, read_run, write_run
     from colstore.encode import load_encoder
-    from colstore.errors import ColstoreError
+    from colstore.errors import ColstoreError, TruncatedQueryWarning, UnreadableQueryWarning
     from colstore.evaluate import (
         CompareConfig,
         Comparison,
@@ -79,7 +79,9 @@ _HOME = {
     "RunLine": "corpus",
     "RunReport": "search.runs",
     "SearchParams": "config",
+    "TruncatedQueryWarning": "errors",
     "TuneReport": "search.tune",
+    "UnreadableQueryWarning": "errors",
     "VerifyReport": "updating.verify",
     "build": "api",
     "build_from_vectors": "api",
@@ -132,7 +134,9 @@ __all__ = [
     "RunLine",
     "RunReport",
     "SearchParams",
+    "TruncatedQueryWarning",
     "TuneReport",
+    "UnreadableQueryWarning",
     "VerifyReport",
     "__version__",
     "build",

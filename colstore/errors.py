@@ -29,8 +29,9 @@
         ├── TruncatedFileError               a file has another size than the manifest says
         └── ChecksumError                    bytes have changed since they were written
 
-All of them are attributes of :mod:`colstore.errors`, which ``import colstore`` makes available. Errors of h5py, FAISS,
-json and the operating system are mapped to these at the boundary where they arise.
+Two warnings (UserWarning) are about queries that a model cannot read whole: TruncatedQueryWarning and
+UnreadableQueryWarning. All of them are attributes of :mod:`colstore.errors`, which ``import colstore`` makes available.
+Errors of h5py, FAISS, json and the operating system are mapped to these at the boundary where they arise.
 """
 
 from __future__ import annotations
@@ -171,3 +172,11 @@ class TruncatedFileError(CorruptIndexError):
 
 class ChecksumError(CorruptIndexError):
     """Bytes have changed since they were written."""
+
+
+class TruncatedQueryWarning(UserWarning):
+    """A query is longer than the model's limit, and what is beyond it was left out."""
+
+
+class UnreadableQueryWarning(UserWarning):
+    """Most of a query is unknown to the model's vocabulary, as in a script that the model has never seen."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # imported by the methods that need them
     from colstore.lexical.analyzers import Analyzer
     from colstore.reports import ChangeReport
     from colstore.rerank.calibrate import Calibration
+    from colstore.search.notices import QueryNotices
     from colstore.search.runs import QuerySource, RerankedRun, RunSource
     from colstore.search.tune import TuneReport
     from colstore.snapshot.info import IndexInfo
@@ -235,6 +236,7 @@ class Index:
         reranker: Reranker | RerankStage | None = None,
         on_duplicate: OnError = "error",
         on_unknown_query: OnError = "error",
+        ignore_identical_ids: bool = False,
         threads: int | None = 1,
     ) -> RerankedRun:
         """Rerank a whole run, some queries at a time; see :meth:`rerank` for a single query.
@@ -256,6 +258,9 @@ class Index:
         on_unknown_query
             What to do with a query of the run that is not among ``queries``: ``"error"``, or ``"skip"`` to leave it
             out and count it.
+        ignore_identical_ids
+            Whether to leave out candidates whose id is that of their query, as the published figures of collections do
+            whose queries are documents themselves (ArguAna, Quora).
         threads
             Number of threads that share the queries; ``None`` takes all cores.
 
@@ -286,14 +291,21 @@ class Index:
         self._session()
         options = rerank_options(k, missing, texts, fusion, early_exit)
 
-        def rank(batch: Sequence[tuple[QueryLike, list[RunLine]]]) -> list[list[Hit]]:
+        def rank(batch: Sequence[tuple[QueryLike, list[RunLine]]], notices: QueryNotices) -> list[list[Hit]]:
             requests = [
                 Candidates(query, [line.doc_id for line in lines], [line.score for line in lines])
                 for query, lines in batch
             ]
-            return self._session().rerank_many(requests, options, reranker, threads)
+            return self._session().rerank_many(requests, options, reranker, threads, notices)
 
-        return rerank_run(run, queries, rank, on_duplicate=on_duplicate, on_unknown_query=on_unknown_query)
+        return rerank_run(
+            run,
+            queries,
+            rank,
+            on_duplicate=on_duplicate,
+            on_unknown_query=on_unknown_query,
+            ignore_identical_ids=ignore_identical_ids,
+        )
 
     # --- tuning -----------------------------------------------------------------------------------------------
 
@@ -351,7 +363,7 @@ class Index:
         texts = [] if stage is None else [text_of(query) for query in listed or ()]
         if stage is not None and not texts:
             raise QueryError("tuning with a reranker needs queries: pass a list of texts")
-        vectors = None if listed is None else [session.encode(query) for query in listed]
+        vectors = None if listed is None else session.encode_many(listed)
         report = tune(session.searcher, vectors, recall=recall, k=k, progress=progress)
         store_tuned(self.path, session.snapshot.manifest, search=report.to_json())
         self.refresh()

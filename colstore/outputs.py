@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from colstore.errors import EncoderError
 from colstore.types import EncodedText, Encoder, FloatMatrix
 from colstore.values import as_array
+
+EncodeTexts = Callable[[Sequence[str]], list[EncodedText]]
+"""The method ``encode_query_texts`` of encoders that report which queries they cannot read whole."""
 
 
 def encode_query(encoder: Encoder, text: str) -> FloatMatrix:
@@ -22,7 +25,29 @@ def encode_query(encoder: Encoder, text: str) -> FloatMatrix:
     EncoderError
         The encoder returned something else.
     """
-    matrices = encoder.encode_queries([text])
+    return encoded_query(encoder, text).vectors
+
+
+def encoded_query(encoder: Encoder, text: str) -> EncodedText:
+    """Return the token vectors of one query, and whether the model could read all of it.
+
+    Encoders of colstore report that in their method ``encode_query_texts``, which other encoders may have, too. Without
+    it, nothing is known to be missing.
+
+    Raises
+    ------
+    EncoderError
+        The encoder returned something else.
+    """
+    reporting: EncodeTexts | None = getattr(encoder, "encode_query_texts", None)
+    if reporting is None:
+        return EncodedText(_one_matrix(encoder, encoder.encode_queries([text])))
+    texts = reporting([text])
+    matrix = _one_matrix(encoder, [one.vectors for one in texts])
+    return EncodedText(matrix, texts[0].truncated, texts[0].unreadable)
+
+
+def _one_matrix(encoder: Encoder, matrices: object) -> FloatMatrix:
     if not isinstance(matrices, Sequence | np.ndarray) or len(matrices) != 1:
         raise EncoderError(
             f"{_name(encoder)}.encode_queries returned {_shape(matrices)} for one text: it must return a list with one "

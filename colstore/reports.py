@@ -94,6 +94,11 @@ class BuildReport:
     truncated
         Number of documents that are longer than the model's (or the chosen) limit, so that the vectors do not cover
         their ends.
+    unreadable
+        Number of documents of which most is unknown to the model's vocabulary (a script that it has never seen), so
+        that a search by text does not find them.
+    unreadable_examples
+        Ids of a few of them.
     skipped
         Number of documents that were left out because the caller asked for it, by reason: ``"error"``,
         ``"duplicate"``, ``"empty"``.
@@ -114,6 +119,8 @@ class BuildReport:
     documents: int = 0
     tokens: int = 0
     truncated: int = 0
+    unreadable: int = 0
+    unreadable_examples: list[str] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
     incomplete: bool = False
     examples: list[str] = field(default_factory=list)
@@ -147,6 +154,8 @@ class BuildReport:
             "documents": self.documents,
             "tokens": self.tokens,
             "truncated": self.truncated,
+            "unreadable": self.unreadable,
+            "unreadable_examples": list(self.unreadable_examples),
             "skipped": dict(self.skipped),
             "incomplete": self.incomplete,
             "examples": list(self.examples),
@@ -258,6 +267,8 @@ class ChangeReport:
         Number of ids to delete that the index does not hold (with ``missing="skip"``).
     truncated
         Number of documents that are longer than the model's limit, so that the vectors do not cover their ends.
+    unreadable, unreadable_examples
+        Number of documents of which most is unknown to the model's vocabulary, and ids of a few of them.
     incomplete
         Whether a source ended in the middle, so that an unknown number of documents is missing.
     examples
@@ -285,6 +296,8 @@ class ChangeReport:
     skipped: dict[str, int] = field(default_factory=dict)
     unknown: int = 0
     truncated: int = 0
+    unreadable: int = 0
+    unreadable_examples: list[str] = field(default_factory=list)
     incomplete: bool = False
     examples: list[str] = field(default_factory=list)
     segments: int = 0

@@ -177,10 +177,13 @@ class EncodedText:
         Shape ``(tokens, dim)``, float32, finite; at least one row.
     truncated
         Whether the text was longer than the limit, so that its end is not in the vectors.
+    unreadable
+        Whether most of the text is unknown to the model's vocabulary, as in a script that the model has never seen.
     """
 
     vectors: FloatMatrix
     truncated: bool = False
+    unreadable: bool = False
 
 
 @runtime_checkable
@@ -189,6 +192,9 @@ class Encoder(Protocol):
 
     The vectors of a text must not depend on the other texts of the call, but for rounding. Derive a test class from
     :class:`colstore.testing.EncoderConformance` to check an encoder of your own.
+
+    An encoder may also have a method ``encode_query_texts``, which returns an :class:`EncodedText` for each query. By
+    its ``truncated`` and ``unreadable``, queries that the model cannot read whole are reported.
     """
 
     @property

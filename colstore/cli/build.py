@@ -11,6 +11,7 @@ import click
 
 from colstore.cli.changes import shortfalls
 from colstore.cli.failures import Interruption, advice_line
+from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import (
     ONE_OR_MORE,
     backend_option,
@@ -26,7 +27,7 @@ from colstore.cli.options import (
     seed_option,
     trust_remote_code_option,
 )
-from colstore.cli.output import emit_json, emit_prose, one_line, size
+from colstore.cli.output import emit_json, emit_prose, message_line, one_line, size
 from colstore.cli.progress import shown_progress
 from colstore.errors import ColstoreError
 
@@ -97,6 +98,7 @@ def command(
         assert index.report is not None  # every build leaves one
         report = {"index": str(output), **index.report.to_json()}
         encoder = index.info().bytes["encoder"]
+    warn_of_unreadable(report)
     if as_json:
         emit_json(report)
     else:
@@ -164,7 +166,7 @@ def _summary(output: Path, report: Mapping[str, Any], encoder: int) -> Iterator[
     for note in report["notes"]:
         yield f"note: {advice_line(note)}"
     for example in report["examples"]:
-        yield f"  {one_line(example)}"
+        yield f"  {message_line(example)}"
 
 
 def _size(total: int, encoder: int) -> str:

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from colstore.cli.failures import advice_line
+from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import json_option, wait_option
-from colstore.cli.output import emit_json, emit_prose, one_line
+from colstore.cli.output import emit_json, emit_prose, message_line, one_line
 
 __all__ = ["json_option", "lines", "show_report", "wait_option"]
 
 
 def show_report(index: str, report: Mapping[str, Any], *, as_json: bool) -> None:
     """Print what a change did."""
+    warn_of_unreadable(report)
     if as_json:
         emit_json({"index": index, **report})
         return
@@ -45,7 +47,7 @@ def lines(index: str, report: Mapping[str, Any]) -> Iterator[str]:
     yield from shortfalls(report)
     if report["loss"] is not None:
         yield f"loss by encoding again: {report['loss']:.6f} (mean of 1 - cosine)"
-    yield from (f"  {one_line(example)}" for example in report["examples"])
+    yield from (f"  {message_line(example)}" for example in report["examples"])
     yield from (f"advice: {advice_line(text)}" for text in report["advice"])
 
 

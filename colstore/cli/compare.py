@@ -16,6 +16,7 @@ from colstore.cli.options import (
     backend_option,
     depth_option,
     device_option,
+    ignore_identical_ids_option,
     json_option_for,
     k_option,
     model_option,
@@ -31,6 +32,7 @@ from colstore.cli.options import (
 from colstore.cli.output import emit, emit_json, emit_prose
 from colstore.cli.progress import shown_progress
 from colstore.config import BITS
+from colstore.errors import ColstoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +81,11 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
     "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder for the table, plot and report."
 )
 @overwrite_option("Replace a report that is in the folder already.")
-@click.option("--save-runs", is_flag=True, help="Also write the ranking of each row to the output folder (TREC runs).")
+@click.option(
+    "--save-runs",
+    is_flag=True,
+    help="Also write the ranking of each row to the output folder: TREC runs, or JSON Lines if ids hold white space.",
+)
 @click.option(
     "--bits",
     default=",".join(map(str, BITS)),
@@ -131,7 +137,8 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 @device_option
 @trust_remote_code_option
 @on_error_option
-@on_duplicate_option("error", "skip")
+@on_duplicate_option("error", "skip", what="Id that occurs a second time, or pair that is judged twice")
+@ignore_identical_ids_option
 @seed_option("drawing queries, builds, intervals and tests")
 @json_option_for("everything, instead of the table,")
 def command(
@@ -163,11 +170,19 @@ def command(
         found = compare(
             corpus, queries, qrels or queries, config=config, cross_encoder=reranker, progress=progress, **settings
         )
-    notes = [] if output is None else save_comparison(found, output, runs=save_runs, overwrite=overwrite)
+    notes: list[str] = []
+    failure: ColstoreError | OSError | None = None
+    try:
+        if output is not None:
+            notes = save_comparison(found, output, runs=save_runs, overwrite=overwrite)
+    except (ColstoreError, OSError) as error:  # the figures are printed all the same
+        failure = error
     if as_json:
         emit_json(found.to_json())
     else:
         _show(found, notes)
+    if failure is not None:
+        raise failure
     if output is not None:
         click.echo(f"colstore: the report is {output / 'report.html'}", err=True)
 

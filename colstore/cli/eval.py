@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colstore.cli.failures import advice_line, refuse_to_replace
+from colstore.cli.failures import advice_line, as_failure, refuse_to_replace
+from colstore.cli.notices import show_warning
 from colstore.cli.options import (
+    ignore_identical_ids_option,
     json_option_for,
     k_option,
+    layout_option,
+    on_duplicate_option,
     overwrite_option,
     qrels_option,
     queries_option,
@@ -21,6 +25,7 @@ from colstore.cli.options import (
 )
 from colstore.cli.output import emit, emit_json, emit_prose, size
 from colstore.cli.progress import shown_progress
+from colstore.errors import CorpusError
 
 if TYPE_CHECKING:
     from colstore.config import SearchParams
@@ -76,9 +81,14 @@ judgements and without hits counts as 0. Needs an extra: pip install 'colstore-i
     "--save-run",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the rankings as a TREC run, gzipped if the name ends in .gz.",
+    help="Write the rankings as a run, gzipped if the name ends in .gz.",
 )
+@layout_option("the run of --save-run")
 @overwrite_option("Replace the file of --save-run.")
+@ignore_identical_ids_option
+@on_duplicate_option(
+    "error", "skip", what="Pair that is judged twice, or document that occurs twice for a query of a run"
+)
 @json_option_for("everything, with the values of each query,")
 def command(
     index: Path | None,
@@ -86,6 +96,7 @@ def command(
     qrels: Path | None,
     run: Path | None,
     save_run: Path | None,
+    layout: str | None,
     overwrite: bool,
     as_json: bool,
     exact: bool,
@@ -106,10 +117,29 @@ def command(
     if params is not None and run is not None:
         raise click.UsageError("--exact, --probes, --candidates and --scored need an INDEX to search, not a --run")
     refuse_to_replace(save_run, overwrite=overwrite)
+    if save_run is not None and index is not None and run is None:
+        _warn_of_ids(index, save_run, layout)
     settings["measures"] = settings["measures"] or None
     found = _evaluated(index, queries, qrels or queries, run, params, settings)
-    if save_run is not None:
-        write(save_run, found.run)
+    _print(found, as_json=as_json)
+    if save_run is not None:  # last, so that no failure of writing can take the figures away
+        write(save_run, found.run, layout=layout)
+
+
+def _warn_of_ids(index: Path, save_run: Path, layout: str | None) -> None:
+    """Say before the evaluation that the run cannot be written; the figures do not depend on it."""
+    import colstore
+    from colstore.corpus.run_layout import layout_for
+    from colstore.corpus.runs import check_ids_fit
+
+    with colstore.open(index) as opened:
+        try:
+            check_ids_fit(opened.ids(), layout_for(save_run, layout))
+        except CorpusError as error:
+            show_warning(f"{as_failure(error).message}. The run may fail to be written; the figures are printed before")
+
+
+def _print(found: Evaluation, *, as_json: bool) -> None:
     if as_json:
         emit_json(found.to_json())
         return

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from colstore.cli.output import ReaderGoneError, one_line, wrapped
+from colstore.cli.output import ReaderGoneError, message_line, wrapped
 from colstore.cli.translate import in_options
 from colstore.errors import ColstoreError, CorruptIndexError
 
@@ -33,7 +33,7 @@ class Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:  # noqa: ANN401, ARG002 - click's signature; always standard error
         """Print ``colstore: error: ...``: one line in a pipe, wrapped between words on a terminal."""
-        ending = f": {one_line(self.message)}" if self.message else ""
+        ending = f": {message_line(self.message)}" if self.message else ""
         click.echo(wrapped(f"colstore: {self.kind}{ending}", sys.stderr, indent="  "), err=True)
 
 
@@ -75,19 +75,25 @@ def running_command() -> str | None:
 
 def advice_line(text: str) -> str:
     """Return a note or an advice of the library on one line, in the words of the command line."""
-    return one_line(in_options(text, running_command()))
+    return message_line(in_options(text, running_command()))
 
 
 def refuse_to_replace(path: Path | None, *, overwrite: bool) -> None:
-    """Refuse to write to a file that exists, unless the caller has allowed it.
+    """Refuse a file that cannot be written, or that exists without the caller having allowed to replace it.
 
     Raises
     ------
     Failure
-        The file exists, and ``overwrite`` is false.
+        The file exists, and ``overwrite`` is false; or the path is a folder, or lies in none.
     """
-    if path is not None and not overwrite and path.is_file():
+    if path is None:
+        return
+    if not overwrite and path.is_file():
         raise Failure(f"{path}: the file exists already; choose another, or replace it with --overwrite")
+    if path.is_dir():
+        raise Failure(f"{path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise Failure(f"{path}: there is no folder {str(path.parent)!r}; make it first")
 
 
 @contextmanager

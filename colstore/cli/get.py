@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from colstore.cli.output import emit, emit_json, one_line
+from colstore.cli.output import emit, emit_json, one_line, shown_exact
 from colstore.cli.where import ids_option, where_option
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _fields(document: Document, vectors: FloatMatrix | None) -> dict[str, Any]:
 
 def _lines(document: Document, vectors: FloatMatrix | None) -> Iterator[str]:
     """Yield a document for people."""
-    yield f"id: {one_line(document.id)}"
+    yield f"id: {shown_exact(document.id)}"
     if document.title:
         yield f"title: {one_line(document.title)}"
     for key, value in document.metadata.items():

@@ -81,6 +81,26 @@ def on_duplicate_option(*choices: str, what: str = "Id that occurs a second time
     )
 
 
+def ignore_identical_ids_option(command: _F) -> _F:
+    """Add ``--ignore-identical-ids``: leave out documents that are their own query."""
+    return click.option(
+        "--ignore-identical-ids",
+        is_flag=True,
+        help="Leave out documents whose id is that of the query, as published figures do where the queries are "
+        "documents themselves (ArguAna, Quora).",
+    )(command)
+
+
+def layout_option(what: str) -> Callable[[_F], _F]:
+    """Add ``--layout``: the format of a run that is written."""
+    return click.option(
+        "--layout",
+        type=click.Choice(["trec", "msmarco", "jsonl"]),
+        show_default="by the ending of the file: .jsonl, .tsv (MS MARCO), else TREC",
+        help=f"Format of {what}. Only jsonl has room for ids that hold white space.",
+    )
+
+
 def k_option(
     default: int | None, text: str = "Number of hits to return.", *, shown: str | bool = True
 ) -> Callable[[_F], _F]:

@@ -40,6 +40,20 @@ def one_line(text: str) -> str:
     return _DIRECTION.sub("\N{REPLACEMENT CHARACTER}", _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", folded))
 
 
+def message_line(text: str) -> str:
+    r"""Return a message on one line, with the ids and texts that it quotes as they are.
+
+    Line breaks become spaces. Control characters, lone surrogates and bidirectional controls are written as escapes;
+    other white space stays, because an id that is quoted in the message may hold it.
+
+    Examples
+    --------
+    >>> message_line("no document 'two  spaces';\n  add it")
+    "no document 'two  spaces'; add it"
+    """
+    return shown_exact(" ".join(line.strip() for line in text.strip().splitlines() if line.strip()))
+
+
 def exact(text: str) -> str:
     r"""Return an id as it is stored, for programs to read; what would break the line is written as an escape.
 

@@ -13,8 +13,10 @@ import click
 from colstore.cli.failures import refuse_to_replace
 from colstore.cli.options import (
     ONE_OR_MORE,
+    ignore_identical_ids_option,
     json_option,
     k_option,
+    layout_option,
     on_duplicate_option,
     on_error_option,
     overwrite_option,
@@ -23,12 +25,13 @@ from colstore.cli.options import (
     stage_options,
     threads_option,
 )
-from colstore.cli.output import emit, emit_json, one_line
+from colstore.cli.output import emit, emit_json, message_line, one_line
 from colstore.cli.progress import shown_progress
 from colstore.reports import Listener, Progress, ReadReport
 from colstore.types import Hit, Json
 
 if TYPE_CHECKING:
+    from colstore.corpus.runs import RunLayout
     from colstore.search.runs import RunReport
 
 _EPILOG = """\b
@@ -64,13 +67,7 @@ error.
     help="File for the new run, gzipped if its name ends in .gz.",
 )
 @overwrite_option("Replace the file at the output path.")
-@click.option(
-    "--layout",
-    type=click.Choice(["trec", "msmarco", "jsonl"]),
-    default="trec",
-    show_default=True,
-    help="Format of the new run.",
-)
+@layout_option("the new run")
 @click.option("--tag", metavar="WORD", help="Last column of a TREC run.")
 @k_option(None, "Number of hits to return for each query.", shown="all candidates")
 @click.option(
@@ -107,6 +104,7 @@ error.
     show_default=True,
     help="Query of the run whose text is not in --queries: stop, or leave it out and count it.",
 )
+@ignore_identical_ids_option
 @on_duplicate_option("error", "skip", what="Document that occurs twice for a query, or id that occurs twice in --texts")
 @on_error_option
 @stage_options
@@ -118,7 +116,7 @@ def command(
     queries: Path,
     output: Path | None,
     overwrite: bool,
-    layout: str,
+    layout: str | None,
     tag: str | None,
     k: int | None,
     missing: str,
@@ -126,6 +124,7 @@ def command(
     fusion: str,
     early_exit: int | None,
     on_unknown_query: str,
+    ignore_identical_ids: bool,
     on_duplicate: str,
     on_error: str,
     threads: int,
@@ -137,8 +136,11 @@ def command(
     Only the vectors of the candidates are read from INDEX. A run of any length is taken some queries at a time.
     """
     import colstore
+    from colstore.corpus.run_layout import layout_for
 
     refuse_to_replace(output, overwrite=overwrite)
+    chosen = layout_for(output, layout)
+    _check_run_fits(run, chosen)
     intake = ReadReport()
     stage = stage_of(**stage_settings)
     with colstore.open(index) as opened, shown_progress() as progress:
@@ -153,11 +155,31 @@ def command(
             reranker=stage,
             on_duplicate=on_duplicate,  # type: ignore[arg-type]  # one of the choices
             on_unknown_query=on_unknown_query,  # type: ignore[arg-type]  # one of the choices
+            ignore_identical_ids=ignore_identical_ids,
             threads=threads,
         )
         name = "maxsim" if stage is None else stage.reranker.name
-        _write(_counted(ranked, progress), output, layout, tag or f"colstore-{name}")
+        _write(_counted(ranked, progress), output, chosen, tag or f"colstore-{name}")
     _show_report(ranked.report, intake, as_json, beside_run=output is None)
+
+
+def _check_run_fits(run: str, layout: RunLayout) -> None:
+    """Check before the work that the new run has room for the ids of the old one, if that is a file of JSON lines.
+
+    Raises
+    ------
+    CorpusError
+        An id holds white space, which the layout has no room for.
+    """
+    from colstore.corpus.lines import existing_file, read_sound_lines
+    from colstore.corpus.runs import check_ids_fit, read_run
+
+    path = existing_file(run, "runs/bm25.trec.gz")
+    first = None if path is None or layout == "jsonl" else next(iter(read_sound_lines(path)), None)
+    if first is None or not first.text.lstrip().startswith("{"):
+        return  # standard input is read once, and the columns of other layouts have no room for such ids either
+    ids = (name for line in read_run(run, on_duplicate="skip") for name in (line.query_id, line.doc_id))
+    check_ids_fit(ids, layout)
 
 
 def _texts(corpus: str | None, on_error: str, on_duplicate: str, intake: ReadReport) -> dict[str, str] | None:
@@ -183,10 +205,10 @@ def _counted(ranked: Iterable[tuple[str, list[Hit]]], progress: Listener | None)
         yield one
 
 
-def _write(ranked: Iterable[tuple[str, list[Hit]]], output: Path | None, layout: str, tag: str) -> None:
+def _write(ranked: Iterable[tuple[str, list[Hit]]], output: Path | None, layout: RunLayout, tag: str) -> None:
     from colstore.corpus import write_run
 
-    write_run(output or _Lines(), _run_lines(ranked), layout=layout, tag=tag)  # type: ignore[arg-type]  # one of the choices
+    write_run(output or _Lines(), _run_lines(ranked), layout=layout, tag=tag)  # type: ignore[arg-type]  # writes like a file
 
 
 def _run_lines(ranked: Iterable[tuple[str, list[Hit]]]) -> Iterator[Any]:
@@ -230,9 +252,16 @@ def _lines(report: RunReport, intake: ReadReport) -> Iterator[str]:
     yield f"{report.queries:,} queries, {report.lines:,} candidates; hits: {stages or 'none'}"
     if report.unknown_queries:
         yield f"{report.unknown_queries:,} queries of the run have no text and were left out"
+    if report.identical_ids:
+        was = (
+            "candidate with the id of its query was"
+            if report.identical_ids == 1
+            else ("candidates with the id of their query were")
+        )
+        yield f"{report.identical_ids:,} {was} left out"
     if report.intake.skipped_duplicates:
         yield f"{report.intake.skipped_duplicates:,} duplicate lines were left out"
     if intake.skipped:
         yield f"texts: {one_line(intake.summary())}"
     for example in [*report.examples, *report.intake.examples][:5]:
-        yield f"  {one_line(example)}"
+        yield f"  {message_line(example)}"

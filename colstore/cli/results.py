@@ -12,9 +12,31 @@ from colstore.types import Hit
 SNIPPET_LETTERS = 200
 
 
-def print_json(query: str, hits: Sequence[Hit], seconds: float) -> None:
-    """Print one line of JSON: ``{"query": ..., "milliseconds": ..., "hits": [...]}``."""
-    emit_json({"query": query, "milliseconds": round(seconds * 1000, 3), "hits": [dict(hit) for hit in hits]})
+def print_json(
+    query: str, hits: Sequence[Hit], seconds: float, *, truncated: bool = False, unreadable: bool = False
+) -> None:
+    """Print one line of JSON: ``{"query": ..., "milliseconds": ..., "query_truncated": ..., ..., "hits": [...]}``.
+
+    Parameters
+    ----------
+    query
+        The query.
+    hits
+        Its hits.
+    seconds
+        How long the search took.
+    truncated, unreadable
+        Whether the query is longer than the model reads, and whether most of it is unknown to the vocabulary.
+    """
+    emit_json(
+        {
+            "query": query,
+            "milliseconds": round(seconds * 1000, 3),
+            "query_truncated": truncated,
+            "query_unreadable": unreadable,
+            "hits": [dict(hit) for hit in hits],
+        }
+    )
 
 
 def print_plain(query: str, hits: Sequence[Hit]) -> None:

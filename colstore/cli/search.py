@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from colstore.cli.failures import as_failure
+from colstore.cli.notices import query_warnings
 from colstore.cli.options import (
     first_stage_option,
     json_option_for,
@@ -25,7 +26,7 @@ from colstore.cli.options import (
 from colstore.cli.output import emit, one_line
 from colstore.cli.results import print_hits, print_json
 from colstore.cli.where import ids_option, where_option
-from colstore.errors import QueryError
+from colstore.errors import QueryError, TruncatedQueryWarning, UnreadableQueryWarning
 
 if TYPE_CHECKING:
     from colstore import Index, SearchParams
@@ -104,19 +105,21 @@ def command(
 def _answer(index: Index, query: str, request: _Request) -> None:
     """Search for one query and print its hits."""
     started = perf_counter()
-    hits = index.search(
-        query,
-        request.k,
-        ids=request.ids,
-        where=request.where,
-        params=request.params,
-        threads=request.threads,
-        reranker=request.reranker,
-        first_stage=request.first_stage,
-    )
+    with query_warnings() as came:
+        hits = index.search(
+            query,
+            request.k,
+            ids=request.ids,
+            where=request.where,
+            params=request.params,
+            threads=request.threads,
+            reranker=request.reranker,
+            first_stage=request.first_stage,
+        )
     seconds = perf_counter() - started
     if request.as_json:
-        print_json(query, hits, seconds)
+        truncated, unreadable = TruncatedQueryWarning in came, UnreadableQueryWarning in came
+        print_json(query, hits, seconds, truncated=truncated, unreadable=unreadable)
     else:
         print_hits(query, hits, seconds)
 
@@ -135,7 +138,7 @@ def _piped_lines() -> Iterator[str]:
     Raises
     ------
     QueryError
-        A line that is not UTF-8.
+        A line that is not UTF-8, or is UTF-16 that happens to be.
     """
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
@@ -145,6 +148,11 @@ def _piped_lines() -> Iterator[str]:
                 f"standard input, line {number}: byte {error.start + 1} is not UTF-8; convert the queries first, for "
                 "example with iconv"
             ) from None
+        if "\0" in query:
+            raise QueryError(
+                f"standard input, line {number}: holds NUL characters, as UTF-16 does; convert the queries to UTF-8 "
+                "first, for example with iconv"
+            )
         if query:
             yield query
 

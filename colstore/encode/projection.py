@@ -8,7 +8,7 @@ products, and among the subspaces of that dimension, these axes span the one tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from colstore.errors import ConfigError, VectorError
 from colstore.kernels import calls
 from colstore.kernels.layout import padded_dim
+from colstore.outputs import encoded_query
 from colstore.types import EncodedText, Encoder, FloatMatrix, Json
 
 _TEXTS_AT_ONCE = 256
@@ -185,12 +186,16 @@ class ProjectedEncoder:
         """Return a ``(tokens, dim)`` float32 matrix for each query."""
         return [self.projection.apply(matrix) for matrix in self.encoder.encode_queries(texts)]
 
+    def encode_query_texts(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Return the projected vectors of each query, with what the encoder reports about its text."""
+        return [self._projected(encoded_query(self.encoder, text)) for text in texts]
+
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
-        """Return the projected vectors of each document."""
-        return [
-            EncodedText(self.projection.apply(text.vectors), text.truncated)
-            for text in self.encoder.encode_documents(texts)
-        ]
+        """Return the projected vectors of each document, with what the encoder reports about its text."""
+        return [self._projected(text) for text in self.encoder.encode_documents(texts)]
+
+    def _projected(self, text: EncodedText) -> EncodedText:
+        return replace(text, vectors=self.projection.apply(text.vectors))
 
 
 def fit_projection(vectors_sample: NDArray[Any], dim: int) -> Projection:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.frozen.tokens import is_unreadable
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -23,10 +25,13 @@ class TokenRow:
         Inputs of the model by name (``"input_ids"``, ``"attention_mask"``, ...), with one number for each token.
     truncated
         Whether the text had more tokens than the limit.
+    unreadable
+        Whether most of the text is unknown to the vocabulary.
     """
 
     inputs: Mapping[str, list[int]]
     truncated: bool
+    unreadable: bool = False
 
     def __len__(self) -> int:
         return len(self.inputs["input_ids"])
@@ -70,10 +75,13 @@ def tokenise(
     encoded = tokenizer([prefix + text for text in texts], **arguments)
     columns = {name: values for name, values in encoded.items() if name in tokenizer.model_input_names}
     # A fast tokenizer reports the tokens that truncation removed, so this is exact and needs no second pass.
-    overflow = [bool(encoding.overflowing) for encoding in encoded.encodings or []]
     return [
-        TokenRow({name: values[row] for name, values in columns.items()}, truncated)
-        for row, truncated in enumerate(overflow)
+        TokenRow(
+            {name: values[row] for name, values in columns.items()},
+            bool(encoding.overflowing),
+            is_unreadable(encoding, tokenizer.unk_token_id, len(prefix)),
+        )
+        for row, encoding in enumerate(encoded.encodings or [])
     ]
 
 

@@ -100,15 +100,26 @@ class TransformerEncoder:
         EncoderError
             The model returned values that are not finite.
         """
+        return [encoded.vectors for encoded in self.encode_query_texts(texts)]
+
+    def encode_query_texts(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Return the vectors of each query, whether it was truncated, and whether the vocabulary lacks most of it.
+
+        Raises
+        ------
+        TypeError, EncoderError
+            As for :meth:`encode_queries`.
+        """
         texts = check_texts(texts)
         with self._turn:
             rows = self._tokenise(texts, "query")
             widths = [self._query_width(len(row)) for row in rows]
             # The library prepares queries: it implements their expansion, and queries are short.
-            return self._in_batches(
+            matrices = self._in_batches(
                 widths,
                 lambda batch: self._forward(self._library_batch([texts[at] for at in batch], "query"), "query"),
             )
+        return _reported(matrices, rows)
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return the vectors of each document, and whether it was truncated.
@@ -141,7 +152,7 @@ class TransformerEncoder:
             matrices = self._in_batches(
                 [len(row) for row in rows], lambda batch: encode([rows[at] for at in batch]), tick
             )
-        return [EncodedText(matrix, row.truncated) for matrix, row in zip(matrices, rows, strict=True)]
+        return _reported(matrices, rows)
 
     def inputs(self) -> list[str]:
         """Return the names of the tensors that the model takes.
@@ -173,6 +184,8 @@ class TransformerEncoder:
     def _tokenise(self, texts: list[str], task: Task) -> list[TokenRow]:
         transformer = self._transformer
         limit = transformer.query_length if task == "query" else transformer.document_length
+        if task == "query" and limit is not None:
+            limit = self._query_width(limit)  # a query that is filled up to more tokens may have as many of its own
         arguments = {"truncation": "longest_first", "max_length": limit}
         arguments |= transformer.processing_kwargs.get("text", {})  # options that the checkpoint itself sets
         return tokenise(self._tokenizer, texts, self._prefix(task), arguments)
@@ -255,3 +268,8 @@ class TransformerEncoder:
                 f"model {self._settings['model']!r} prepares texts in its own way (for example by a chat template), "
                 "which colstore does not support; choose a text encoder"
             )
+
+
+def _reported(matrices: Sequence[FloatMatrix], rows: Sequence[TokenRow]) -> list[EncodedText]:
+    """Return matrices with what the tokens of their texts tell."""
+    return [EncodedText(matrix, row.truncated, row.unreadable) for matrix, row in zip(matrices, rows, strict=True)]

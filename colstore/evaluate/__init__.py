@@ -3,7 +3,8 @@
 ====================  ==========================================================================
 module                what it does
 ====================  ==========================================================================
-``judgements``        reads and matches queries, qrels and runs; counts what does not match
+``judgements``        reads and matches queries and qrels; counts what does not match
+``rankings``          reads and writes runs; leaves out documents that are their own query
 ``measures``          rankings -> nDCG, MRR, MAP, recall, success, by ``ir-measures``
 ``statistics``        values per query -> confidence intervals and p-values
 ``machine``           latency on one thread; the machine and versions that figures come from
@@ -28,8 +29,9 @@ from colstore.evaluate.comparison import Comparison, Row
 from colstore.evaluate.config import CompareConfig
 from colstore.evaluate.evaluation import Evaluation, Evaluator, evaluate_index, evaluate_run
 from colstore.evaluate.experiment import compare
-from colstore.evaluate.judgements import Coverage, load_qrels, load_queries, load_run, save_run
+from colstore.evaluate.judgements import Coverage, load_qrels, load_queries
 from colstore.evaluate.machine import Latency
+from colstore.evaluate.rankings import load_run, save_run
 from colstore.evaluate.report import save_comparison
 from colstore.evaluate.statistics import Difference, Interval, bootstrap_interval, difference, randomisation_test
 

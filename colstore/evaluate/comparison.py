@@ -13,9 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.evaluate.judgements import Coverage, save_run
+from colstore.corpus.runs import RunLayout, check_ids_fit
+from colstore.errors import CorpusError
+from colstore.evaluate.judgements import Coverage
 from colstore.evaluate.machine import Latency
 from colstore.evaluate.measures import Run
+from colstore.evaluate.rankings import save_run
 from colstore.evaluate.statistics import Interval
 from colstore.types import Json
 
@@ -165,11 +168,29 @@ class Comparison:
         writer.writerows(table)
         return out.getvalue()
 
-    def save_runs(self, folder: Path) -> None:
-        """Write the rankings of each row to ``<key>.trec`` in the folder, which is created if necessary."""
+    def save_runs(self, folder: Path) -> RunLayout:
+        """Write the rankings of each row to ``<key>.trec`` in the folder, which is created if necessary.
+
+        Returns
+        -------
+        str
+            The layout, which is the ending of the files: ``"trec"``, or ``"jsonl"`` where an id holds white space.
+        """
         folder.mkdir(parents=True, exist_ok=True)
+        layout = self._layout()
         for key, run in self.runs.items():
-            save_run(folder / f"{key}.trec", run, tag=key)
+            save_run(folder / f"{key}.{layout}", run, tag=key)
+        return layout
+
+    def _layout(self) -> RunLayout:
+        """Return TREC's layout if it has room for all ids."""
+        try:
+            for run in self.runs.values():
+                check_ids_fit(run, "trec")
+                check_ids_fit((name for ranking in run.values() for name, _ in ranking), "trec")
+        except CorpusError:
+            return "jsonl"
+        return "trec"
 
 
 def as_json_text(comparison: Comparison) -> str:

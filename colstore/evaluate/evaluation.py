@@ -6,34 +6,36 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colstore.api import open_index
-from colstore.config import SearchParams
+from colstore.config import OnError, SearchParams
 from colstore.errors import CorpusError
 from colstore.evaluate.judgements import (
     Coverage,
     QrelsSource,
     QuerySource,
-    RunSource,
     check_documents,
     load_qrels,
     load_queries,
-    load_run,
     relevant,
     with_judgements,
     without_relevant,
 )
 from colstore.evaluate.machine import Latency, latency, one_thread
 from colstore.evaluate.measures import Qrels, Run, per_query, standard_measures
+from colstore.evaluate.rankings import RunSource, identical_ids, load_run, without_identical
 from colstore.evaluate.statistics import Difference, Interval, bootstrap_interval, difference
 from colstore.index import Index
 from colstore.notebook import html_table
-from colstore.reports import Listener, Progress
-from colstore.types import FloatMatrix, Json
+from colstore.outputs import encoded_query
+from colstore.reports import Listener, Progress, ReadReport
+from colstore.search.notices import QueryNotices
+from colstore.types import EncodedText, FloatMatrix, Json
 
 
 def evaluate_run(
@@ -47,13 +49,16 @@ def evaluate_run(
     confidence: float = 0.95,
     samples: int = 10_000,
     seed: int = 0,
+    on_duplicate: OnError = "error",
+    ignore_identical_ids: bool = False,
 ) -> Evaluation:
     """Evaluate a run, whichever system it comes from.
 
     Parameters
     ----------
     run
-        A run file in TREC, MS MARCO or JSON Lines format (also gzipped), or rankings by query id.
+        A run file in TREC, MS MARCO or JSON Lines format (also gzipped); or by query id, pairs of document id and
+        score, or hits, best first, or scores by document id; or a :class:`colstore.RerankedRun`.
     qrels
         A file of judgements, a BEIR folder, or grades by query id and document id.
     queries
@@ -64,6 +69,12 @@ def evaluate_run(
         Number of documents of each ranking that count.
     measures, confidence, samples, seed
         As for :class:`Evaluator`.
+    on_duplicate
+        What to do with a pair that is judged twice, and with a document that occurs twice for a query of a run:
+        ``"error"``, or ``"skip"`` to use the first and count the judgements.
+    ignore_identical_ids
+        Whether to leave out documents whose id is that of the query, before cutting at ``k``, as the published figures
+        of collections do whose queries are documents themselves (ArguAna, Quora).
 
     Raises
     ------
@@ -78,12 +89,14 @@ def evaluate_run(
     >>> round(evaluation["nDCG@10"], 4), evaluation["success@5"]
     (0.6309, 1.0)
     """
-    judgements = load_qrels(qrels)
+    intake = ReadReport()
+    judgements = load_qrels(qrels, on_duplicate=on_duplicate, report=intake)
     left_out = 0
     if queries is not None:
         selected = with_judgements(load_queries(queries), judgements)[1]
         judgements, left_out = selected, len(judgements) - len(selected)
-    rankings = load_run(run, judgements, k)
+    load = partial(load_run, only=judgements, on_duplicate=on_duplicate, ignore_identical_ids=ignore_identical_ids)
+    rankings = load(run, k=k)
     ranked = [query for query in judgements if rankings.get(query)]
     if not ranked:
         raise CorpusError(
@@ -99,8 +112,10 @@ def evaluate_run(
         unasked_queries=left_out,
         unanswered=len(judgements) - len(ranked),
         without_relevant=without_relevant(judgements),
+        duplicate_judgements=intake.skipped_duplicates,
+        identical_ids=identical_ids(rankings, judgements),
     )
-    other = None if baseline is None else _overlapping(load_run(baseline, judgements, k), judgements)
+    other = None if baseline is None else _overlapping(load(baseline, k=k), judgements)
     return Evaluator(measures, k, confidence, samples, seed).evaluate(rankings, judgements, coverage, other)
 
 
@@ -116,6 +131,8 @@ def evaluate_index(
     confidence: float = 0.95,
     samples: int = 10_000,
     seed: int = 0,
+    on_duplicate: OnError = "error",
+    ignore_identical_ids: bool = False,
     progress: Listener | None = None,
 ) -> Evaluation:
     """Evaluate an index: search for every judged query, one at a time on one thread.
@@ -136,6 +153,8 @@ def evaluate_index(
         A run to compare with.
     measures, confidence, samples, seed
         As for :class:`Evaluator`.
+    on_duplicate, ignore_identical_ids
+        As for :func:`evaluate_run`. One more document is searched for where the query's own is left out.
     progress
         Called from time to time with the progress.
 
@@ -146,16 +165,24 @@ def evaluate_index(
     MissingDependencyError
         ``ir-measures`` is not installed.
     """
-    all_queries, all_qrels = load_queries(queries), load_qrels(qrels)
+    intake, notices = ReadReport(), QueryNotices()
+    all_queries, all_qrels = load_queries(queries), load_qrels(qrels, on_duplicate=on_duplicate, report=intake)
     selected, selected_qrels = with_judgements(all_queries, all_qrels)
     evaluator = Evaluator(measures, k, confidence, samples, seed)
     per_query(evaluator.measures or standard_measures(k), selected_qrels, {})  # an unknown measure fails now, not later
-    other = None if baseline is None else _overlapping(load_run(baseline, selected_qrels, k), selected_qrels)
+    other = None
+    if baseline is not None:
+        loaded = load_run(
+            baseline, selected_qrels, k, on_duplicate=on_duplicate, ignore_identical_ids=ignore_identical_ids
+        )
+        other = _overlapping(loaded, selected_qrels)
     with nullcontext(index) if isinstance(index, Index) else closing(open_index(index)) as opened:
         relevant_ids = relevant(selected_qrels)
         unknown = sum(name not in opened for name in relevant_ids)
         check_documents(relevant_ids, unknown, "relevant", "in the index")
-        run, measured = _search_all(opened, selected, k, params, progress)
+        own = {name for name in selected if name in opened} if ignore_identical_ids else set[str]()
+        found, measured = _search_all(opened, selected, k + bool(own), params, progress, notices)
+        run = {name: (without_identical(name, ranking) if own else ranking)[:k] for name, ranking in found.items()}
         size = index_bytes(opened) / max(1, len(opened))
     coverage = Coverage(
         queries=len(selected_qrels),
@@ -164,6 +191,11 @@ def evaluate_index(
         unanswered=sum(not ranking for ranking in run.values()),
         without_relevant=without_relevant(selected_qrels),
         unknown_documents=unknown,
+        duplicate_judgements=intake.skipped_duplicates,
+        identical_ids=identical_ids(run, selected_qrels),
+        ignored_identical_ids=sum(any(hit == name for hit, _ in found[name]) for name in own),
+        truncated_queries=notices.truncated,
+        unreadable_queries=notices.unreadable,
     )
     evaluation = evaluator.evaluate(run, selected_qrels, coverage, other)
     return replace(evaluation, latency=measured, bytes_per_document=size)
@@ -181,25 +213,32 @@ def _search_all(
     k: int,
     params: SearchParams | None,
     progress: Listener | None,
+    notices: QueryNotices,
 ) -> tuple[Run, Latency]:
     """Search for every query on one thread, after a first search that is not timed."""
     run: dict[str, list[tuple[str, float]]] = {}
     encode_ms, search_ms = [], []
     begun = perf_counter()
     with one_thread():
-        index.search(next(iter(queries.values())), k, params=params)  # loads the kernels and the encoder
+        first = _encoded(index, next(iter(queries.values())))  # loads the encoder
+        index.search(first.vectors, k, params=params)  # loads the kernels
         for number, (name, query) in enumerate(queries.items(), start=1):
             start = perf_counter()
-            vectors = index.encoder.encode_queries([query])[0] if isinstance(query, str) else query
-            encoded = perf_counter()
-            hits = index.search(vectors, k, params=params)
+            encoded = _encoded(index, query)
+            ready = perf_counter()
+            hits = index.search(encoded.vectors, k, params=params)
             ended = perf_counter()
-            encode_ms.append(1000 * (encoded - start) if isinstance(query, str) else 0.0)
-            search_ms.append(1000 * (ended - encoded))
+            encode_ms.append(1000 * (ready - start) if isinstance(query, str) else 0.0)
+            search_ms.append(1000 * (ended - ready))
+            notices.note(name, encoded)
             run[name] = [(hit.id, hit.score) for hit in hits]
             if progress is not None:
                 progress(Progress("search", number, len(queries), "queries", 0, ended - begun))
     return run, latency(search_ms, encode_ms)
+
+
+def _encoded(index: Index, query: str | FloatMatrix) -> EncodedText:
+    return encoded_query(index.encoder, query) if isinstance(query, str) else EncodedText(query)
 
 
 def _overlapping(run: Run, qrels: Qrels) -> Run:

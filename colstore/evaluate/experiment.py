@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -38,7 +38,9 @@ from colstore.evaluate.judgements import (
 )
 from colstore.evaluate.machine import latency, machine
 from colstore.evaluate.measures import Qrels, Run, per_query, standard_measures
+from colstore.evaluate.rankings import identical_ids, without_identical
 from colstore.reports import Listener
+from colstore.search.notices import QueryNotices
 from colstore.types import Encoder, Json, Reranker
 
 
@@ -58,6 +60,7 @@ def compare(
     device: str | None = None,
     on_error: OnError = "error",
     on_duplicate: OnError = "error",
+    ignore_identical_ids: bool = False,
     confidence: float = 0.95,
     samples: int = 10_000,
     progress: Listener | None = None,
@@ -91,8 +94,11 @@ def compare(
     backend, trust_remote_code, device
         How models are loaded, as for :func:`colstore.build`.
     on_error, on_duplicate
-        What to do with documents that cannot be read, and with repeated ids: ``"error"`` raises, ``"skip"`` leaves
-        them out and notes their number.
+        What to do with documents that cannot be read, and with ids that occur twice and pairs that are judged twice:
+        ``"error"`` raises, ``"skip"`` leaves them out and notes their number.
+    ignore_identical_ids
+        Whether to leave out documents whose id is that of the query, before cutting at ``k``, as the published figures
+        of collections do whose queries are documents themselves (ArguAna, Quora).
     confidence
         Confidence level of the bootstrap intervals, between 0 and 1.
     samples
@@ -113,7 +119,8 @@ def compare(
         ``ir-measures`` is not installed. Rows that need another missing package are left out, with a note.
     """
     config = CompareConfig() if config is None else config
-    all_queries, all_qrels = load_queries(queries), load_qrels(qrels)
+    judged, notices = ReadReport(), QueryNotices()
+    all_queries, all_qrels = load_queries(queries), load_qrels(qrels, on_duplicate=on_duplicate, report=judged)
     selected, selected_qrels = select_queries(all_queries, all_qrels, config.max_queries, config.seed)
     per_query(standard_measures(config.k), selected_qrels, {})  # a missing package is reported now, not in an hour
     encoder = load_model(model, corpus, backend, trust_remote_code=trust_remote_code, device=device)
@@ -130,12 +137,22 @@ def compare(
             report=intake,
             progress=progress,
         )
-        notes += _intake_notes(intake, spool.table["truncated"])
+        notes += _intake_notes(intake, spool.table["truncated"], spool.table.get("unreadable", 0))
         coverage = _coverage(all_queries, all_qrels, selected_qrels, set(spool.ids))
-        encoded = encode_queries(selected, encoder, spool.dim, notes)
-        with Harness(spool, encoded, folder, config.k, config.seed, cross is not None, progress) as harness:
+        encoded = encode_queries(selected, encoder, spool.dim, notes, notices)
+        depth = config.k + ignore_identical_ids  # one more, where the query's own document is left out
+        with Harness(spool, encoded, folder, depth, config.seed, cross is not None, progress) as harness:
             evaluator = Evaluator(standard_measures(config.k), config.k, confidence, samples, config.seed)
-            rows, runs = _Experiment(harness, config, evaluator, selected_qrels, bi, cross, notes).rows()
+            experiment = _Experiment(harness, config, evaluator, selected_qrels, bi, cross, notes, ignore_identical_ids)
+            rows, runs = experiment.rows()
+    coverage = replace(
+        coverage,
+        duplicate_judgements=judged.skipped_duplicates,
+        identical_ids=max((identical_ids(run, selected_qrels) for run in runs.values()), default=0),
+        ignored_identical_ids=len(experiment.ignored),
+        truncated_queries=notices.truncated,
+        unreadable_queries=notices.unreadable,
+    )
     settings: dict[str, Json] = {
         "model": model_name(encoder),
         "bi_encoder": model_name(bi),
@@ -147,6 +164,7 @@ def compare(
         "seed": config.seed,
         "confidence": confidence,
         "samples": samples,
+        "ignore_identical_ids": ignore_identical_ids,
         "machine": machine(),
     }
     return Comparison(
@@ -168,6 +186,9 @@ class _Experiment:
     bi_encoder: BiEncoder | None
     cross_encoder: Reranker | None
     notes: list[str]
+    ignore_identical_ids: bool = False
+    ignored: set[str] = field(default_factory=set)
+    """Ids of the queries from whose hits the document of the same id was left out."""
 
     def rows(self) -> tuple[list[Row], dict[str, Run]]:
         """Measure each way to search; add a note for each one that is left out."""
@@ -178,7 +199,7 @@ class _Experiment:
                 self.notes.append(f"{label} was left out: it needs the texts of documents and queries")
                 continue
             try:
-                system_run = system(self.harness)
+                system_run = self.trimmed(system(self.harness))
             except MissingDependencyError as error:
                 self.notes.append(f"{label} was left out: {error}")
                 continue
@@ -187,6 +208,14 @@ class _Experiment:
         if EXACT in runs:
             rows = [replace(row, agreement=agreement(runs[row.key], runs[EXACT])) for row in rows]
         return rows, runs
+
+    def trimmed(self, system_run: SystemRun) -> SystemRun:
+        """Leave out documents that are their own query, if asked to, and cut at ``k``."""
+        if not self.ignore_identical_ids:
+            return system_run
+        run = {name: without_identical(name, ranking) for name, ranking in system_run.run.items()}
+        self.ignored.update(name for name, ranking in run.items() if len(ranking) < len(system_run.run[name]))
+        return replace(system_run, run={name: ranking[: self.config.k] for name, ranking in run.items()})
 
     def systems(self) -> Iterator[tuple[tuple[str, str, Family], System, bool]]:
         """Yield the key, label and family of each row, the function that measures it, and whether it needs texts."""
@@ -264,12 +293,13 @@ def _coverage(queries: Mapping[str, object], all_qrels: Qrels, qrels: Qrels, ids
     )
 
 
-def _intake_notes(intake: ReadReport, truncated: int) -> list[str]:
-    """Return a note for each kind of document that was skipped or truncated."""
+def _intake_notes(intake: ReadReport, truncated: int, unreadable: int) -> list[str]:
+    """Return a note for each kind of document that was skipped, or that the model could not read whole."""
     counts = (
         (intake.skipped_errors, "documents skipped because they could not be read"),
         (intake.skipped_duplicates, "documents skipped because their id came before"),
         (intake.skipped_empty, "empty documents skipped"),
         (truncated, "documents longer than the model reads, whose ends the vectors do not cover"),
+        (unreadable, "documents mostly unknown to the model's vocabulary, which lacks their script"),
     )
     return [f"{what}: {count:,}" for count, what in counts if count]

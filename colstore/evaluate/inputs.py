@@ -24,7 +24,9 @@ from colstore.evaluate.measures import Qrels
 from colstore.evaluate.spool import Spool, open_spool, write_spool
 from colstore.frozen import FrozenEncoder
 from colstore.indexing.meters import corpus_size
+from colstore.outputs import encoded_query
 from colstore.reports import Listener
+from colstore.search.notices import QueryNotices
 from colstore.types import Encoder, FloatMatrix, Json
 
 PROBED_DOCUMENTS = 512
@@ -136,7 +138,11 @@ def spool_documents(
 
 
 def encode_queries(
-    queries: Mapping[str, str | FloatMatrix], encoder: Encoder | None, dim: int, notes: list[str]
+    queries: Mapping[str, str | FloatMatrix],
+    encoder: Encoder | None,
+    dim: int,
+    notes: list[str],
+    notices: QueryNotices,
 ) -> EncodedQueries:
     """Encode each query on its own on one thread, as an index does, and time it.
 
@@ -150,6 +156,8 @@ def encode_queries(
         Number of components of the documents' vectors.
     notes
         Receives a note if the encoder cannot be frozen.
+    notices
+        Counts the queries that the model cannot read whole.
 
     Raises
     ------
@@ -169,8 +177,10 @@ def encode_queries(
             query_encoder.encode_queries([next(iter(texts.values()))])
             for name, text in texts.items():
                 start = perf_counter()
-                vectors[name] = query_encoder.encode_queries([text])[0]
+                encoded = encoded_query(query_encoder, text)
                 milliseconds.append(1000 * (perf_counter() - start))
+                vectors[name] = encoded.vectors
+                notices.note(text, encoded)
     for name, matrix in vectors.items():
         if matrix.ndim != 2 or matrix.shape[1] != dim or not len(matrix):
             raise VectorError(

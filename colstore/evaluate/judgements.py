@@ -1,29 +1,34 @@
-"""Reads queries, judgements and runs, matches them with each other, and counts what does not match."""
+"""Reads queries and judgements, matches them with each other, and counts what does not match."""
 
 from __future__ import annotations
 
+import numbers
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from colstore.corpus import Query, RunLine, group_run, read_qrels, read_queries, read_run, write_run
-from colstore.errors import CorpusError
-from colstore.evaluate.measures import Qrels, Run
+from colstore.config import OnError
+from colstore.corpus import Query, read_qrels, read_queries
+from colstore.errors import CorpusError, QueryError
+from colstore.evaluate.measures import Qrels
+from colstore.reports import ReadReport
 from colstore.types import FloatMatrix, Json
+from colstore.values import as_array
 
 Source: TypeAlias = "str | os.PathLike[str]"
 QuerySource: TypeAlias = "Source | Mapping[str, str | NDArray[np.floating]] | Iterable[Query]"
 """A file or a BEIR folder, or texts (or token vectors) by query id, or queries."""
-QrelsSource: TypeAlias = "Source | Qrels"
+QrelsSource: TypeAlias = "Source | Mapping[str, Mapping[str, float]]"
 """A file or a BEIR folder, or grades by query id and document id."""
-RunSource: TypeAlias = "Source | Run"
-"""A file, or rankings by query id."""
-_T = TypeVar("_T")
+_IDENTICAL = (
+    ": where it is the query itself, as in ArguAna and Quora, published figures leave it out "
+    "(ignore_identical_ids=True)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,17 @@ class Coverage:
     unknown_documents
         Number of documents that are judged relevant and are not in the index or corpus, so that no search can return
         them.
+    duplicate_judgements
+        Number of judgements that were left out because the same query and document are judged before.
+    identical_ids
+        Number of evaluated queries that have a document of their own id, not judged relevant, among their first 10
+        hits.
+    ignored_identical_ids
+        Number of evaluated queries from whose hits the document of their own id was left out.
+    truncated_queries
+        Number of evaluated queries that are longer than the model's limit, so that what is beyond it was left out.
+    unreadable_queries
+        Number of evaluated queries of which most is unknown to the model's vocabulary.
     """
 
     queries: int
@@ -54,6 +70,11 @@ class Coverage:
     unanswered: int = 0
     without_relevant: int = 0
     unknown_documents: int = 0
+    duplicate_judgements: int = 0
+    identical_ids: int = 0
+    ignored_identical_ids: int = 0
+    truncated_queries: int = 0
+    unreadable_queries: int = 0
 
     def notes(self) -> list[str]:
         """Return a note on each kind of mismatch; empty where everything matched.
@@ -85,6 +106,31 @@ class Coverage:
                 "document judged relevant does not exist, so that no search can return it",
                 "documents judged relevant do not exist, so that no search can return them",
             ),
+            (
+                self.duplicate_judgements,
+                "judgement of a pair that is judged before was left out",
+                "judgements of pairs that are judged before were left out",
+            ),
+            (
+                self.identical_ids,
+                "query has a document with its own id among its first hits" + _IDENTICAL,
+                "queries have a document with their own id among their first hits" + _IDENTICAL,
+            ),
+            (
+                self.ignored_identical_ids,
+                "query had a document with its own id among its hits, which was left out",
+                "queries had a document with their own id among their hits, which was left out",
+            ),
+            (
+                self.truncated_queries,
+                "query is longer than the model reads, and what is beyond its limit was cut off",
+                "queries are longer than the model reads, and what is beyond its limit was cut off",
+            ),
+            (
+                self.unreadable_queries,
+                "query is mostly unknown to the model's vocabulary, which lacks its script",
+                "queries are mostly unknown to the model's vocabulary, which lacks their script",
+            ),
         )
         return [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
 
@@ -100,18 +146,42 @@ def load_queries(source: QuerySource) -> dict[str, str | FloatMatrix]:
     ------
     CorpusError
         A file cannot be read.
+    QueryError
+        Queries in memory are neither a mapping nor :class:`colstore.Query` objects, or a text is blank.
     """
     if isinstance(source, str | os.PathLike):
         return {query.id: query.text for query in read_queries(source)}
     if isinstance(source, Mapping):
-        return {
-            str(name): query if isinstance(query, str) else np.asarray(query, np.float32)
-            for name, query in source.items()
-        }
-    return {query.id: query.text for query in source}
+        return {str(name): _query(name, query) for name, query in source.items()}
+    if not isinstance(source, Iterable):
+        raise QueryError(f"queries must be a file, a mapping or colstore.Query objects, got {type(source).__name__}")
+    queries: dict[str, str | FloatMatrix] = {}
+    for query in source:
+        if not isinstance(query, Query):
+            raise QueryError(
+                f"queries must be colstore.Query(id, text), got {type(query).__name__}; or pass a mapping from query "
+                "ids to texts or token vectors"
+            )
+        queries[query.id] = query.text
+    return queries
 
 
-def load_qrels(source: QrelsSource, split: str = "test") -> Qrels:
+def _query(name: object, query: object) -> str | FloatMatrix:
+    if isinstance(query, str):
+        if not query.strip():
+            raise QueryError(f"query {name!r} is blank")
+        return query
+    if query is None or isinstance(query, bytes | Mapping):
+        raise QueryError(f"query {name!r} must be a text or token vectors (tokens, dim), got {type(query).__name__}")
+    try:
+        return as_array(query).astype(np.float32, copy=False)
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"query {name!r} must be a text or token vectors (tokens, dim): {error}") from error
+
+
+def load_qrels(
+    source: QrelsSource, split: str = "test", *, on_duplicate: OnError = "error", report: ReadReport | None = None
+) -> Qrels:
     """Return the grades by query id and document id.
 
     Parameters
@@ -120,66 +190,48 @@ def load_qrels(source: QrelsSource, split: str = "test") -> Qrels:
         A file, a BEIR folder, or the grades themselves.
     split
         The split to read from a BEIR folder, ``qrels/<split>.tsv``.
+    on_duplicate
+        What to do with a pair that a file judges twice: ``"error"``, or ``"skip"`` to use the first judgement.
+    report
+        Counts the judgements, and those that were left out.
 
     Raises
     ------
     CorpusError
-        The file cannot be read, the folder has no such split, or there are no judgements.
+        The file cannot be read, the folder has no such split, there are no judgements, or a grade is not an integer.
+    DuplicateIdError
+        A pair is judged twice.
     """
     if not isinstance(source, str | os.PathLike):
-        return source
+        return _checked_qrels(source)
     path = Path(source)
     if path.is_dir():
         path = next((p for p in (path / "qrels" / f"{split}.tsv", path / f"{split}.tsv") if p.is_file()), path)
         if path.is_dir():
             raise CorpusError(f"there is no qrels/{split}.tsv in this folder: name the file of judgements", source=path)
-    qrels = read_qrels(source if os.fspath(source) == "-" else path)
+    qrels = read_qrels(source if os.fspath(source) == "-" else path, on_duplicate=on_duplicate, report=report)
     if not qrels:
         raise CorpusError("contains no judgements", source=path)
     return qrels
 
 
-def load_run(source: RunSource, only: Collection[str] | None = None, k: int | None = None) -> Run:
-    """Return the rankings by query id, best first; equal scores are in the order of their ranks.
-
-    Parameters
-    ----------
-    source
-        A file, or rankings by query id.
-    only
-        Query ids whose rankings are needed. The rankings of other queries are returned empty, so that a run of
-        millions of lines takes little memory. ``None`` returns all.
-    k
-        Number of documents to return from the top of each ranking; ``None`` returns all.
-
-    Raises
-    ------
-    CorpusError
-        A line cannot be read (the message names it), or the run is empty.
-    """
-    if not isinstance(source, str | os.PathLike):
-        return {query: _top(query, ranking, only, k) for query, ranking in source.items()}
-    run = {
-        query: [(line.doc_id, line.score) for line in _top(query, lines, only, k)]
-        for query, lines in group_run(read_run(source))
-    }
-    if not run:
-        raise CorpusError("contains no ranked documents", source=source if isinstance(source, str) else Path(source))
-    return run
+def _checked_qrels(source: object) -> Qrels:
+    if not isinstance(source, Mapping):
+        raise CorpusError(
+            f"judgements must be a file, or grades by query id and document id, got {type(source).__name__}"
+        )
+    qrels: dict[str, dict[str, int]] = {}
+    for query, grades in source.items():
+        if not isinstance(grades, Mapping):
+            raise CorpusError(f"qrels[{query!r}] must map document ids to grades, got {type(grades).__name__}")
+        qrels[str(query)] = {str(name): _grade(query, name, grade) for name, grade in grades.items()}
+    return qrels
 
 
-def _top(query: str, ranking: Sequence[_T], only: Collection[str] | None, k: int | None) -> Sequence[_T]:
-    return ranking[:k] if only is None or query in only else ranking[:0]
-
-
-def save_run(path: Source, run: Run, tag: str = "colstore") -> int:
-    """Write a run in TREC format, compressed if the path ends in ``.gz``, and return the number of lines."""
-    lines = (
-        RunLine(query, name, rank, score)
-        for query, ranking in run.items()
-        for rank, (name, score) in enumerate(ranking, start=1)
-    )
-    return write_run(path, lines, tag=tag)
+def _grade(query: object, name: object, grade: object) -> int:
+    if isinstance(grade, numbers.Real) and float(grade).is_integer():
+        return int(float(grade))
+    raise CorpusError(f"qrels[{query!r}][{name!r}] must be an integer, got {grade!r}")
 
 
 def with_judgements(

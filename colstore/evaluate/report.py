@@ -228,7 +228,7 @@ def save_comparison(
     Returns
     -------
     list of str
-        Notes on what could not be written: without matplotlib there is no plot.
+        Notes on what could not be written: without matplotlib there is no plot; or what was written differently.
 
     Raises
     ------
@@ -251,5 +251,7 @@ def save_comparison(
     (folder / "comparison.json").write_text(as_json_text(comparison), encoding="utf-8")
     (folder / "report.html").write_text(html_report(comparison, picture), encoding="utf-8")
     if runs:
-        comparison.save_runs(folder / RUNS)
+        layout = comparison.save_runs(folder / RUNS)
+        if layout != "trec":
+            notes.append(f"the runs are written as {layout}, because ids hold white space, which TREC runs cannot hold")
     return notes

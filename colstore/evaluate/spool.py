@@ -136,6 +136,7 @@ def write_spool(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TABLE).unlink(missing_ok=True)
     table: dict[str, Any] = {"ids": [], "lengths": [], "dim": 0, "truncated": 0, "encoded": 0, "has_texts": True}
+    table["unreadable"] = 0
     start = perf_counter()
     meter = EncodeMeter(progress, size)
     with (
@@ -149,6 +150,7 @@ def write_spool(
                 passages.write(json.dumps(document.passage) + "\n")
                 _register(table, document, text.vectors)
                 table["truncated"] += text.truncated
+                table["unreadable"] += text.unreadable
             meter.add(documents=len(window))
     if not table["ids"]:
         raise CorpusError("the corpus contains no documents")

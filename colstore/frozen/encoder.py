@@ -12,7 +12,7 @@ import numpy as np
 from colstore.errors import ConfigError, CorruptIndexError, EncoderError, MissingFileError
 from colstore.frozen.graph import open_graph
 from colstore.frozen.recipe import FILES, GRAPH, RECIPE, TOKENIZER, Recipe
-from colstore.frozen.tokens import DocumentTokens, document_tokens, open_tokenizer, prepare
+from colstore.frozen.tokens import DocumentTokens, document_tokens, open_tokenizer, prepare, unknown_token
 from colstore.types import EncodedText, FloatMatrix, Json
 
 if TYPE_CHECKING:
@@ -32,8 +32,11 @@ class FrozenEncoder:
         How queries are prepared, and how documents were.
     """
 
-    def __init__(self, recipe: Recipe, tokenizer: Tokenizer, session: InferenceSession) -> None:
+    def __init__(
+        self, recipe: Recipe, tokenizer: Tokenizer, session: InferenceSession, unknown: int | None = None
+    ) -> None:
         self.recipe = recipe
+        self._unknown = unknown
         self._tokenizer, self._session = tokenizer, session
         self._document_tokenizer: Tokenizer | None = None
         self._lock = threading.Lock()
@@ -68,7 +71,8 @@ class FrozenEncoder:
             tokenizer = beside.submit(open_tokenizer, files[TOKENIZER], recipe.length, recipe.truncation)
             session = open_graph(files[GRAPH], threads=threads, name=GRAPH)
             _check_interface(session, recipe)
-            return cls(recipe, tokenizer.result(), session)
+            opened = tokenizer.result()
+            return cls(recipe, opened, session, unknown_token(opened, files[TOKENIZER]))
 
     @property
     def dim(self) -> int:
@@ -87,6 +91,16 @@ class FrozenEncoder:
         ------
         EncoderError
             The graph gives values that are not finite, or no vector at all.
+        """
+        return [encoded.vectors for encoded in self.encode_query_texts(texts)]
+
+    def encode_query_texts(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Return the vectors of each query, whether it was truncated, and whether the vocabulary lacks most of it.
+
+        Raises
+        ------
+        EncoderError
+            As for :meth:`encode_queries`.
         """
         if isinstance(texts, str):
             raise TypeError("expected a sequence of texts, got one string; wrap it in a list")
@@ -127,10 +141,10 @@ class FrozenEncoder:
                 self._document_tokenizer = open_tokenizer(data, self.recipe.document.length, self.recipe.truncation)
         return document_tokens(self._document_tokenizer, self.recipe.document, text)
 
-    def _encode(self, text: str) -> FloatMatrix:
+    def _encode(self, text: str) -> EncodedText:
         if not isinstance(text, str):
             raise TypeError(f"a query must be a string, got {type(text).__name__}")
-        query = prepare(self._tokenizer, self.recipe, text)
+        query = prepare(self._tokenizer, self.recipe, text, self._unknown)
         try:
             output = self._session.run(None, query.inputs)[0]
         except Exception as error:  # onnxruntime has a class for each kind of failure, none of them public
@@ -138,7 +152,7 @@ class FrozenEncoder:
         matrix = np.ascontiguousarray(output[0][query.scored], dtype=np.float32)
         if matrix.shape[1:] != (self.dim,) or not len(matrix) or not np.isfinite(matrix).all():
             raise EncoderError("the frozen encoder gave no usable vectors; build the index again")
-        return matrix
+        return EncodedText(matrix, query.truncated, query.unreadable)
 
 
 def _check_interface(session: InferenceSession, recipe: Recipe) -> None:

@@ -5,6 +5,7 @@ Both give what the original model's tokenizer and preparation give.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from colstore.errors import CorruptIndexError
 from colstore.frozen.recipe import TOKENIZER, DocumentSide, Recipe
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,16 @@ class TokenizedQuery:
         Inputs of the graph by name, int64 of shape ``(1, tokens)``.
     scored
         Which tokens' vectors count, bool of shape ``(tokens,)``.
+    truncated
+        Whether the text has more tokens than the model takes.
+    unreadable
+        Whether most of the text is unknown to the vocabulary, see :func:`is_unreadable`.
     """
 
     inputs: dict[str, NDArray[np.int64]]
     scored: NDArray[np.bool_]
+    truncated: bool = False
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,62 @@ def open_tokenizer(data: bytes, length: int, side: str) -> Tokenizer:
     return tokenizer
 
 
-def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str) -> TokenizedQuery:
-    """Return what the graph takes for one query."""
+def unknown_token(tokenizer: Tokenizer, data: bytes) -> int | None:
+    """Return the id of the token that stands for what is not in the vocabulary; ``None`` where there is no such token.
+
+    Parameters
+    ----------
+    tokenizer
+        The tokenizer.
+    data
+        The ``tokenizer.json`` that it was read from.
+    """
+    from tokenizers.models import Unigram
+
+    if isinstance(tokenizer.model, Unigram):  # the library does not say which token it is
+        found = re.search(rb'"unk_id":\s*(\d+)', data)
+        return None if found is None else int(found[1])
+    token = getattr(tokenizer.model, "unk_token", None)
+    return None if token is None else tokenizer.token_to_id(token)
+
+
+def is_unreadable(encoding: Encoding, unknown: int | None, prefix: int = 0) -> bool:
+    """Return whether most tokens, or most characters, of a text are unknown to the vocabulary.
+
+    A word of a script without spaces may be one unknown token of many characters, so that both are counted.
+
+    Parameters
+    ----------
+    encoding
+        The text with its prefix.
+    unknown
+        Id of the token that stands for unknown ones; ``None`` where the vocabulary knows everything.
+    prefix
+        Number of characters before the text, which do not count.
+    """
+    if unknown is None or unknown not in encoding.ids:
+        return False
+    rows = zip(encoding.ids, encoding.offsets, encoding.special_tokens_mask, strict=True)
+    widths = [(token == unknown, end - start) for token, (start, end), special in rows if not special and end > prefix]
+    unknown_widths = [width for is_unknown, width in widths if is_unknown]
+    characters = sum(width for _, width in widths)
+    return 2 * len(unknown_widths) > len(widths) or 2 * sum(unknown_widths) > characters
+
+
+def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str, unknown: int | None = None) -> TokenizedQuery:
+    """Return what the graph takes for one query.
+
+    Parameters
+    ----------
+    tokenizer
+        Cuts at the query's length.
+    recipe
+        How queries are prepared.
+    text
+        The query.
+    unknown
+        Id of the token that stands for unknown ones, see :func:`unknown_token`.
+    """
     encoding = tokenizer.encode(_unicode(recipe.prefix + text))
     ids = np.array(encoding.ids, dtype=np.int64)
     types = np.array(encoding.type_ids, dtype=np.int64)
@@ -105,7 +166,12 @@ def prepare(tokenizer: Tokenizer, recipe: Recipe, text: str) -> TokenizedQuery:
         scored = attended | expansion.scored
     scored = scored & ~np.isin(ids, np.array(recipe.skip, dtype=np.int64))
     made = {"input_ids": ids, "attention_mask": attended.astype(np.int64), "token_type_ids": types}
-    return TokenizedQuery({name: made[name][None, :] for name in recipe.inputs}, scored)
+    return TokenizedQuery(
+        {name: made[name][None, :] for name in recipe.inputs},
+        scored,
+        truncated=bool(encoding.overflowing),
+        unreadable=is_unreadable(encoding, unknown, len(recipe.prefix)),
+    )
 
 
 def document_tokens(tokenizer: Tokenizer, document: DocumentSide, text: str) -> DocumentTokens:

@@ -14,7 +14,7 @@ from colstore.encode import ProjectedEncoder, Projection
 from colstore.errors import CorpusError
 from colstore.indexing.compress import CompressedParts, compress
 from colstore.indexing.index_files import commit_first, write_codec, write_encoder
-from colstore.indexing.ingest import Compressor, Float16Vectors, encoded_windows, vectors_of
+from colstore.indexing.ingest import Compressor, Float16Vectors, encoded_windows, note_unreadable, vectors_of
 from colstore.indexing.meters import CorpusSize, EncodeMeter, StageMeter
 from colstore.indexing.output import claim_output, locked_output, state_to_resume
 from colstore.indexing.parts import Parts
@@ -94,6 +94,7 @@ class Build:
         with closing(encoded_windows(documents, self.encoder, meter)) as windows:
             for window, texts in windows:
                 report.truncated += sum(text.truncated for text in texts)
+                note_unreadable(report, window, texts)
                 matrices = [to_float16(d.id, text.vectors) for d, text in zip(window, texts, strict=True)]
                 parts.append(window, matrices)
                 meter.add(documents=len(window), ready=vectors_of(window))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from colstore.indexing.meters import EncodeMeter
 from colstore.indexing.read_ahead import Stop, ahead, in_order
 from colstore.indexing.segments import Batch, coarse_error, token_runs
 from colstore.outputs import encode_documents
+from colstore.reports import EXAMPLES_PER_KIND
 from colstore.store import AddedTokens
 from colstore.types import Document, EncodedText, Encoder
 
@@ -253,6 +254,20 @@ class Compressor:
         return Compressed(arrays, AddedTokens(len(rows), coarse_error(self.codec, rows, arrays["codes"])))
 
 
+class _CountsUnreadable(Protocol):
+    unreadable: int
+    unreadable_examples: list[str]
+
+
+def note_unreadable(counts: _CountsUnreadable, documents: Sequence[Document], texts: Sequence[EncodedText]) -> None:
+    """Count the documents of which most is unknown to the model's vocabulary, and keep the ids of the first few."""
+    for document, text in zip(documents, texts, strict=True):
+        if text.unreadable:
+            counts.unreadable += 1
+            if counts.unreadable <= EXAMPLES_PER_KIND:
+                counts.unreadable_examples.append(document.id)
+
+
 class Ingest:
     """The whole path into an index that has a codec.
 
@@ -275,6 +290,8 @@ class Ingest:
         self._vectors = Float16Vectors(config, compressor.dim)
         self.truncated = 0
         """Documents so far that were longer than the model's limit."""
+        self.unreadable = 0
+        self.unreadable_examples: list[str] = []
 
     def batches(
         self, documents: Iterator[Document], meter: EncodeMeter, *, admit: Admit | None = None
@@ -290,6 +307,7 @@ class Ingest:
         """Yield runs of documents of at most some thousand tokens, with their float16 vectors."""
         for documents, texts in windows:
             self.truncated += sum(text.truncated for text in texts)
+            note_unreadable(self, documents, texts)
             matrices = [self._vectors(d.id, text.vectors) for d, text in zip(documents, texts, strict=True)]
             offsets = np.concatenate([[0], np.cumsum([len(matrix) for matrix in matrices])])
             for start, stop in token_runs(offsets, BATCH_TOKENS):

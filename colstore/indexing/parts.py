@@ -46,7 +46,7 @@ class Parts:
     state
         The state of an interrupted build to go on with; ``None`` begins a new one.
     report
-        The build's report, whose count of truncated documents is stored in the state.
+        The build's report, whose counts of truncated and unreadable documents are stored in the state.
     store_texts
         Whether to keep titles, texts and metadata.
     over
@@ -152,6 +152,8 @@ class Parts:
                 "complete": complete,
                 "parts": [entry.to_json() for entry in self.entries],
                 "truncated": self._report.truncated,
+                "unreadable": self._report.unreadable,
+                "unreadable_examples": list(self._report.unreadable_examples),
             },
         )
 
@@ -214,6 +216,8 @@ class Parts:
             self.entries = [SegmentEntry.from_json(part) for part in parts]  # type: ignore[union-attr]  # checked by from_json
             self.complete = state.get("complete") is True
             self._report.truncated = int(state["truncated"])  # type: ignore[arg-type]  # checked by int
+            self._report.unreadable = int(state.get("unreadable", 0))  # type: ignore[arg-type]  # checked by int
+            self._report.unreadable_examples = [str(name) for name in state.get("unreadable_examples", ())]  # type: ignore[union-attr]  # a list, or a TypeError
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptIndexError(
                 "the state of the unfinished build cannot be read; start again with overwrite=True",

@@ -16,6 +16,7 @@ from colstore.config import OnError
 from colstore.corpus import Query, ReadReport, RunLine, group_run, read_queries, read_run
 from colstore.corpus.lines import PathSource
 from colstore.errors import ConfigError, QueryError, UnknownIdError
+from colstore.search.notices import QueryNotices
 from colstore.types import Hit, Json
 from colstore.values import as_number
 
@@ -24,8 +25,8 @@ RunSource: TypeAlias = "PathSource | Iterable[RunLine] | Mapping[str, Mapping[st
 """A run: a file, lines, or for each query id the scores of documents by id, or a list of ids, best first."""
 QuerySource: TypeAlias = "Mapping[str, QueryLike] | Iterable[Query] | PathSource"
 """Queries: texts or token vectors by query id, queries, or a file."""
-Rank = Callable[[Sequence[tuple[QueryLike, list[RunLine]]]], list[list[Hit]]]
-"""Ranks the candidates of several queries."""
+Rank = Callable[[Sequence[tuple[QueryLike, list[RunLine]]], QueryNotices], list[list[Hit]]]
+"""Ranks the candidates of several queries, and counts those that the model cannot read whole."""
 AT_ONCE = 32
 """Queries that are ranked together: a reranker receives their pairs in one call."""
 EXAMPLES = 5
@@ -43,6 +44,10 @@ class RunReport:
         Number of hits by the stage that ranked them.
     unknown_queries
         Number of queries of the run that were left out because their text is unknown.
+    identical_ids
+        Number of candidates that were left out because their id is that of their query.
+    notices
+        Counts of the queries that are longer than the model's limit, or mostly unknown to its vocabulary.
     intake
         Counts of lines that were read, and of duplicates that were skipped.
     examples
@@ -53,6 +58,8 @@ class RunReport:
     lines: int = 0
     hits: Counter[str] = field(default_factory=Counter)
     unknown_queries: int = 0
+    identical_ids: int = 0
+    notices: QueryNotices = field(default_factory=QueryNotices)
     intake: ReadReport = field(default_factory=ReadReport)
     examples: list[str] = field(default_factory=list)
 
@@ -63,6 +70,9 @@ class RunReport:
             "lines": self.lines,
             "hits": dict(self.hits),
             "unknown_queries": self.unknown_queries,
+            "identical_ids": self.identical_ids,
+            "truncated_queries": self.notices.truncated,
+            "unreadable_queries": self.notices.unreadable,
             "skipped_duplicates": self.intake.skipped_duplicates,
             "examples": [*self.examples, *self.intake.examples],
         }
@@ -106,6 +116,7 @@ def rerank_run(
     *,
     on_duplicate: OnError = "error",
     on_unknown_query: OnError = "error",
+    ignore_identical_ids: bool = False,
 ) -> RerankedRun:
     """Return a run reranked query by query, in the order of the run.
 
@@ -126,6 +137,8 @@ def rerank_run(
     on_unknown_query
         What to do with a query of the run that is not among ``queries``: ``"error"``, or ``"skip"`` to leave it out
         and count it.
+    ignore_identical_ids
+        Whether to leave out candidates whose id is that of their query.
 
     Raises
     ------
@@ -142,7 +155,18 @@ def rerank_run(
         raise ConfigError(f"on_unknown_query must be 'error' or 'skip', got {on_unknown_query!r}")
     report = RunReport()
     groups = group_run(_lines(run, on_duplicate, report))
+    if ignore_identical_ids:
+        groups = _without_identical(groups, report)
     return RerankedRun(_ranked(groups, _by_id(queries), rank, on_unknown_query, report), report)
+
+
+def _without_identical(
+    groups: Iterator[tuple[str, list[RunLine]]], report: RunReport
+) -> Iterator[tuple[str, list[RunLine]]]:
+    for name, lines in groups:
+        others = [line for line in lines if line.doc_id != name]
+        report.identical_ids += len(lines) - len(others)
+        yield name, others
 
 
 def _lines(run: RunSource, on_duplicate: OnError, report: RunReport) -> Iterable[RunLine]:
@@ -209,7 +233,7 @@ def _ranked(
     known = _known(groups, queries, on_unknown_query, report)
     while batch := list(islice(known, AT_ONCE)):
         try:
-            ranked = rank([(queries[name], lines) for name, lines in batch])
+            ranked = rank([(queries[name], lines) for name, lines in batch], report.notices)
         except UnknownIdError as error:
             names = batch[0][0] if len(batch) == 1 else f"{batch[0][0]} to {batch[-1][0]}"
             raise UnknownIdError(f"queries {names}: {error}") from error
@@ -218,6 +242,7 @@ def _ranked(
             report.lines += len(lines)
             report.hits.update(hit.stage for hit in hits)
             yield name, hits
+    report.notices.warn()
     if report.unknown_queries and not report.queries:
         raise QueryError(
             f"not one of the {report.unknown_queries} queries of the run is among the {len(queries)} queries with a "

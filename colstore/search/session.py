@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from colstore.config import SearchParams
 from colstore.errors import ConfigError, EncoderError, QueryError
-from colstore.outputs import encode_query
+from colstore.outputs import encoded_query
 from colstore.rerank.fusion import Fusion
 from colstore.rerank.stage import RerankStage, as_stage
 from colstore.search import candidates
 from colstore.search.filters import Where, allowed_documents
 from colstore.search.hits import hits_of
+from colstore.search.notices import QueryNotices
 from colstore.search.searcher import Searcher
 from colstore.snapshot.snapshot import Snapshot
 from colstore.threads import in_threads, thread_count
@@ -167,8 +168,31 @@ class Session:
             )
         return encoder
 
-    def encode(self, query: QueryLike) -> FloatMatrix:
+    def encode_many(self, queries: Iterable[QueryLike], notices: QueryNotices | None = None) -> list[FloatMatrix]:
+        """Return the token vectors of each query, ``(tokens, dim)``; see :meth:`encode`.
+
+        Parameters
+        ----------
+        queries
+            Texts or token vectors.
+        notices
+            Counts the queries that the model cannot read whole; ``None`` warns of them, once for all.
+        """
+        counts = QueryNotices() if notices is None else notices
+        encoded = [self.encode(query, counts) for query in queries]
+        if notices is None:
+            counts.warn()
+        return encoded
+
+    def encode(self, query: QueryLike, notices: QueryNotices | None = None) -> FloatMatrix:
         """Return the token vectors of a query, ``(tokens, dim)``: a text is encoded, vectors are passed on.
+
+        Parameters
+        ----------
+        query
+            A text or token vectors.
+        notices
+            Counts the query if the model cannot read it whole; without it, nobody is told.
 
         Raises
         ------
@@ -180,7 +204,10 @@ class Session:
         if isinstance(query, str):
             if not query.strip():
                 raise QueryError("the query is empty: pass a text with at least one word")
-            return encode_query(self.encoder, query)
+            encoded = encoded_query(self.encoder, query)
+            if notices is not None:
+                notices.note(query, encoded)
+            return encoded.vectors
         if query is None or isinstance(query, bytes | Mapping):
             raise QueryError(f"a query must be a text or token vectors (tokens, dim), got {type(query).__name__}")
         return as_array(query)
@@ -192,7 +219,7 @@ class Session:
         depth = request.k if stage is None else max(request.k, stage.depth)
         bm25 = None if request.first_stage is None else self._first_stage(request.first_stage)
         texts = [text_of(query) for query in queries] if stage is not None or bm25 is not None else []
-        encoded = [self.encode(query) for query in queries]
+        encoded = self.encode_many(queries)
         allowed = allowed_documents(self.searcher.views, request.where, request.ids)
         if allowed is not None and not len(allowed):
             return [Hits() for _ in queries]
@@ -217,15 +244,19 @@ class Session:
         options: candidates.RerankOptions,
         reranker: Reranker | RerankStage | None,
         threads: int | None,
+        notices: QueryNotices | None = None,
     ) -> list[list[Hit]]:
-        """Return the candidates of each query, ranked by MaxSim and then by the reranker."""
+        """Return the candidates of each query, ranked by MaxSim and then by the reranker.
+
+        ``notices`` counts the queries that the model cannot read whole; without it, the call warns of them.
+        """
         count, k = thread_count(threads), options.k
         stage = self._stage(reranker)
         texts = [] if stage is None else [text_of(request.query) for request in requests]
         if stage is not None and k is not None:
             options = replace(options, k=max(k, stage.depth))
         encodes_missing = options.missing == "score" and (stage is None or stage.policy == "never")
-        encoded = [self.encode(request.query) for request in requests]
+        encoded = self.encode_many((request.query for request in requests), notices)
 
         def hits_for(i: int) -> list[Hit]:
             return candidates.rerank(

@@ -122,6 +122,8 @@ def add(
             sink.seal()
         admission.note()
         change.report.truncated = ingest.truncated
+        change.report.unreadable = ingest.unreadable
+        change.report.unreadable_examples = ingest.unreadable_examples
         change.report.note_read(read)
         if not change.is_empty:
             _tidy(change, progress)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 import colstore
 from colstore.cli import main
 from colstore.encode.fake import FakeEncoder
+from colstore.types import EncodedText
 
 Cli = Callable[..., Result]
 
@@ -89,3 +91,32 @@ def index(tmp_path: Path, corpus: Path) -> Path:
     path = tmp_path / "test.colstore"
     colstore.build(path, corpus, model=FakeEncoder(), bits=16).close()
     return path
+
+
+@pytest.fixture
+def spaced(tmp_path: Path) -> Path:
+    """Return the path of an index whose ids hold white space."""
+    path = tmp_path / "spaced.colstore"
+    documents = [{**document, "id": f"My  {document['id']}.md"} for document in DOCUMENTS]
+    colstore.build(path, documents, model=FakeEncoder(), bits=16).close()
+    return path
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the fake encoder read five words of a query, and nothing that is not ASCII."""
+    encode = FakeEncoder.encode_documents
+
+    def of_queries(self: FakeEncoder, texts: Sequence[str]) -> list[EncodedText]:
+        vectors = self.encode_queries([" ".join(text.split()[:5]) for text in texts])
+        return [
+            EncodedText(rows, len(text.split()) > 5, not text.isascii())
+            for rows, text in zip(vectors, texts, strict=True)
+        ]
+
+    def of_documents(self: FakeEncoder, texts: Sequence[str]) -> list[EncodedText]:
+        encoded = zip(encode(self, texts), texts, strict=True)
+        return [replace(document, unreadable=not text.isascii()) for document, text in encoded]
+
+    monkeypatch.setattr(FakeEncoder, "encode_query_texts", of_queries, raising=False)
+    monkeypatch.setattr(FakeEncoder, "encode_documents", of_documents)

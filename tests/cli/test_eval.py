@@ -82,3 +82,46 @@ def test_errors_end_as_one_line(cli: Cli, index: Path, queries: Path, tmp_path: 
     assert result.exit_code == 1
     assert result.stderr.startswith("colstore: error: none of the 3 queries")
     assert cli("eval", index, "--queries", queries, "--measure", "x", "--qrels", bad).exit_code == 1
+
+
+def test_ids_with_spaces_never_cost_the_figures(cli: Cli, spaced: Path, queries: Path, tmp_path: Path) -> None:
+    qrels = tmp_path / "judged.tsv"
+    qrels.write_text("query-id\tcorpus-id\tscore\n0\tMy  bees.md\t1\n")
+    arguments = ("eval", spaced, "--queries", queries, "--qrels", qrels, "--save-run")
+    refused = cli(*arguments, tmp_path / "ours.trec")
+    assert refused.exit_code == 1
+    assert "nDCG@10" in refused.stdout
+    first, *_, last = refused.stderr.splitlines()
+    assert first.startswith("colstore: warning: id 'My  bees.md' holds white space")
+    assert "--layout jsonl" in first
+    assert last.startswith("colstore: error:")
+    assert not (tmp_path / "ours.trec").exists()
+    assert json.loads(cli(*arguments, tmp_path / "ours.trec", "--json").stdout)["measures"]
+    for name, layout in (("ours.jsonl", ()), ("ours.run", ("--layout", "jsonl"))):
+        result = cli(*arguments, tmp_path / name, *layout)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "My  bees.md" in (tmp_path / name).read_text()
+
+
+def test_a_run_that_has_no_place_is_refused_at_once(cli: Cli, index: Path, queries: Path, qrels: Path) -> None:
+    for place in (index / "no" / "ours.trec", index):
+        result = cli("eval", index, "--queries", queries, "--qrels", qrels, "--save-run", place)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "folder" in result.stderr
+
+
+def test_judgements_twice_and_queries_that_are_documents(cli: Cli, index: Path, queries: Path, tmp_path: Path) -> None:
+    qrels = tmp_path / "twice.tsv"
+    qrels.write_text("0\tbees\t1\n0\tbees\t2\n")
+    assert cli("eval", index, "--queries", queries, "--qrels", qrels).exit_code == 1
+    skipped = cli("eval", index, "--queries", queries, "--qrels", qrels, "--on-duplicate", "skip")
+    assert skipped.exit_code == 0, skipped.stderr
+    assert "note: 1 judgement of a pair that is judged before was left out" in skipped.stdout
+    own = tmp_path / "own.jsonl"
+    own.write_text(json.dumps({"id": "bees", "text": "A scout returns and dances on the comb."}) + "\n")
+    judged = tmp_path / "own.tsv"
+    judged.write_text("bees\ttides\t1\n")
+    noted = cli("eval", index, "--queries", own, "--qrels", judged)
+    assert "(--ignore-identical-ids)" in noted.stdout
+    ignored = cli("eval", index, "--queries", own, "--qrels", judged, "--ignore-identical-ids", "--json")
+    assert json.loads(ignored.stdout)["coverage"]["ignored_identical_ids"] == 1

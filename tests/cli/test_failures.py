@@ -66,7 +66,7 @@ def test_a_message_of_several_lines_or_with_terminal_escapes_is_one_clean_line(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(colstore, "open", raising(ColstoreError("first\nsecond \x1b[31m third")))
-    assert cli("info", "x").stderr == "colstore: error: first second �[31m third\n"
+    assert cli("info", "x").stderr == "colstore: error: first second \\x1b[31m third\n"
 
 
 def test_a_bug_keeps_its_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 import colstore
 from colstore import SearchParams
+from colstore.cli import main
 from colstore.encode.fake import FakeEncoder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -227,3 +228,12 @@ def test_a_reader_that_leaves_early_is_no_error(index: Path) -> None:
         process.stdout.close()
         _, stderr = process.communicate(questions, timeout=120)
     assert (process.returncode, stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16"])
+def test_queries_in_utf_16_are_refused(index: Path, encoding: str) -> None:
+    text = "who dances?\n".encode(encoding)
+    result = CliRunner().invoke(main, ["search", str(index)], input=text, prog_name="colstore")
+    assert result.exit_code == 1
+    assert "standard input, line 1" in result.stderr
+    assert "UTF-8" in result.stderr

@@ -107,6 +107,11 @@ def test_queries_that_a_run_lacks_count_zero_and_are_noted() -> None:
         "unanswered": 3,
         "without_relevant": 1,
         "unknown_documents": 0,
+        "duplicate_judgements": 0,
+        "identical_ids": 0,
+        "ignored_identical_ids": 0,
+        "truncated_queries": 0,
+        "unreadable_queries": 0,
     }
     assert found["success@5"] == 0.25
     notes = " / ".join(found.coverage.notes())

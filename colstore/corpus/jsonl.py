@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from colstore.corpus.lines import STDIN, Line, printable, read_lines
-from colstore.corpus.record import RawItem, Record, excerpt
+from colstore.corpus.record import FieldNames, RawItem, Record, excerpt
 from colstore.errors import CorpusError
 
 
-def read_jsonl(path: Path | None) -> Iterator[RawItem]:
+def read_jsonl(
+    path: Path | None, *, fields: FieldNames | None = None, encoding: str | None = None
+) -> Iterator[RawItem]:
     """Yield a record for each line of a file, or of standard input for ``None``. Blank lines are ignored."""
     name = printable(STDIN if path is None else path)
-    for line in read_lines(path):
+    for line in read_lines(path, encoding):
         if line.error is not None:
             yield line.error
         elif not line.is_blank:
-            yield _parse_line(line, name)
+            yield _parse_line(line, name, fields)
 
 
 def read_sound_jsonl(path: Path | None) -> Iterator[Record]:
@@ -30,9 +32,9 @@ def read_sound_jsonl(path: Path | None) -> Iterator[Record]:
         yield item
 
 
-def _parse_line(line: Line, name: str) -> RawItem:
+def _parse_line(line: Line, name: str, fields: FieldNames | None) -> RawItem:
     try:
-        return Record(parse_object(line.text), name, line.number)
+        return Record(parse_object(line.text), name, line.number, fields)
     except ValueError as error:
         return CorpusError(str(error), source=name, line=line.number)
 

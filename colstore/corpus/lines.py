@@ -104,7 +104,7 @@ def existing_file(source: PathSource, example: str) -> Path | None:
     return path
 
 
-def read_lines(path: Path | None) -> Iterator[Line]:
+def read_lines(path: Path | None, encoding: str | None = None) -> Iterator[Line]:
     """Yield the lines of a file, or of standard input for ``None``. A ``.gz`` file is decompressed.
 
     A byte order mark is dropped. Broken lines are yielded with their error, so that the caller can skip them.
@@ -116,7 +116,7 @@ def read_lines(path: Path | None) -> Iterator[Line]:
     """
     name = printable(STDIN if path is None else path)
     with _open_bytes(path, name) as stream:
-        yield from _decoded(stream, name)
+        yield from _decoded(stream, name, encoding or "utf-8")
 
 
 def read_sound_lines(path: Path | None) -> Iterator[Line]:
@@ -139,7 +139,7 @@ def _open_bytes(path: Path | None, name: str) -> AbstractContextManager[Buffered
         raise CorpusError(f"cannot be opened: {error.strerror or error}", source=name) from error
 
 
-def _decoded(stream: BufferedIOBase | IO[bytes], name: str) -> Iterator[Line]:
+def _decoded(stream: BufferedIOBase | IO[bytes], name: str, encoding: str) -> Iterator[Line]:
     number = 0
     while True:
         number += 1
@@ -153,7 +153,7 @@ def _decoded(stream: BufferedIOBase | IO[bytes], name: str) -> Iterator[Line]:
             return
         if number == 1:
             raw = raw.removeprefix(_BYTE_ORDER_MARK)
-        yield _decode(raw, number, name) if whole else Line(number, "", _too_long(number, name))
+        yield _decode(raw, number, name, encoding) if whole else Line(number, "", _too_long(number, name))
 
 
 def _next_line(stream: BufferedIOBase | IO[bytes]) -> tuple[bytes, bool]:
@@ -171,9 +171,9 @@ def _too_long(number: int, name: str) -> CorpusError:
     return CorpusError(f"line is longer than {MAX_LINE_BYTES:,} bytes: split the document", source=name, line=number)
 
 
-def _decode(raw: bytes, number: int, name: str) -> Line:
+def _decode(raw: bytes, number: int, name: str, encoding: str) -> Line:
     try:
-        return Line(number, raw.decode("utf-8"))
+        return Line(number, raw.decode(encoding))
     except UnicodeDecodeError as error:
         message = f"not UTF-8 (byte {raw[error.start]:#04x} at position {error.start + 1} of the line)"
         text = raw.decode("utf-8", "replace")

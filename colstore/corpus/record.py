@@ -12,10 +12,12 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.corpus.columns import ID_KEYS as ID_KEYS
+from colstore.corpus.columns import FieldNames as FieldNames
+from colstore.corpus.columns import columns_of
 from colstore.errors import CorpusError, EmptyDocumentError
 from colstore.types import Document, Json
 
-ID_KEYS = ("_id", "id")
 MAX_JSON_DEPTH = 100
 MAX_INTEGER_BITS = 1024
 _ErrorT = TypeVar("_ErrorT", bound=CorpusError)
@@ -34,11 +36,14 @@ class Record:
         Name of the file, for error messages.
     line
         Number of the line, row or item, from 1; ``None`` if the whole file is the record.
+    names
+        Names of the fields that hold the id, the text and the title; ``None`` looks for the usual ones.
     """
 
     fields: Mapping[str, object]
     source: str
     line: int | None = None
+    names: FieldNames | None = None
 
     def error(self, message: str) -> CorpusError:
         """Return an error that names the location of this record."""
@@ -138,10 +143,11 @@ def to_document(record: Record) -> Document:
         Title and text are blank, and there are no vectors.
     """
     fields = dict(record.fields)
-    identifier = clean_id(record, pop_id(fields))
+    columns = columns_of(tuple(fields), record.names)
+    identifier = clean_id(record, fields.pop(columns.id, None) if columns.id else None)
     vectors = _clean_vectors(record, fields.pop("vectors", None))
-    title = fields.pop("title", None)
-    text = fields.pop("text", None)
+    title = fields.pop(columns.title, None) if columns.title else None
+    text = fields.pop(columns.text, None) if columns.text else None
     if text is None and vectors is None:
         raise record.error(f"document {excerpt(identifier)} has no text: a string is needed under text")
     document = Document(

@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from colstore.corpus.columns import FieldNames, check_columns, with_metadata_apart
 from colstore.corpus.lines import Line, printable, read_lines
-from colstore.corpus.record import ID_KEYS, RawItem, Record, excerpt
+from colstore.corpus.record import RawItem, Record
 from colstore.errors import CorpusError, IncompleteCorpusError
 
 
-def read_tabular(path: Path, delimiter: str) -> Iterator[RawItem]:
+def read_tabular(
+    path: Path,
+    delimiter: str,
+    *,
+    fields: FieldNames | None = None,
+    encoding: str | None = None,
+    quoting: str = "auto",  # noqa: ARG001 - one rule so far
+) -> Iterator[RawItem]:
     """Yield a record for each row. Columns other than id, text and title are metadata, with strings as values.
 
     The line of a row is its first line. After a broken row, reading continues after the line that closes its quotes.
@@ -23,35 +31,15 @@ def read_tabular(path: Path, delimiter: str) -> Iterator[RawItem]:
         The header is missing, broken, or lacks an id or a text column.
     """
     name = printable(path)
-    rows = _rows(read_lines(path), name, delimiter)
+    rows = _rows(read_lines(path, encoding), name, delimiter)
     header = next(rows, None)
     if header is None:
         raise CorpusError("the file is empty: a header line with the columns id and text is needed", source=name)
     if isinstance(header, CorpusError):
         raise header
-    check_columns(header.cells, name, header.line)
+    check_columns(header.cells, name, header.line, fields)
     for row in rows:
-        yield row if isinstance(row, CorpusError) else _record(header.cells, row, name)
-
-
-def check_columns(columns: list[str], source: str, line: int | None = None) -> None:
-    """Refuse columns from which documents cannot be made without loss.
-
-    Raises
-    ------
-    CorpusError
-        There is no id or text column, a name occurs twice, or a column has no name.
-    """
-    present = ", ".join(excerpt(column) for column in columns[:20])
-    missing = [] if set(ID_KEYS) & set(columns) else ["id"]
-    missing += [] if "text" in columns else ["text"]
-    if missing:
-        raise CorpusError(f"no column {' and no column '.join(missing)}; found {present}", source=source, line=line)
-    repeated = [column for column in columns if columns.count(column) > 1]
-    if repeated:
-        raise CorpusError(f"column {excerpt(repeated[0])} occurs twice: rename one", source=source, line=line)
-    if not all(column.strip() for column in columns):
-        raise CorpusError(f"a column has no name: name it or drop it; found {present}", source=source, line=line)
+        yield row if isinstance(row, CorpusError) else _record(header.cells, row, name, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +127,8 @@ def _explain(error: csv.Error) -> str:
     return f"broken row ({error}): quote fields that contain quotes or newlines, and double the quotes in them"
 
 
-def _record(columns: list[str], row: _Row, name: str) -> RawItem:
+def _record(columns: list[str], row: _Row, name: str, fields: FieldNames | None) -> RawItem:
     if len(row.cells) != len(columns):
         message = f"wrong number of columns: {len(row.cells)} in this row, {len(columns)} in the header"
         return CorpusError(message, source=name, line=row.line)
-    return Record(with_metadata_apart(dict(zip(columns, row.cells, strict=True))), name, row.line)
-
-
-def with_metadata_apart(row: dict[str, object] | dict[str, str]) -> dict[str, object]:
-    """Return the id, title and text of a row, and all other columns under ``metadata`` (even one of that name).
-
-    Examples
-    --------
-    >>> with_metadata_apart({"id": "d1", "text": "Bees.", "year": "2020"})
-    {'id': 'd1', 'text': 'Bees.', 'metadata': {'year': '2020'}}
-    """
-    identifier = next(key for key in ID_KEYS if key in row)
-    own = {key: row[key] for key in (identifier, "title", "text") if key in row}
-    return {**own, "metadata": {key: value for key, value in row.items() if key not in own}}
+    return Record(with_metadata_apart(dict(zip(columns, row.cells, strict=True)), fields), name, row.line)

@@ -35,8 +35,8 @@ Quoting = Literal["auto", "csv", "none"]
 READABLE = (
     "a folder in the layout of BEIR, MTEB, LoTTE or a data set of a hub, a folder of pages (.md, .rst, .txt, .html, "
     ".pdf), .jsonl, .json, .csv and .tsv (each also .gz), .parquet, .arrow, a single page, - for JSON Lines on "
-    "standard input, or in Python an iterable of Document, dict or str, a dict of texts by id, or a table of pandas, polars, "
-    "pyarrow or datasets"
+    "standard input, or in Python an iterable of Document, dict or str, a dict of texts by id, or a table of pandas, "
+    "polars, pyarrow or datasets"
 )
 
 
@@ -244,7 +244,7 @@ def _open_path(path: Path, options: ReadOptions, report: ReadReport) -> Iterator
     if is_page(path, options.include):
         if ending(path.name) == ".pdf":
             require_pdf()
-        return iter([read_page(path, path.name, options.of_pages)])
+        return (read_page(page, page.name, options.of_pages) for page in (path,))
     kind = ending(path.name)
     remedy = f"; include='*{kind}' reads such a file as text" if kind else ""
     message = f"cannot tell the format from the name{remedy}; supported are {READABLE}"

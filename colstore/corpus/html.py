@@ -12,63 +12,11 @@ from html.parser import HTMLParser
 
 _SILENT = frozenset({"script", "style", "template", "noscript", "svg", "iframe"})
 """Elements whose content is not part of the text."""
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "br",
-        "button",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "head",
-        "header",
-        "hgroup",
-        "hr",
-        "html",
-        "legend",
-        "li",
-        "main",
-        "menu",
-        "nav",
-        "ol",
-        "optgroup",
-        "option",
-        "p",
-        "pre",
-        "search",
-        "section",
-        "select",
-        "summary",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "title",
-        "tr",
-        "ul",
-    ]
+_INLINE = frozenset(
+    {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "img", "ins", "kbd", "label"}
+    | {"mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"}
 )
-"""Elements that begin and end lines."""
+"""Elements within a line; all others begin and end lines."""
 _CELLS = frozenset({"td", "th"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _APART = _HEADINGS | {"p", "table", "ul", "ol", "dl", "pre", "blockquote"}
@@ -191,7 +139,7 @@ class _Reader(HTMLParser):
             self.headings.append((tag, title))
 
     def _break(self, tag: str) -> None:
-        if tag in _BLOCKS:
-            self._pieces.append("\n\n" if tag in _APART else "\n")
-        elif tag in _CELLS:
+        if tag in _CELLS:
             self._pieces.append(" ")
+        elif tag not in _INLINE:
+            self._pieces.append("\n\n" if tag in _APART else "\n")

@@ -36,7 +36,11 @@ from colstore.values import as_array
 _AS_THEY_ARE = (str, int, bool, type(None))
 
 
-def as_json(value: object, depth: int = 1) -> object:
+class _TooDeepError(ValueError):
+    """A value is nested deeper than a record may be; perhaps it holds itself."""
+
+
+def as_json(value: object) -> object:
     """Return a value as one that :mod:`json` can write, where the rule of this module knows one.
 
     Examples
@@ -44,14 +48,25 @@ def as_json(value: object, depth: int = 1) -> object:
     >>> as_json({"price": Decimal("9.50"), "day": date(2020, 1, 2), "count": np.int64(3), "rest": float("nan")})
     {'price': 9.5, 'day': '2020-01-02', 'count': 3, 'rest': None}
     """
-    if type(value) in _AS_THEY_ARE or depth > MAX_JSON_DEPTH:
+    if type(value) in _AS_THEY_ARE:
         return value
+    try:
+        return _converted(value, 1)
+    except _TooDeepError:
+        return value  # refused by the check of the record
+
+
+def _converted(value: object, depth: int) -> object:
+    if type(value) in _AS_THEY_ARE:
+        return value
+    if depth > MAX_JSON_DEPTH:
+        raise _TooDeepError
     if isinstance(value, Mapping):
-        return {as_json(key, depth + 1): as_json(inner, depth + 1) for key, inner in value.items()}
+        return {_converted(key, depth + 1): _converted(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [as_json(inner, depth + 1) for inner in value]
+        return [_converted(inner, depth + 1) for inner in value]
     if isinstance(value, np.ndarray):
-        return as_json(value.tolist(), depth) if value.dtype.kind != "M" else [as_json(inner) for inner in value]
+        return _converted(list(value) if value.dtype.kind in "mM" else value.tolist(), depth)
     return _scalar(value)
 
 

@@ -33,36 +33,9 @@ DATA = frozenset([*LINES, *(f"{end}.gz" for end in LINES), ".parquet", ".arrow",
 PAGES = frozenset([".txt", ".text", ".md", ".markdown", ".mdx", ".rst", ".html", ".htm", ".xhtml", ".pdf"])
 """Endings of files that are a document each."""
 _PROBABLY_DATA = frozenset(
-    [
-        ".7z",
-        ".avro",
-        ".bin",
-        ".bz2",
-        ".db",
-        ".dta",
-        ".h5",
-        ".hdf5",
-        ".npy",
-        ".npz",
-        ".orc",
-        ".pickle",
-        ".pkl",
-        ".rar",
-        ".sqlite",
-        ".tar",
-        ".tgz",
-        ".trec",
-        ".xlsx",
-        ".xml",
-        ".xz",
-        ".zip",
-        ".zst",
-        ".tar.gz",
-        ".xml.gz",
-        ".txt.gz",
-        ".trec.gz",
-        ".gz",
-    ]
+    {".7z", ".avro", ".bin", ".bz2", ".db", ".dta", ".gz", ".h5", ".hdf5", ".npy", ".npz", ".orc", ".pickle", ".pkl"}
+    | {".rar", ".sqlite", ".tar", ".tar.gz", ".tgz", ".trec", ".trec.gz", ".txt.gz", ".xlsx", ".xml", ".xml.gz", ".zip"}
+    | {f"{end}{packed}" for end in (*LINES, "", ".tar") for packed in (".bz2", ".xz", ".zst")}
 )
 """Endings that are not read; a README beside such files is not taken for the corpus."""
 _ROLES = re.compile(
@@ -70,18 +43,8 @@ _ROLES = re.compile(
 )
 _ROLE_FOLDERS = frozenset({"queries", "query", "topics", "questions", "qrels", "qas", "runs"})
 _DESCRIPTIONS = frozenset(
-    [
-        "dataset_info",
-        "dataset_infos",
-        "dataset_dict",
-        "state",
-        "config",
-        "metadata",
-        "package",
-        "package-lock",
-        "tsconfig",
-        "manifest",
-    ]
+    {"dataset_info", "dataset_infos", "dataset_dict", "state", "config", "metadata", "manifest"}
+    | {"package", "package-lock", "tsconfig"}
 )
 _NOTES = re.compile(
     r"(readme|licen[cs]e|copying|notice|citation|changelog|changes|authors|contributing|contributors|security|"

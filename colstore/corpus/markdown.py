@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from itertools import zip_longest
 
 TITLE_CHARACTERS = 65_536
 """Characters of a page in which a title is looked for."""
@@ -62,7 +63,7 @@ def _first_heading(source: str) -> str:
     from colstore.corpus.html import html_heading
 
     tokens = MarkdownIt("commonmark").parse(source)
-    for token, content in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, content in zip_longest(tokens, tokens[1:]):
         title = ""
         if token.type == "heading_open" and content is not None:
             inline = content.children or []

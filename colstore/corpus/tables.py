@@ -31,14 +31,14 @@ def read_table(table: Any, chosen: FieldNames | None) -> Iterator[RawItem] | Non
         There is no id or text column, or this kind of table cannot be read.
     """
     name = f"<{type(table).__name__}>"
+    if hasattr(table, "collect_schema") and hasattr(table, "collect"):  # a LazyFrame of polars
+        table = table.collect()
     if hasattr(table, "with_format") and hasattr(table, "column_names"):  # a Dataset of datasets
         return _read_dataset(table, chosen, name)
     if hasattr(table, "schema") and (hasattr(table, "to_batches") or hasattr(table, "read_next_batch")):  # pyarrow
         return _read_batches(_batches_of(table), list(table.schema.names), chosen, name)
     if hasattr(table, "num_columns") and hasattr(table, "to_pylist") and hasattr(table, "schema"):  # a RecordBatch
         return _read_batches(iter([table]), list(table.schema.names), chosen, name)
-    if hasattr(table, "collect_schema") and hasattr(table, "collect"):  # a LazyFrame of polars
-        table = table.collect()
     if hasattr(table, "iter_rows") and hasattr(table, "columns"):  # polars
         return _read_rows(table.iter_rows(), list(table.columns), chosen, name)
     if hasattr(table, "itertuples") and hasattr(table, "columns"):  # pandas
@@ -108,7 +108,7 @@ def read_mapping(corpus: Mapping[Any, Any], chosen: FieldNames | None = None) ->
         )
     if hasattr(first, "column_names") or hasattr(first, "columns"):
         names = ", ".join(excerpt(name) for name in corpus)
-        raise CorpusError(f"a {type(corpus).__name__} holds several tables: pass one of them ({names})")
+        raise CorpusError(f"a {type(corpus).__name__} holds several splits: pass one of them ({names})")
     return _entries(corpus, chosen)
 
 

@@ -16,6 +16,7 @@ from colstore.corpus.encodings import check_encoding
 from colstore.corpus.folder import PageOptions, is_page, read_folder, read_page
 from colstore.corpus.folder_walk import ending
 from colstore.corpus.jsonl import read_jsonl
+from colstore.corpus.layout import READABLE
 from colstore.corpus.lines import existing_path, printable
 from colstore.corpus.parquet import read_arrow, read_parquet
 from colstore.corpus.pdf import require_pdf
@@ -32,12 +33,6 @@ CorpusSource: TypeAlias = (
 )
 """A path, an iterable, a mapping by id, or a table of pandas, polars, pyarrow or ``datasets``."""
 Quoting = Literal["auto", "csv", "none"]
-READABLE = (
-    "a folder in the layout of BEIR, MTEB, LoTTE or a data set of a hub, a folder of pages (.md, .rst, .txt, .html, "
-    ".pdf), .jsonl, .json, .csv and .tsv (each also .gz), .parquet, .arrow, a single page, - for JSON Lines on "
-    "standard input, or in Python an iterable of Document, dict or str, a dict of texts by id, or a table of pandas, "
-    "polars, pyarrow or datasets"
-)
 
 
 class Reading(TypedDict, total=False):

@@ -32,6 +32,13 @@ DATA = frozenset([*LINES, *(f"{end}.gz" for end in LINES), ".parquet", ".arrow",
 """Endings of files that hold many documents."""
 PAGES = frozenset([".txt", ".text", ".md", ".markdown", ".mdx", ".rst", ".html", ".htm", ".xhtml", ".pdf"])
 """Endings of files that are a document each."""
+READABLE = (
+    "a folder in the layout of BEIR, MTEB, LoTTE or a data set of a hub, a folder of pages (.md, .rst, .txt, .html, "
+    ".pdf), .jsonl, .json, .csv and .tsv (each also .gz), .parquet, .arrow, a single page, - for JSON Lines on "
+    "standard input, or in Python an iterable of Document, dict or str, a dict of texts by id, or a table of pandas, "
+    "polars, pyarrow or datasets"
+)
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".mp4", ".mp3", ".wav", ".exe", ".so", ".pyc"})
 _PROBABLY_DATA = frozenset(
     {".7z", ".avro", ".bin", ".bz2", ".db", ".dta", ".gz", ".h5", ".hdf5", ".npy", ".npz", ".orc", ".pickle", ".pkl"}
     | {".rar", ".sqlite", ".tar", ".tar.gz", ".tgz", ".trec", ".trec.gz", ".txt.gz", ".xlsx", ".xml", ".xml.gz", ".zip"}
@@ -220,8 +227,9 @@ def _check_pages(survey: Survey) -> None:
     elif unread:
         message += f"; {_listed(sorted(unread))} is not read: convert it to JSON Lines or Parquet"
     else:
-        kind = next((kind for kind in survey.others if kind.startswith(".")), None)
+        kind = next((kind for kind in survey.others if kind.startswith(".") and kind not in _PICTURES), None)
         message += f"; include='*{kind}' reads such files as text" if kind else ""
+        message += f"; supported are {READABLE}"
     raise CorpusError(message, source=printable(survey.root))
 
 

@@ -64,11 +64,6 @@ def _read_rows(rows: Iterator[Any], names: list[Any], chosen: FieldNames | None,
 
 def _read_dataset(dataset: Any, chosen: FieldNames | None, source: str) -> Iterator[RawItem]:  # noqa: ANN401 - of datasets
     names = dataset.column_names
-    if isinstance(names, Mapping):  # a DatasetDict
-        splits = ", ".join(excerpt(split) for split in names)
-        raise CorpusError(
-            f"a {type(dataset).__name__} holds several splits: pass one of them ({splits})", source=source
-        )
     if names is None:  # a stream that nobody has looked into
         names = list(next(iter(dataset), {}))
     tables = dataset.with_format("arrow").iter(batch_size=batch_rows(names))

@@ -163,7 +163,7 @@ def test_the_csv_limit_is_the_callers_own(write: Write) -> None:
         (b"\n\n", "the file is empty"),
         (b"name,text\na,b\n", "no column id; found 'name', 'text'"),
         (b"a;b\n", "no column id and no column text"),
-        (b"id,body\na,b\n", "no column text"),
+        (b"id,summary\na,b\n", r"no column text; found 'id', 'summary': .* fields=FieldNames\(text='summary'\)"),
         (b"id,text,text\na,b,c\n", "'text' occurs twice"),
         (b"id,text,\na,b,c\n", "a column has no name"),
         (b"id,te\xffxt\na,b\n", "not UTF-8"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
@@ -17,14 +16,15 @@ from colstore.errors import CorpusError
 MAX_JSON_CHARACTERS = 1 << 28
 """Most characters of a JSON file that is no JSON Lines, which has to be in memory as a whole."""
 _CONVERT = "convert it to JSON Lines, for example with: jq -c '.[]' in.json > out.jsonl"
-_PAIR = re.compile(r'"\s*:')
-_LINE_ENDS = ("\n", "", "\r\n")
+_LINE_ENDS = ("", "\r")
 
 
 def read_jsonl(
     path: Path | None, *, fields: FieldNames | None = None, encoding: str | None = None
 ) -> Iterator[RawItem]:
     """Yield a record for each line of a file, or of standard input for ``None``. Blank lines are ignored.
+
+    A file whose name ends in ``.json`` may also be an array or an object, see :func:`read_json`.
 
     Parameters
     ----------
@@ -35,12 +35,14 @@ def read_jsonl(
     encoding
         Its encoding; ``None`` means UTF-8, or what a byte order mark says.
     """
+    if path is not None and path.name.lower().removesuffix(".gz").endswith(".json"):
+        return read_json(path, fields=fields, encoding=encoding)
     name = printable(STDIN if path is None else path)
     return _records(read_lines(path, encoding), name, fields)
 
 
 def _records(lines: Iterator[Line], name: str, fields: FieldNames | None) -> Iterator[RawItem]:
-    parse = _parse_fast
+    parse, new_record = _parse_fast, tuple.__new__
     for number, text, error in lines:
         if error is not None:
             yield error
@@ -51,21 +53,12 @@ def _records(lines: Iterator[Line], name: str, fields: FieldNames | None) -> Ite
             if text.strip():
                 yield CorpusError(_explained(broken, text, number), source=name, line=number)
             continue
-        yield Record(value, name, number, fields)
+        yield new_record(Record, (value, name, number, fields))  # this is Record(...), in half the time
 
 
 def read_sound_jsonl(path: Path | None, encoding: str | None = None) -> Iterator[Record]:
     """Yield a record for each line like :func:`read_jsonl`, but raise the error of the first broken line."""
-    return _sound(read_jsonl(path, encoding=encoding))
-
-
-def read_sound_json(path: Path, encoding: str | None = None) -> Iterator[Record]:
-    """Yield a record for each object like :func:`read_json`, but raise the error of the first broken one."""
-    return _sound(read_json(path, encoding=encoding))
-
-
-def _sound(items: Iterator[RawItem]) -> Iterator[Record]:
-    for item in items:
+    for item in read_jsonl(path, encoding=encoding):
         if isinstance(item, CorpusError):
             raise item
         yield item
@@ -133,7 +126,7 @@ def _whole(lines: Iterator[Line], name: str) -> object:
             raise CorpusError(message, source=name)
         parts.append(line.text)
     try:
-        return _DECODER.decode("".join(parts))
+        return _DECODER.decode("\n".join(parts))
     except json.JSONDecodeError as error:
         raise CorpusError(f"broken JSON ({error.msg})", source=name, line=error.lineno) from None
     except RecursionError:
@@ -192,19 +185,20 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def _parse_fast(text: str) -> dict[str, Any]:
-    """Parse a line like :func:`parse_object`, in a third of the time where no key can occur twice.
+    """Parse a line like :func:`parse_object`, in half the time where no key can occur twice.
 
-    Each key of an object is followed by a colon. So an object with as many keys as its text has colons, or as it has
-    colons behind quotation marks, has no key twice; the others are parsed again by the rules.
+    In front of the colon of each key stands a quotation mark or white space. So an object that has as many keys as its
+    text has such colons has no key twice; the others are parsed again by the rules.
     """
     try:
         value, end = _scan(text, 0)
     except (StopIteration, ValueError, RecursionError):
         return parse_object(text)
     if text[end:] in _LINE_ENDS and type(value) is dict:
-        colons = text.count(":")
-        if colons == len(value) or _number_of_keys(value) in (colons, len(_PAIR.findall(text))):
-            return value
+        colons = text.count('":') + text.count(" :")
+        if "\t:" not in text and "\r:" not in text:  # other white space
+            if colons == len(value) or colons == _number_of_keys(value):
+                return value
     return parse_object(text)
 
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from colstore.corpus.encodings import Readable, check_encoding, detect_encoding, guess, raw_lines
+from colstore.corpus.encodings import Readable, check_encoding, detect_encoding, guess, line_blocks
 from colstore.errors import CorpusError, IncompleteCorpusError
 
 STDIN = "-"
@@ -20,7 +20,7 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 """Largest size of a line in bytes. A longer one is refused, because a single document could otherwise fill memory."""
 
 PathSource: TypeAlias = "str | os.PathLike[str]"
-_GZIP_BUFFER = 1 << 18
+_BUFFER = 1 << 16
 
 
 class Line(NamedTuple):
@@ -31,7 +31,7 @@ class Line(NamedTuple):
     number
         Number of the line, from 1.
     text
-        Text of the line, including its line ending. If ``error`` is set, the text is only good for counting quotes.
+        Text of the line without its line end; of a Windows line end, the ``\\r`` is there. If ``error`` is set, the text is only good for counting quotes.
     error
         Error in the line, or ``None``; an :class:`~colstore.errors.IncompleteCorpusError` if reading stops here.
     """
@@ -144,8 +144,8 @@ def _open_bytes(path: Path | None, name: str) -> AbstractContextManager[Readable
         return nullcontext(cast("Readable", sys.stdin.buffer))  # standard input must not be closed
     try:
         if path.name.lower().endswith(".gz"):
-            return io.BufferedReader(_Unzipped(gzip.GzipFile(path, "rb")), _GZIP_BUFFER)
-        return path.open("rb")
+            return io.BufferedReader(_Unzipped(gzip.GzipFile(path, "rb")), _BUFFER)
+        return path.open("rb", buffering=_BUFFER)
     except OSError as error:
         raise CorpusError(f"cannot be opened: {error.strerror or error}", source=name) from error
 
@@ -190,20 +190,22 @@ def decoded_lines(stream: Readable, name: str, encoding: str | None = None) -> I
     Lines end with ``\n``, or with ``\r`` in a file that has no ``\n`` at all.
     """
     number = 0
+    new_line = tuple.__new__
     try:
         first = stream.readline(MAX_LINE_BYTES + 1)
         chosen, mark = detect_encoding(first, check_encoding(encoding))
-        for raw, whole in raw_lines(stream, first[mark:], chosen, MAX_LINE_BYTES):
-            number += 1
-            if not whole:
-                yield Line(number, "", _too_long(number, name))
-                continue
-            try:
-                text = raw.decode(chosen)
-            except UnicodeDecodeError as error:
-                yield _undecodable(raw, number, name, error)
-            else:
-                yield Line(number, text)
+        for block in line_blocks(stream, first[mark:], chosen, MAX_LINE_BYTES):
+            for raw in block:
+                number += 1
+                if raw is None:
+                    yield Line(number, "", _too_long(number, name))
+                    continue
+                try:
+                    text = raw.decode(chosen)
+                except UnicodeDecodeError as error:
+                    yield _undecodable(raw, number, name, error)
+                else:
+                    yield new_line(Line, (number, text, None))  # this is Line(number, text), in half the time
     except (OSError, EOFError, zlib.error) as error:
         number += 1
         message = f"reading stops here and the rest of the file is lost ({error}): get an undamaged copy"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from colstore.corpus import lines as beir
 from colstore.corpus.columns import QUERY_ID_KEYS, QUERY_TEXT_KEYS, Columns, FieldNames, advice, query_columns_of
-from colstore.corpus.jsonl import read_sound_json, read_sound_jsonl
+from colstore.corpus.jsonl import read_sound_jsonl
 from colstore.corpus.lines import PathSource, existing_path, printable
 from colstore.corpus.quoting import Quoting, check_quoting
 from colstore.corpus.record import Record, clean_id, clean_text, excerpt
@@ -77,10 +77,8 @@ def read_queries(
     if path is None:
         return _checked(read_sound_jsonl(None, encoding), fields)
     match Path(path.name.lower().removesuffix(".gz")).suffix:
-        case ".jsonl":
+        case ".jsonl" | ".json":
             return _checked(read_sound_jsonl(path, encoding), fields)
-        case ".json":
-            return _checked(read_sound_json(path, encoding), fields)
         case ".tsv":
             return _checked(_read_tsv(path, encoding, fields, quoting), fields)
         case ".csv":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,6 +22,7 @@ _FENCE = 512
 """Number of hashes between two that are held in memory."""
 _RUNS_A_LEVEL = 4
 _MERGED_AT_ONCE = 1 << 17
+_WIDTH = 3
 _MASK = (1 << 64) - 1
 
 
@@ -78,10 +80,11 @@ class SeenIds:
         if disk is not None:
             # the two probes of the filter stand here, because a call would take as long as they do
             code = hash(identifier)
-            mask, bits = disk.mask, disk.bits
-            low, high = code & mask, (code >> 32) & mask
-            if bits[low >> 3] >> (low & 7) & 1 and bits[high >> 3] >> (high & 7) & 1 and self._is_on_disk(identifier):
-                return False
+            place = code & disk.mask
+            if disk.bits[place >> 3] >> (place & 7) & 1:
+                place = (code >> 32) & disk.mask
+                if disk.bits[place >> 3] >> (place & 7) & 1 and self._is_on_disk(identifier):
+                    return False
         memory.add(identifier)
         if len(memory) > self._limit:
             self._spill()
@@ -121,11 +124,11 @@ class _Run:
     Parameters
     ----------
     path
-        File of the run: pairs of a hash and a place, each an unsigned integer of 8 bytes.
+        File of the run: entries of a hash, a place and a number of bytes, each an unsigned integer of 8 bytes.
     fences
         Every ``_FENCE``-th hash.
     size
-        Number of pairs.
+        Number of entries.
     level
         How often the run was merged.
     """
@@ -143,24 +146,24 @@ class _Run:
 
         value = np.uint64(code)
         start = max(int(np.searchsorted(self.fences, value)) - 1, 0) * _FENCE
-        pairs = self.read(start, min(start + _FENCE, self.size))
-        return start + int(np.searchsorted(pairs[:, 0], value))
+        entries = self.read(start, min(start + _FENCE, self.size))
+        return start + int(np.searchsorted(entries[:, 0], value))
 
-    def places(self, code: int) -> list[int]:
-        """Return the places of the ids with this hash."""
-        places: list[int] = []
+    def places(self, code: int) -> list[tuple[int, int]]:
+        """Return the place and the number of bytes of each id with this hash."""
+        places: list[tuple[int, int]] = []
         for start in range(self.position(code), self.size, _FENCE):
-            pairs = self.read(start, min(start + _FENCE, self.size))
-            places += pairs[pairs[:, 0] == code, 1].tolist()
-            if pairs[-1, 0] != code:
+            entries = self.read(start, min(start + _FENCE, self.size))
+            places += map(tuple, entries[entries[:, 0] == code, 1:].tolist())
+            if entries[-1, 0] != code:
                 break
         return places
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return some of the pairs, shape ``(stop - start, 2)``."""
+        """Return some of the entries, shape ``(stop - start, 3)``."""
         import numpy as np
 
-        return np.frombuffer(_read_at(self._file, 16 * start, 16 * (stop - start)), np.uint64).reshape(-1, 2)
+        return np.frombuffer(_read_at(self._file, 8 * _WIDTH * start, 8 * _WIDTH * (stop - start)), np.uint64).reshape(-1, _WIDTH)
 
     def remove(self) -> None:
         """Remove the file."""
@@ -195,36 +198,32 @@ class _DiskIds:
     def __contains__(self, identifier: str) -> bool:
         raw = identifier.encode()
         code = hash(identifier) & _MASK
-        return any(self._id_at(place) == raw for run in self._runs for place in run.places(code))
-
-    def _id_at(self, place: int) -> bytes:
-        """Return the id at a place: its length in 8 bytes, and its bytes."""
-        length = int.from_bytes(_read_at(self._ids, place, 8), "little")
-        return _read_at(self._ids, place + 8, length)
+        return any(
+            size == len(raw) and _read_at(self._ids, place, size) == raw
+            for run in self._runs
+            for place, size in run.places(code)
+        )
 
     def add(self, identifiers: set[str]) -> None:
         """Add ids that are new."""
         import numpy as np
 
-        pairs = np.empty((len(identifiers), 2), np.uint64)
-        parts: list[bytes] = []
-        lengths = np.empty(len(identifiers), np.uint64)
-        for position, identifier in enumerate(identifiers):
-            raw = identifier.encode()
-            parts += (len(raw).to_bytes(8, "little"), raw)
-            lengths[position] = len(raw) + 8
-        pairs[:, 0] = np.fromiter(map(hash, identifiers), np.int64, len(identifiers)).view(np.uint64)
-        pairs[:, 1] = np.uint64(self._size) + np.cumsum(lengths, dtype=np.uint64) - lengths
-        data = b"".join(parts)
+        joined = "".join(identifiers)
+        raws: Iterable[str | bytes] = identifiers if joined.isascii() else [one.encode() for one in identifiers]
+        entries = np.empty((len(identifiers), _WIDTH), np.uint64)
+        entries[:, 0] = np.fromiter(map(hash, identifiers), np.int64, len(identifiers)).view(np.uint64)
+        entries[:, 2] = np.fromiter(map(len, raws), np.uint64, len(identifiers))
+        entries[:, 1] = np.uint64(self._size) + np.cumsum(entries[:, 2], dtype=np.uint64) - entries[:, 2]
+        data = joined.encode()
         _write_all(self._ids, data)
         self._size += len(data)
-        self._count += len(pairs)
-        self._runs.append(self._write_run([pairs[np.argsort(pairs[:, 0])]], 0))
+        self._count += len(entries)
+        self._runs.append(self._write_run([entries[np.argsort(entries[:, 0])]], 0))
         self._merge()
-        self._fit_filter(pairs[:, 0])
+        self._fit_filter(entries[:, 0])
 
     def _write_run(self, chunks: Any, level: int) -> _Run:  # noqa: ANN401 - an iterable of arrays
-        """Write sorted chunks of pairs as a run."""
+        """Write sorted chunks of entries as a run."""
         import numpy as np
 
         path = Path(self._folder.name) / f"run-{self._number}"
@@ -272,7 +271,7 @@ class _DiskIds:
 
 
 def _merged(runs: list[_Run]) -> Any:  # noqa: ANN401 - an iterator of arrays
-    """Yield the pairs of several runs in ascending order, a part of the range of hashes at a time."""
+    """Yield the entries of several runs in ascending order, a part of the range of hashes at a time."""
     import numpy as np
 
     parts = -(-sum(run.size for run in runs) // _MERGED_AT_ONCE)
@@ -280,8 +279,8 @@ def _merged(runs: list[_Run]) -> Any:  # noqa: ANN401 - an iterator of arrays
     for part in range(1, parts + 1):
         border = _MASK // parts * part
         stops = [run.size if part == parts else run.position(border) for run in runs]
-        pairs = np.concatenate([run.read(*ends) for run, *ends in zip(runs, starts, stops, strict=True)])
-        yield pairs[np.argsort(pairs[:, 0])]
+        entries = np.concatenate([run.read(*ends) for run, *ends in zip(runs, starts, stops, strict=True)])
+        yield entries[np.argsort(entries[:, 0])]
         starts = stops
 
 

@@ -137,7 +137,7 @@ def read_rows(
     if quoting == "auto" and delimiter == "\t":
         sample = _sample(lines)
         cut = len(sample) >= SAMPLE_LINES or sum(len(line.text) for line in sample) >= SAMPLE_CHARACTERS
-        quoting = "csv" if uses_quotes([line.text for line in sample], delimiter, cut=cut) else "none"
+        quoting = "csv" if uses_quotes([line.text + "\n" for line in sample], delimiter, cut=cut) else "none"
         lines = chain(sample, lines)
         if quoting == "csv" and note is not None:
             note(f"{name}: the fields are taken to be quoted as in CSV; quoting='none' takes quotation marks as text")
@@ -214,7 +214,7 @@ class _Feed:
             raise line.error
         self.error = self.error or line.error
         self._quotes += line.text.count('"')
-        return line.text
+        return line.text + "\n"
 
     def finish_row(self) -> bool:
         """Read on until a line closes the open quotes, and return whether there was such a line."""
@@ -247,7 +247,7 @@ def _next_cells(reader: Iterator[list[str]], feed: _Feed, name: str, delimiter: 
     line = feed.begin_row()
     if line is None:
         return None
-    text = line.text.removesuffix("\n").removesuffix("\r")
+    text = line.text.removesuffix("\r")
     if line.error is None and '"' not in text and "\r" not in text and len(text) <= csv.field_size_limit():
         feed.skip_line()
         return text.split(delimiter) if text else []

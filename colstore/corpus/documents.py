@@ -20,6 +20,7 @@ from colstore.corpus.layout import READABLE
 from colstore.corpus.lines import existing_path, printable
 from colstore.corpus.parquet import read_arrow, read_parquet
 from colstore.corpus.pdf import require_pdf
+from colstore.corpus.quoting import Quoting
 from colstore.corpus.record import RawItem, Record, excerpt, to_document
 from colstore.corpus.seen import SeenIds
 from colstore.corpus.tables import document_fields, foreign_fields, read_mapping, read_table
@@ -32,7 +33,6 @@ CorpusSource: TypeAlias = (
     "str | os.PathLike[str] | Mapping[str, Any] | Iterable[Document | Mapping[str, Any] | str] | Any"
 )
 """A path, an iterable, a mapping by id, or a table of pandas, polars, pyarrow or ``datasets``."""
-Quoting = Literal["auto", "csv", "none"]
 
 
 class Reading(TypedDict, total=False):
@@ -232,8 +232,8 @@ def _refuse_other_sources(source: Any) -> None:  # noqa: ANN401 - whatever the c
 
 def _open_path(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[RawItem]:
     if path.is_dir():
-        return read_folder(path, options.of_pages, lambda file: _read_data(file, options), report)
-    records = _read_data(path, options)
+        return read_folder(path, options.of_pages, lambda file: _read_data(file, options, report), report)
+    records = _read_data(path, options, report)
     if records is not None:
         return records
     if is_page(path, options.include):
@@ -246,7 +246,7 @@ def _open_path(path: Path, options: ReadOptions, report: ReadReport) -> Iterator
     raise CorpusError(message, source=printable(path))
 
 
-def _read_data(path: Path, options: ReadOptions) -> Iterator[RawItem] | None:
+def _read_data(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[RawItem] | None:
     """Return the records of a data file; ``None`` for a file that does not have the name of one."""
     kind = ending(path.name)
     if kind == ".parquet":
@@ -257,14 +257,21 @@ def _read_data(path: Path, options: ReadOptions) -> Iterator[RawItem] | None:
         case ".jsonl" | ".ndjson" | ".json":
             return read_jsonl(path, fields=options.fields, encoding=options.encoding)
         case ".csv":
-            return _read_cells(path, ",", options)
+            return _read_cells(path, ",", options, report)
         case ".tsv":
-            return _read_cells(path, "\t", options)
+            return _read_cells(path, "\t", options, report)
     return None
 
 
-def _read_cells(path: Path, delimiter: str, options: ReadOptions) -> Iterator[RawItem]:
-    return read_tabular(path, delimiter, fields=options.fields, encoding=options.encoding, quoting=options.quoting)
+def _read_cells(path: Path, delimiter: str, options: ReadOptions, report: ReadReport) -> Iterator[RawItem]:
+    return read_tabular(
+        path,
+        delimiter,
+        fields=options.fields,
+        encoding=options.encoding,
+        quoting=options.quoting,
+        note=report.notes.append,
+    )
 
 
 SOURCE = "<iterable>"

@@ -9,9 +9,6 @@ from typing import Protocol
 
 from colstore.errors import ConfigError
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
-"""Largest size of a line in bytes. A longer one is refused, because a single document could otherwise fill memory."""
-
 _MARKS = (  # the marks of UTF-32 begin like those of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -25,6 +22,7 @@ _SAMPLE_BYTES = 4096
 _WINDOWS_BYTES = re.compile(rb"[\x80-\x9f]")
 _OTHER_BYTES = re.compile(rb"[\x80-\xff]+")
 _LONG_RUN = 4
+_BLOCK_BYTES = 1 << 16
 
 
 class Readable(Protocol):
@@ -32,6 +30,10 @@ class Readable(Protocol):
 
     def readline(self, size: int = -1, /) -> bytes:
         """Return the bytes up to the next line end, at most ``size``."""
+        ...
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return at most ``size`` bytes, those that are there without waiting for more."""
         ...
 
     def read(self, size: int = -1, /) -> bytes:
@@ -124,61 +126,51 @@ def guess(raw: bytes, encoding: str = "utf-8") -> str:
     return "read it with the encoding that it has, such as encoding='cp1251' or encoding='shift_jis', or convert it"
 
 
-def raw_lines(stream: Readable, first: bytes, encoding: str) -> Iterator[tuple[bytes, bool]]:
-    r"""Yield the lines of a stream with their line ends, and whether each is complete.
+def line_blocks(stream: Readable, first: bytes, encoding: str, limit: int) -> Iterator[list[bytes | None]]:
+    r"""Yield the lines of a stream without their last ``\n``, some at a time; ``None`` is a line above the limit.
 
-    Of a line that is longer than ``MAX_LINE_BYTES``, only the beginning is yielded. Lines end with ``\n``. Where the
-    first line of the stream reaches to its end and holds ``\r`` (the line end of old Macintosh files), they end there.
+    Lines end with ``\n``. Where the first line of the stream reaches to its end and holds ``\r`` (the line end of old
+    Macintosh files), they end there. Lines are yielded as soon as the stream gives them.
 
     Parameters
     ----------
     stream
         Stream whose first line was read already.
     first
-        That line, with its byte order mark.
+        That line, without a byte order mark.
     encoding
         Encoding of the stream.
+    limit
+        Largest number of bytes in a line.
     """
     width = _WIDTHS.get(encoding, 1)
     if width > 1:
-        return _wide_lines(stream, first, width, little=encoding.endswith("le"))
-    if b"\n" not in first and b"\r" in first.rstrip(b"\r"):
-        return _old_lines(stream, first)
-    return _narrow_lines(stream, first)
+        return _wide_lines(stream, first, width, limit, little=encoding.endswith("le"))
+    is_old = b"\n" not in first and b"\r" in first.rstrip(b"\r")
+    return _narrow_lines(stream, first, b"\r" if is_old else b"\n", limit)
 
 
-def _narrow_lines(stream: Readable, raw: bytes) -> Iterator[tuple[bytes, bool]]:
-    limit = MAX_LINE_BYTES
-    readline = stream.readline
-    while raw:
-        if len(raw) > limit:
-            rest = raw
-            while rest and not rest.endswith(b"\n"):
-                rest = readline(limit)
-            yield raw, False
-        else:
-            yield raw, True
-        raw = readline(limit + 1)
+def _narrow_lines(stream: Readable, rest: bytes, end: bytes, limit: int) -> Iterator[list[bytes | None]]:
+    parts: list[bytes] = []  # of a line whose end was not read yet
+    size = 0
+    more = rest
+    while more:
+        size += len(more)
+        if size <= limit or end in more:
+            parts.append(more)
+        if end in more:
+            *lines, rest = b"".join(parts).split(end)
+            overlong = size - len(more) > limit  # the beginning of the first line was dropped
+            yield [None if len(line) > limit or (overlong and not number) else line for number, line in enumerate(lines)]
+            parts, size = [rest], len(rest)
+        more = stream.read1(_BLOCK_BYTES)
+    if size:
+        yield [b"".join(parts) if size <= limit else None]
 
 
-def _old_lines(stream: Readable, buffer: bytes) -> Iterator[tuple[bytes, bool]]:
-    complete = True
-    while buffer:
-        *lines, buffer = buffer.split(b"\r")
-        for line in lines:
-            yield line + b"\r", complete
-            complete = True
-        if len(buffer) > MAX_LINE_BYTES:
-            buffer, complete = buffer[:1], False
-        more = stream.read(1 << 20)
-        if not more:
-            break
-        buffer += more
-    if buffer:
-        yield buffer, complete
-
-
-def _wide_lines(stream: Readable, part: bytes, width: int, *, little: bool) -> Iterator[tuple[bytes, bool]]:
+def _wide_lines(
+    stream: Readable, part: bytes, width: int, limit: int, *, little: bool
+) -> Iterator[list[bytes | None]]:
     """Yield lines whose characters take several bytes, so that not every byte 0x0A is a line end."""
     end = b"\n".ljust(width, b"\0") if little else b"\n".rjust(width, b"\0")
     line, length = bytearray(), 0
@@ -190,10 +182,10 @@ def _wide_lines(stream: Readable, part: bytes, width: int, *, little: bool) -> I
             line += tail
             length += len(tail)
         if length % width == 0 and line.endswith(end):
-            yield bytes(line), length <= MAX_LINE_BYTES
+            yield [bytes(line[:-width]) if length <= limit else None]
             line, length = bytearray(), 0
-        elif length > MAX_LINE_BYTES:
+        elif length > limit:
             del line[:-width]  # enough to find the end of the line
-        part = stream.readline(MAX_LINE_BYTES + 1)
+        part = stream.readline(limit + 1)
     if line:
-        yield bytes(line), length <= MAX_LINE_BYTES
+        yield [bytes(line) if length <= limit else None]

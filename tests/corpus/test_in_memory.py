@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colstore.corpus import FieldNames, read_documents
+from colstore.corpus import FieldNames, Query, read_documents, read_queries
 from colstore.corpus.json_values import as_json
 from colstore.errors import CorpusError, DuplicateIdError
 from colstore.types import Document
@@ -224,3 +224,14 @@ def test_vectors_of_ml_dtypes() -> None:
     (document,) = read_documents([{"id": "a", "vectors": np.eye(2, dtype=ml_dtypes.bfloat16)}])
     assert document.vectors is not None
     assert document.vectors.dtype == np.float32
+
+
+def test_queries_by_id() -> None:
+    assert list(read_queries({"q1": "do bees dance?", "q2": "and wasps?"})) == [
+        Query("q1", "do bees dance?"),
+        Query("q2", "and wasps?"),
+    ]
+    with pytest.raises(CorpusError, match="query 'q1' is blank"):
+        list(read_queries({"q1": " "}))
+    with pytest.raises(CorpusError, match="an open file"):
+        read_queries(io.StringIO("{}"))  # type: ignore[arg-type]  # a mistake

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from colstore.api import build, build_from_vectors, create, history, recover, verify
     from colstore.api import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
     from colstore.config import BuildConfig, SearchParams
-    from colstore.corpus import Query, RunLine, read_documents, read_qrels, read_queries, read_run, write_run
+    from colstore.corpus import (
+        FieldNames,
+        Query,
+        RunLine,
+        read_documents,
+        read_qrels,
+        read_queries,
+        read_run,
+        write_run,
+    )
     from colstore.encode import load_encoder
     from colstore.errors import ColstoreError, TruncatedQueryWarning, UnreadableQueryWarning
     from colstore.evaluate import (
@@ -63,6 +72,7 @@ _HOME = {
     "EncodedText": "types",
     "Encoder": "types",
     "Evaluation": "evaluate",
+    "FieldNames": "corpus",
     "Fusion": "rerank.fusion",
     "Generation": "updating.recover",
     "Hit": "types",
@@ -118,6 +128,7 @@ __all__ = [
     "EncodedText",
     "Encoder",
     "Evaluation",
+    "FieldNames",
     "Fusion",
     "Generation",
     "Hit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +21,7 @@ from colstore.values import as_array, as_integer
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
-    from colstore.corpus import CorpusSource
+    from colstore.corpus import CorpusSource, FieldNames, Quoting, Reading
     from colstore.store import Level
     from colstore.updating.recover import Generation
     from colstore.updating.verify import VerifyReport
@@ -49,6 +49,11 @@ def build(
     resume: bool = False,
     on_error: OnError = "error",
     on_duplicate: OnError = "error",
+    fields: FieldNames | None = None,
+    encoding: str | None = None,
+    quoting: Quoting = "auto",
+    include: str | Sequence[str] | None = None,
+    normalize_ids: bool = False,
     trust_remote_code: bool = False,
     revision: str | None = None,
     device: str | None = None,
@@ -67,8 +72,9 @@ def build(
     path
         Directory of the new index.
     corpus
-        A BEIR folder, a JSONL, CSV, TSV or Parquet file, a folder of texts, ``"-"`` for JSON Lines on standard input,
-        or an iterable of :class:`Document`, dict or str.
+        A folder of pages (Markdown, text, HTML, ...), a data set folder of a hub, BEIR, MTEB or LoTTE, a JSONL, CSV,
+        TSV or Parquet file, ``"-"`` for JSON Lines on standard input, an iterable of :class:`Document`, dict or str, a
+        dict of texts by id, or a table of pandas, polars, pyarrow or ``datasets``; see :func:`read_documents`.
     model
         Folder or hub name of a checkpoint; ``"embedded"`` for all-MiniLM-L6-v2 from the extra ``demo``; an
         :class:`Encoder`; or a ``MultiVectorEncoder`` of sentence-transformers.
@@ -98,6 +104,9 @@ def build(
     on_error, on_duplicate
         What to do with a document that cannot be read, or whose id occurred before: ``"error"``, or ``"skip"`` to leave
         it out and count it.
+    fields, encoding, quoting, include, normalize_ids
+        How the corpus is read, see :func:`read_documents`: the names of its columns, the encoding and the quoting of
+        its files, which files of a folder are read, and whether ids are brought into one Unicode normal form.
     progress
         Called from time to time with a :class:`Progress`.
 
@@ -140,7 +149,14 @@ def build(
     path = Path(path).absolute()
     claim_output(path, overwrite=overwrite, resume=resume)
     intake = ReadReport()
-    documents = read_documents(corpus, on_error=on_error, on_duplicate=on_duplicate, report=intake)
+    reading: Reading = {
+        "fields": fields,
+        "encoding": encoding,
+        "quoting": quoting,
+        "include": include,
+        "normalize_ids": normalize_ids,
+    }
+    documents = read_documents(corpus, on_error=on_error, on_duplicate=on_duplicate, report=intake, **reading)
     encoder, documents = _encoder(
         model,
         documents,
@@ -152,7 +168,7 @@ def build(
         max_tokens=max_tokens,
         query_length=query_length,
     )
-    size = None if progress is None else corpus_size(corpus)
+    size = None if progress is None else corpus_size(corpus, reading)
     build = Build(path, settings, encoder, dim, progress, size, frozen_dtype)
     report, own_encoder = build.run(documents, intake, overwrite=overwrite, resume=resume)
     index = _opened(path, own_encoder, report)

@@ -72,7 +72,7 @@ def require(*packages: str, extra: str, purpose: str) -> None:
     --------
     >>> require("json", extra="encode", purpose="Loading a model")
     """
-    missing = [package for package in packages if not _is_installed(package)]
+    missing = [package for package in packages if not is_installed(package)]
     if missing:
         several = " are" if len(missing) > 1 else " is"
         command = install_command(*filter(None, [extra]))
@@ -81,7 +81,8 @@ def require(*packages: str, extra: str, purpose: str) -> None:
         )
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Tell whether a top-level module can be imported, without importing it."""
     try:
         return find_spec(package) is not None
     except ValueError:  # a module without a specification, put in place by hand

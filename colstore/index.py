@@ -25,7 +25,7 @@ from colstore.values import as_integer
 if TYPE_CHECKING:  # imported by the methods that need them
     from sentence_transformers import MultiVectorEncoder
 
-    from colstore.corpus import CorpusSource, RunLine
+    from colstore.corpus import CorpusSource, FieldNames, Quoting, RunLine
     from colstore.lexical.analyzers import Analyzer
     from colstore.reports import ChangeReport
     from colstore.rerank.calibrate import Calibration
@@ -576,6 +576,11 @@ class Index:
         *,
         on_duplicate: OnDuplicate = "error",
         on_error: OnError = "error",
+        fields: FieldNames | None = None,
+        encoding: str | None = None,
+        quoting: Quoting = "auto",
+        include: str | Sequence[str] | None = None,
+        normalize_ids: bool = False,
         wait: float = 0.0,
         progress: Listener | None = None,
         model: str | os.PathLike[str] | None = None,
@@ -593,6 +598,8 @@ class Index:
             newest document; ``"skip"`` leaves the new one out and counts it.
         on_error
             What to do with a document that cannot be read: ``"error"``, or ``"skip"`` to leave it out and count it.
+        fields, encoding, quoting, include, normalize_ids
+            How the corpus is read, see :func:`colstore.read_documents`.
         wait
             Seconds to wait for another writer.
         progress
@@ -630,17 +637,36 @@ class Index:
             options=options,
             wait=wait,
             progress=progress,
+            reading={
+                "fields": fields,
+                "encoding": encoding,
+                "quoting": quoting,
+                "include": include,
+                "normalize_ids": normalize_ids,
+            },
         )
         self.refresh()
         return report
 
-    def replace(self, documents: CorpusSource, *, wait: float = 0.0) -> ChangeReport:
+    def replace(
+        self,
+        documents: CorpusSource,
+        *,
+        fields: FieldNames | None = None,
+        encoding: str | None = None,
+        quoting: Quoting = "auto",
+        include: str | Sequence[str] | None = None,
+        normalize_ids: bool = False,
+        wait: float = 0.0,
+    ) -> ChangeReport:
         """Add documents, in the place of those with the same ids: ``add`` with ``on_duplicate="replace"``.
 
         Parameters
         ----------
         documents
             A corpus, as for :func:`colstore.build`.
+        fields, encoding, quoting, include, normalize_ids
+            How the corpus is read, see :func:`colstore.read_documents`.
         wait
             Seconds to wait for another writer.
 
@@ -654,7 +680,16 @@ class Index:
         ColstoreError
             As for :meth:`add`.
         """
-        return self.add(documents, on_duplicate="replace", wait=wait)
+        return self.add(
+            documents,
+            on_duplicate="replace",
+            fields=fields,
+            encoding=encoding,
+            quoting=quoting,
+            include=include,
+            normalize_ids=normalize_ids,
+            wait=wait,
+        )
 
     def delete(
         self,

@@ -108,6 +108,9 @@ class BuildReport:
         Messages about a few of the documents that were left out.
     notes
         Sentences about how the index was made that its owner should know.
+    passed_over
+        Number of files and folders below the corpus folder that were not read, by kind: an ending such as ``".png"``,
+        ``"hidden folder"``, ``"node_modules folder"``.
     encoded_tokens
         Number of tokens that the model encoded in this run, before pooling; without those of a build that was resumed.
     seconds
@@ -125,6 +128,7 @@ class BuildReport:
     incomplete: bool = False
     examples: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
     encoded_tokens: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
@@ -160,6 +164,7 @@ class BuildReport:
             "incomplete": self.incomplete,
             "examples": list(self.examples),
             "notes": list(self.notes),
+            "passed_over": dict(self.passed_over),
             "encoded_tokens": self.encoded_tokens,
             "tokens_per_second": round(self.tokens_per_second, 1),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
@@ -185,6 +190,11 @@ class ReadReport:
         Whether a file could not be read to its end, so that an unknown number is missing.
     examples
         The first few messages for each reason.
+    passed_over
+        Number of files and folders below the corpus folder that were not read, by kind: an ending such as ``".png"``,
+        ``"hidden folder"``, ``"node_modules folder"``. Counted before the first document is read.
+    notes
+        Which files of a folder were read, and what else the caller should know about it.
 
     Examples
     --------
@@ -201,6 +211,8 @@ class ReadReport:
     skipped_empty: int = 0
     incomplete: bool = False
     examples: list[str] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def skipped(self) -> int:
@@ -273,6 +285,10 @@ class ChangeReport:
         Whether a source ended in the middle, so that an unknown number of documents is missing.
     examples
         Messages about a few of the documents that were left out.
+    passed_over
+        Number of files and folders below the corpus folder that were not read, by kind.
+    notes
+        Which files of a folder were read, and what else the owner should know about the corpus.
     segments, merged
         Number of segments now, and of those that were merged into others or rewritten without deleted documents.
     removed_files
@@ -300,6 +316,8 @@ class ChangeReport:
     unreadable_examples: list[str] = field(default_factory=list)
     incomplete: bool = False
     examples: list[str] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     segments: int = 0
     merged: int = 0
     removed_files: int = 0
@@ -320,6 +338,8 @@ class ChangeReport:
         self.skip("empty", intake.skipped_empty)
         self.incomplete = intake.incomplete
         self.examples += intake.examples
+        self.passed_over = dict(intake.passed_over)
+        self.notes += intake.notes
 
     def to_json(self) -> dict[str, Json]:
         """Return the fields as a dict that :mod:`json` can write."""

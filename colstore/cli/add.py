@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
-from colstore.cli.changes import show_report
+from colstore.cli.changes import say_passed_over, show_report
 from colstore.cli.options import (
     device_option,
     json_option,
     on_duplicate_option,
     on_error_option,
+    reading_of,
+    reading_options,
     trust_remote_code_option,
     wait_option,
 )
@@ -27,6 +29,7 @@ Example:
 @click.argument("corpus")
 @on_duplicate_option("error", "replace", "skip", what="Id that is in the index already or occurs a second time")
 @on_error_option
+@reading_options
 @click.option(
     "--model",
     metavar="MODEL",
@@ -42,6 +45,13 @@ def command(
     corpus: str,
     on_duplicate: str,
     on_error: str,
+    id_field: str | None,
+    text_field: str | None,
+    title_field: str | None,
+    encoding: str | None,
+    quoting: str,
+    include: tuple[str, ...],
+    normalize_ids: bool,
     model: str | None,
     trust_remote_code: bool,
     device: str | None,
@@ -55,6 +65,7 @@ def command(
     """
     import colstore
 
+    reading = reading_of(id_field, text_field, title_field, encoding, quoting, include, normalize_ids=normalize_ids)
     with shown_progress() as progress, colstore.open(index) as opened:
         report = opened.add(
             corpus,
@@ -65,5 +76,7 @@ def command(
             model=model,
             trust_remote_code=trust_remote_code,
             device=device,
+            **reading,
         )
+    say_passed_over(report.passed_over)
     show_report(index, report.to_json(), as_json=as_json)

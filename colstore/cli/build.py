@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from colstore.cli.changes import shortfalls
+from colstore.cli.changes import say_passed_over, shortfalls
 from colstore.cli.failures import Interruption, advice_line
 from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import (
@@ -24,6 +24,8 @@ from colstore.cli.options import (
     on_duplicate_option,
     on_error_option,
     overwrite_option,
+    reading_of,
+    reading_options,
     seed_option,
     trust_remote_code_option,
 )
@@ -62,6 +64,7 @@ Example:
 @click.option("--resume", is_flag=True, help="Continue a build that was interrupted.")
 @on_error_option
 @on_duplicate_option("error", "skip")
+@reading_options
 @trust_remote_code_option
 @device_option
 @click.option(
@@ -80,25 +83,36 @@ def command(
     output: Path,
     as_json: bool,
     no_texts: bool,
+    id_field: str | None,
+    text_field: str | None,
+    title_field: str | None,
+    encoding: str | None,
+    quoting: str,
+    include: tuple[str, ...],
+    normalize_ids: bool,
     **settings: Any,  # noqa: ANN401 - options as the user gave them
 ) -> None:
     """Build an index over a corpus.
 
-    CORPUS is a BEIR folder (with corpus.jsonl or corpus.jsonl.gz in it), a JSONL, CSV, TSV or Parquet file, a folder of
-    text or Markdown files, or '-' for JSON Lines on standard input. There is no index at the output path before it is
-    complete; until then the directory holds an unfinished build, which --resume continues.
+    CORPUS is a folder of pages (Markdown, text, reStructuredText, HTML, PDF), a data set folder of a hub, BEIR, MTEB or
+    LoTTE, a JSONL, CSV, TSV or Parquet file, a single page, or '-' for JSON Lines on standard input. There is no index
+    at the output path before it is complete; until then the directory holds an unfinished build, which --resume
+    continues.
     """
     import colstore
 
     if no_texts and settings["first_stage"] is not None:
         raise click.UsageError("--first-stage bm25 needs the texts: leave out --no-texts")
+    reading = reading_of(id_field, text_field, title_field, encoding, quoting, include, normalize_ids=normalize_ids)
     with _interruption_explained(output), shown_progress() as progress:
-        index = colstore.build(output, corpus, store_texts=not no_texts, progress=progress, **settings)
+        index = colstore.build(output, corpus, store_texts=not no_texts, progress=progress, **reading, **settings)
     with index:
         assert index.report is not None  # every build leaves one
         report = {"index": str(output), **index.report.to_json()}
+        passed_over = index.report.passed_over
         encoder = index.info().bytes["encoder"]
     warn_of_unreadable(report)
+    say_passed_over(passed_over)
     if as_json:
         emit_json(report)
     else:

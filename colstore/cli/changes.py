@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
+
 from colstore.cli.failures import advice_line
 from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import json_option, wait_option
@@ -30,7 +32,7 @@ def lines(index: str, report: Mapping[str, Any]) -> Iterator[str]:
     --------
     >>> report = {"generation": 2, "documents": 6, "segments": 2, "committed": True, "added": 2, "replaced": 0,
     ...     "deleted": 0, "merged": 0, "unknown": 0, "truncated": 0, "skipped": {"duplicate": 1}, "incomplete": False,
-    ...     "removed_files": 0, "loss": None, "examples": [], "advice": []}
+    ...     "removed_files": 0, "loss": None, "examples": [], "notes": [], "advice": []}
     >>> print(*lines("x.colstore", report), sep="; ")
     x.colstore: 2 added; generation 2, 6 documents in 2 segments; skipped: 1 duplicate
     """
@@ -48,7 +50,16 @@ def lines(index: str, report: Mapping[str, Any]) -> Iterator[str]:
     if report["loss"] is not None:
         yield f"loss by encoding again: {report['loss']:.6f} (mean of 1 - cosine)"
     yield from (f"  {message_line(example)}" for example in report["examples"])
+    yield from (f"note: {advice_line(text)}" for text in report["notes"])
     yield from (f"advice: {advice_line(text)}" for text in report["advice"])
+
+
+def say_passed_over(passed_over: Mapping[str, int]) -> None:
+    """Print on standard error what of a folder was not read, by kind."""
+    if passed_over:
+        from colstore.corpus import spelled
+
+        click.echo(f"colstore: passed over: {one_line(spelled(dict(passed_over)))}", err=True)
 
 
 def shortfalls(report: Mapping[str, Any]) -> Iterator[str]:

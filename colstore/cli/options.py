@@ -13,6 +13,7 @@ from colstore.config import BACKENDS, BITS, FROZEN_DTYPES, POOLINGS
 
 if TYPE_CHECKING:
     from colstore.config import SearchParams
+    from colstore.corpus import Reading
     from colstore.rerank.stage import RerankStage
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -142,6 +143,65 @@ def qrels_option(command: _F) -> _F:
 def first_stage_option(text: str) -> Callable[[_F], _F]:
     """Add ``--first-stage``."""
     return click.option("--first-stage", type=click.Choice(["bm25"]), help=text)
+
+
+_READING = (
+    click.option("--id-field", metavar="NAME", show_default="_id, id, docid, ...", help="Column or key of the id."),
+    click.option("--text-field", metavar="NAME", show_default="text, contents, ...", help="Column or key of the text."),
+    click.option("--title-field", metavar="NAME", show_default="title", help="Column or key of the title."),
+    click.option(
+        "--encoding",
+        metavar="NAME",
+        show_default="UTF-8, or what the file says",
+        help="Encoding of text files, such as latin-1.",
+    ),
+    click.option(
+        "--quoting",
+        type=click.Choice(["auto", "csv", "none"]),
+        default="auto",
+        show_default=True,
+        help="How the cells of CSV and TSV files are quoted; 'auto' decides by the file.",
+    ),
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Files of a folder to read, such as '*.md' or 'data/train-*', in the place of the rules; those with an "
+        "unusual ending are read as text. Can be repeated.",
+    ),
+    click.option(
+        "--normalize-ids",
+        is_flag=True,
+        help="Bring ids into Unicode's normal form NFC, so that file names from macOS and elsewhere are the same.",
+    ),
+)
+
+
+def reading_options(command: _F) -> _F:
+    """Add the options that say how a corpus is read; see :func:`reading_of`."""
+    return _with_options(_READING, command)
+
+
+def reading_of(
+    id_field: str | None,
+    text_field: str | None,
+    title_field: str | None,
+    encoding: str | None,
+    quoting: str,
+    include: tuple[str, ...],
+    *,
+    normalize_ids: bool,
+) -> Reading:
+    """Return the arguments of Python that the options of :func:`reading_options` stand for."""
+    from colstore.corpus import FieldNames
+
+    return {
+        "fields": FieldNames(id_field, text_field, title_field) if id_field or text_field or title_field else None,
+        "encoding": encoding,
+        "quoting": quoting,  # type: ignore[typeddict-item]  # one of the choices
+        "include": include,
+        "normalize_ids": normalize_ids,
+    }
 
 
 # --- models ---------------------------------------------------------------------------------------------------------

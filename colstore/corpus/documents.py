@@ -3,31 +3,84 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 from colstore.config import OnError
-from colstore.corpus import lines as beir
-from colstore.corpus.folder import read_folder, text_files
+from colstore.corpus.columns import FieldNames
+from colstore.corpus.encodings import check_encoding
+from colstore.corpus.folder import PageOptions, is_page, read_folder, read_page
+from colstore.corpus.folder_walk import ending
 from colstore.corpus.jsonl import read_jsonl
+from colstore.corpus.layout import READABLE
 from colstore.corpus.lines import existing_path, printable
-from colstore.corpus.parquet import read_parquet
+from colstore.corpus.parquet import read_arrow, read_parquet
+from colstore.corpus.pdf import require_pdf
+from colstore.corpus.quoting import Quoting
 from colstore.corpus.record import RawItem, Record, excerpt, to_document
 from colstore.corpus.seen import SeenIds
+from colstore.corpus.tables import document_fields, foreign_fields, read_mapping, read_table
 from colstore.corpus.tabular import read_tabular
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError, EmptyDocumentError
 from colstore.reports import ReadReport
 from colstore.types import Document
 
-CorpusSource: TypeAlias = "str | os.PathLike[str] | Iterable[Document | Mapping[str, object] | str]"
-READABLE = (
-    "a BEIR folder (corpus.jsonl or corpus.jsonl.gz in it), .jsonl, .csv and .tsv (each also .gz), .parquet, "
-    "a folder of .txt and .md files, - for JSON Lines on standard input, "
-    "or a Python iterable of Document, dict or str"
+CorpusSource: TypeAlias = (
+    "str | os.PathLike[str] | Mapping[str, Any] | Iterable[Document | Mapping[str, Any] | str] | Any"
 )
+"""A path, an iterable, a mapping by id, or a table of pandas, polars, pyarrow or ``datasets``."""
+
+
+class Reading(TypedDict, total=False):
+    """Arguments of :func:`read_documents` that say how a corpus is read, for the functions that pass them on."""
+
+    fields: FieldNames | None
+    encoding: str | None
+    quoting: Quoting
+    include: str | Sequence[str] | None
+    normalize_ids: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How a corpus is read.
+
+    Parameters
+    ----------
+    fields, encoding, quoting, include, normalize_ids
+        See :func:`read_documents`.
+
+    Raises
+    ------
+    ConfigError
+        A value is invalid.
+    """
+
+    fields: FieldNames | None = None
+    encoding: str | None = None
+    quoting: Quoting = "auto"
+    include: tuple[str, ...] = ()
+    normalize_ids: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fields, FieldNames | None):
+            raise ConfigError(f"fields must be a colstore.FieldNames, got {excerpt(self.fields)}")
+        if self.quoting not in get_args(Quoting):
+            raise ConfigError(f"quoting must be one of {get_args(Quoting)}, got {self.quoting!r}")
+        if not all(isinstance(glob, str) and glob for glob in self.include):
+            raise ConfigError(f"include must be a glob such as '*.md', or a list of them, got {self.include!r}")
+        if not isinstance(self.normalize_ids, bool):
+            raise ConfigError(f"normalize_ids must be True or False, got {self.normalize_ids!r}")
+        check_encoding(self.encoding)
+
+    @property
+    def of_pages(self) -> PageOptions:
+        """The options that concern pages."""
+        return PageOptions(self.include, self.encoding)
 
 
 def read_documents(
@@ -37,15 +90,24 @@ def read_documents(
     on_duplicate: OnDuplicateRead = "error",
     on_empty: OnError | None = None,
     report: ReadReport | None = None,
+    fields: FieldNames | None = None,
+    encoding: str | None = None,
+    quoting: Quoting = "auto",
+    include: str | Sequence[str] | None = None,
+    normalize_ids: bool = False,
 ) -> Iterator[Document]:
     """Return an iterator over the checked documents of a corpus. Memory does not grow with the size of the corpus.
 
     Parameters
     ----------
     source
-        A BEIR folder, a ``.jsonl``, ``.csv`` or ``.tsv`` file (each also ``.gz``), a ``.parquet`` file, a
-        folder of ``.txt`` and ``.md`` files, ``"-"`` for JSON Lines on standard input, or an iterable of
-        :class:`~colstore.types.Document`, dict or str (the id of a string is its position, from 0).
+        A folder, whose corpus is found by the rules of :mod:`colstore.corpus.layout`; a ``.jsonl``, ``.json``, ``.csv``
+        or ``.tsv`` file (each also ``.gz``), a ``.parquet`` or ``.arrow`` file, a page (``.md``, ``.rst``, ``.txt``,
+        ``.html``, ``.pdf``), or ``"-"`` for JSON Lines on standard input. Or in Python: an iterable of
+        :class:`~colstore.types.Document`, dict or str (the id of a string is its position, from 0); a mapping of ids
+        to texts or to dicts of ``title`` and ``text``; a table of pandas, polars or pyarrow, or a Dataset of
+        ``datasets``, with columns named as in files. Values of Python and numpy in metadata become JSON by the rule of
+        :mod:`colstore.corpus.json_values`.
     on_error
         What to do with broken records: ``"error"`` raises the first error, ``"skip"`` skips the records and counts them
         in the report. A source that is not a corpus at all (a missing file or column) is an error in both cases.
@@ -56,7 +118,19 @@ def read_documents(
         What to do with a document that has no title, text and vectors: ``"error"`` or ``"skip"``. ``None`` means the
         same as ``on_error``.
     report
-        Report to which the counts are added while reading.
+        Report to which the counts are added while reading; what is passed over in a folder is counted at once.
+    fields
+        Names of the fields or columns that hold the id, the text and the title, where they are not the usual ones.
+    encoding
+        Encoding of text files; ``None`` means UTF-8, or what a byte order mark or an HTML page says.
+    quoting
+        How the cells of ``.csv`` and ``.tsv`` files are quoted: ``"csv"``, ``"none"``, or ``"auto"``, which decides by
+        the file.
+    include
+        One or more globs of the files of a folder to read, such as ``"*.md"`` or ``"data/train-*"``, in the place of
+        the rules. Files with other endings are read as text.
+    normalize_ids
+        Bring ids into Unicode's normal form NFC, so that names of files from macOS (NFD) and from elsewhere are one.
 
     Raises
     ------
@@ -70,7 +144,7 @@ def read_documents(
     MissingDependencyError
         The source is a Parquet file and pyarrow is not installed.
     ConfigError
-        ``on_error``, ``on_duplicate`` or ``on_empty`` has an unknown value.
+        An argument has an unknown value.
 
     Examples
     --------
@@ -82,16 +156,23 @@ def read_documents(
     1
     """
     policy = ReadPolicy(on_error, on_duplicate, on_error if on_empty is None else on_empty)
-    items = _open_source(source)
-    return _checked_documents(items, policy, ReadReport() if report is None else report)
+    globs = (include,) if isinstance(include, str) else tuple(include or ())
+    options = ReadOptions(fields, encoding, quoting, globs, normalize_ids)
+    report = ReadReport() if report is None else report
+    items = _open_source(source, options, report)
+    return _checked_documents(items, policy, report, normalize_ids=normalize_ids)
 
 
-def _checked_documents(items: Iterator[RawItem], policy: ReadPolicy, report: ReadReport) -> Iterator[Document]:
+def _checked_documents(
+    items: Iterator[RawItem], policy: ReadPolicy, report: ReadReport, *, normalize_ids: bool
+) -> Iterator[Document]:
     # closing: if the caller stops early, the file is closed at once and not by a later garbage collection
     with closing(cast("Generator[RawItem, None, None]", items)), SeenIds() as seen:
         for item in items:
             try:
-                document = _to_checked_document(item, None if policy.on_duplicate == "keep" else seen)
+                document = _to_checked_document(
+                    item, None if policy.on_duplicate == "keep" else seen, normalize_ids=normalize_ids
+                )
             except CorpusError as error:
                 if not policy.skips(error):
                     raise _with_remedy(error) from error.__cause__
@@ -108,10 +189,12 @@ def _with_remedy(error: CorpusError) -> CorpusError:
     return error
 
 
-def _to_checked_document(item: RawItem, seen: SeenIds | None) -> Document:
+def _to_checked_document(item: RawItem, seen: SeenIds | None, *, normalize_ids: bool) -> Document:
     if isinstance(item, CorpusError):
         raise item
     document = to_document(item)
+    if normalize_ids and not document.id.isascii():
+        document = replace(document, id=unicodedata.normalize("NFC", document.id))
     if seen is not None and not seen.add(document.id):
         message = (
             f"id {excerpt(document.id)} occurs a second time: ids must be unique (on_duplicate='skip' keeps the first)"
@@ -120,71 +203,95 @@ def _to_checked_document(item: RawItem, seen: SeenIds | None) -> Document:
     return document
 
 
-def _open_source(source: CorpusSource) -> Iterator[RawItem]:
+def _open_source(source: CorpusSource, options: ReadOptions, report: ReadReport) -> Iterator[RawItem]:
     if isinstance(source, str | os.PathLike):
         path = existing_path(source)
-        return read_jsonl(None) if path is None else _open_path(path)
-    if isinstance(source, bytes | bytearray | Mapping | Document) or not isinstance(source, Iterable):
-        kind = type(source).__name__
-        raise CorpusError(f"a {kind} is not a corpus (wrap a single document in a list); supported are {READABLE}")
-    if hasattr(source, "columns") and hasattr(source, "to_dict"):  # iterating would yield the names of its columns
-        raise CorpusError(f"a {type(source).__name__} is not a corpus: pass its rows, as frame.to_dict('records')")
+        if path is None:
+            return read_jsonl(None, fields=options.fields, encoding=options.encoding)
+        return _open_path(path, options, report)
+    table = None if isinstance(source, Mapping | Document) else read_table(source, options.fields)
+    if table is not None:
+        return table
+    if isinstance(source, Mapping):
+        return read_mapping(source, options.fields)
+    _refuse_other_sources(source)
+    return read_iterable(source, options.fields)
+
+
+def _refuse_other_sources(source: Any) -> None:  # noqa: ANN401 - whatever the caller passed
+    kind = type(source).__name__
     if hasattr(source, "readline"):  # iterating would yield lines
-        raise CorpusError("an open file is not a corpus: pass its path")
-    return read_iterable(source)
+        name = getattr(source, "name", None)
+        path = repr(name) if isinstance(name, str) else "as 'corpus.jsonl'"
+        raise CorpusError(f"an open file is not a corpus: pass its path, {path}")
+    if isinstance(source, set | frozenset):
+        raise CorpusError(f"a {kind} has no order, from which ids could follow: pass a list or a dict of texts by id")
+    if isinstance(source, bytes | bytearray | memoryview | Document) or not isinstance(source, Iterable):
+        raise CorpusError(f"a {kind} is not a corpus (wrap a single document in a list); supported are {READABLE}")
 
 
-def _open_path(path: Path) -> Iterator[RawItem]:
+def _open_path(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[RawItem]:
     if path.is_dir():
-        corpus = beir.find_member(path, beir.CORPUS)
-        return _open_text_folder(path) if corpus is None else read_jsonl(corpus)
-    name = path.name.lower()
-    if name.endswith(".parquet"):
-        return read_parquet(path)
-    match Path(name.removesuffix(".gz")).suffix:
-        case ".jsonl":
-            return read_jsonl(path)
+        return read_folder(path, options.of_pages, lambda file: _read_data(file, options, report), report)
+    records = _read_data(path, options, report)
+    if records is not None:
+        return records
+    if is_page(path, options.include):
+        if ending(path.name) == ".pdf":
+            require_pdf()
+        return (read_page(page, page.name, options.of_pages) for page in (path,))
+    kind = ending(path.name)
+    remedy = f"; include='*{kind}' reads such a file as text" if kind else ""
+    message = f"cannot tell the format from the name{remedy}; supported are {READABLE}"
+    raise CorpusError(message, source=printable(path))
+
+
+def _read_data(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[RawItem] | None:
+    """Return the records of a data file; ``None`` for a file that does not have the name of one."""
+    kind = ending(path.name)
+    if kind == ".parquet":
+        return read_parquet(path, options.fields)
+    if kind in (".arrow", ".feather"):
+        return read_arrow(path, options.fields)
+    match kind.removesuffix(".gz"):
+        case ".jsonl" | ".ndjson" | ".json":
+            return read_jsonl(path, fields=options.fields, encoding=options.encoding)
         case ".csv":
-            return read_tabular(path, ",")
+            return _read_cells(path, ",", options, report)
         case ".tsv":
-            return read_tabular(path, "\t")
-    raise CorpusError(f"cannot tell the format from the name; supported are {READABLE}", source=printable(path))
+            return _read_cells(path, "\t", options, report)
+    return None
 
 
-def _open_text_folder(folder: Path) -> Iterator[RawItem]:
-    if next(text_files(folder), None) is None:
-        raise CorpusError(f"no documents in this folder; supported are {READABLE}", source=printable(folder))
-    return read_folder(folder)
+def _read_cells(path: Path, delimiter: str, options: ReadOptions, report: ReadReport) -> Iterator[RawItem]:
+    return read_tabular(
+        path,
+        delimiter,
+        fields=options.fields,
+        encoding=options.encoding,
+        quoting=options.quoting,
+        note=report.notes.append,
+    )
 
 
 SOURCE = "<iterable>"
 
 
-def read_iterable(items: Iterable[object]) -> Iterator[RawItem]:
+def read_iterable(items: Iterable[object], fields: FieldNames | None = None) -> Iterator[RawItem]:
     """Yield a record for each :class:`~colstore.types.Document`, dict or string, consuming them one at a time.
 
     The id of a string is its position, from 0. In errors, ``line`` is the number of the item, from 1.
     """
     for position, item in enumerate(items):
         if isinstance(item, Document):
-            yield Record(_document_fields(item), SOURCE, position + 1)
+            yield Record(document_fields(item), SOURCE, position + 1)
         elif isinstance(item, str):
             yield Record({"id": str(position), "text": item}, SOURCE, position + 1)
         elif isinstance(item, Mapping):
-            yield Record(item, SOURCE, position + 1)
+            yield Record(foreign_fields(item), SOURCE, position + 1, fields)
         else:
             message = f"an item is a {type(item).__name__}: it must be a Document, dict or str"
             yield CorpusError(message, source=SOURCE, line=position + 1)
-
-
-def _document_fields(document: Document) -> dict[str, object]:
-    return {
-        "id": document.id,
-        "title": document.title,
-        "text": document.text,
-        "metadata": document.metadata,
-        "vectors": document.vectors,
-    }
 
 
 def check_choice(name: str, value: object) -> None:

@@ -1,84 +1,92 @@
-"""Reading a folder of text files, each of which is a document."""
+"""Reading folders and pages: files that are a document each, and folders of those or of data files."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from colstore.corpus import lines
+from colstore.corpus.encodings import check_encoding, detect_encoding, guess
+from colstore.corpus.folder_walk import Walk, ending
+from colstore.corpus.html import html_charset, html_page
+from colstore.corpus.layout import PAGES, Selection, is_included, select
 from colstore.corpus.lines import printable
+from colstore.corpus.markdown import markdown_title
+from colstore.corpus.pdf import can_read_pdf, pdf_page, require_pdf
 from colstore.corpus.record import RawItem, Record
+from colstore.corpus.rst import rst_title
 from colstore.errors import CorpusError
+from colstore.reports import ReadReport
 
-SUFFIXES = (".txt", ".md")
-_HEADING = re.compile(r"#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
-_FENCE = re.compile(r" {0,3}(```|~~~)")
+_MARKDOWN = frozenset({".md", ".markdown", ".mdx"})
+_HTML = frozenset({".html", ".htm", ".xhtml"})
+DataReader = Callable[[Path], "Iterator[RawItem] | None"]
+"""Returns the records of a data file; ``None`` for a file that is none."""
 
 
-def read_folder(folder: Path) -> Iterator[RawItem]:
-    """Yield a record for each ``.txt`` and ``.md`` file below the folder, sorted by id.
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """How pages are read.
 
-    The id is the path relative to the folder, with ``/`` as separator. The text is the content of the file, unchanged;
-    the title of a ``.md`` file is its first heading. Links to folders are followed.
+    Parameters
+    ----------
+    include
+        Globs of the files that are read; empty for all that are documents.
+    encoding
+        Encoding of the files; ``None`` means UTF-8, or what a page itself says.
+    """
+
+    include: tuple[str, ...] = ()
+    encoding: str | None = None
+
+
+def read_folder(folder: Path, options: PageOptions, read_data: DataReader, report: ReadReport) -> Iterator[RawItem]:
+    """Return the records of a folder, by the rules of :mod:`colstore.corpus.layout`.
+
+    The id of a page is its path relative to the folder, with ``/`` as separator. Pages are sorted by it. What is passed
+    over is counted in the report at once.
 
     Raises
     ------
     CorpusError
-        A folder cannot be listed.
+        A folder cannot be listed, or it is not clear what to read.
     """
-    for path in text_files(folder):
-        yield _read_file(path, path.relative_to(folder).as_posix())
+    selection = select(folder, options.include, can_read_pdf=can_read_pdf)
+    for kind, count in selection.passed_over.items():
+        report.passed_over[kind] = report.passed_over.get(kind, 0) + count
+    report.notes += selection.notes
+    return _read_selection(folder, selection, options, read_data)
 
 
-def text_files(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Yield the text files below the folder in the order of their ids, with one folder's names in memory at a time.
+def _read_selection(
+    folder: Path, selection: Selection, options: PageOptions, read_data: DataReader
+) -> Iterator[RawItem]:
+    names = filter(selection.takes, Walk(folder).files()) if selection.files is None else iter(selection.files)
+    for name in names:
+        records = read_data(folder / name)
+        if records is not None:
+            yield from records
+        else:
+            yield read_page(folder / name, name, options)
 
-    ``above`` identifies the parent folders. A link back to one of them is refused, because following it would never
-    end.
+
+def is_page(path: Path, include: Sequence[str]) -> bool:
+    """Tell whether a single file is read as a page: by its ending, or because the caller names it."""
+    return ending(path.name) in PAGES or (bool(include) and is_included(path.name, include))
+
+
+def read_page(path: Path, identifier: str, options: PageOptions) -> RawItem:
+    """Return the record of a page, or the error in its place.
+
+    The text of Markdown, reStructuredText and other text is the content of the file, unchanged; of HTML and PDF it is
+    what a reader sees.
 
     Raises
     ------
-    CorpusError
-        A folder cannot be listed, or is a link to one of its parents.
+    MissingDependencyError
+        The page is a PDF file, and the extra is missing.
     """
-    try:
-        status = folder.stat()
-        inner = above | {(status.st_dev, status.st_ino)}
-        with os.scandir(folder) as listing:
-            entries = sorted((entry.name + "/" * entry.is_dir(), entry.is_dir()) for entry in listing)
-    except OSError as error:
-        raise CorpusError(f"cannot be listed: {error.strerror or error}", source=printable(folder)) from error
-    if len(inner) == len(above):
-        raise CorpusError("is a link to a folder above it: remove the link", source=printable(folder))
-    for name, is_folder in entries:
-        if is_folder:
-            yield from text_files(folder / name, inner)
-        elif name.lower().endswith(SUFFIXES):
-            yield folder / name
-
-
-def first_heading(text: str) -> str:
-    r"""Return the text of the first Markdown heading (``# ...``) outside code blocks, or an empty string.
-
-    Examples
-    --------
-    >>> first_heading("intro\n\n## The dance ##\n")
-    'The dance'
-    """
-    fence = ""
-    for line in text.splitlines():
-        mark = _FENCE.match(line)
-        if mark and fence in ("", mark[1]):
-            fence = "" if fence else mark[1]
-        heading = None if mark or fence else _HEADING.match(line)
-        if heading and heading[1].strip():
-            return heading[1].strip()
-    return ""
-
-
-def _read_file(path: Path, identifier: str) -> RawItem:
     name = printable(path)
     if not path.is_file():  # a dangling link, or a pipe, reading which might never end
         return CorpusError("is not a regular file: remove it or the link to it", source=name)
@@ -89,18 +97,35 @@ def _read_file(path: Path, identifier: str) -> RawItem:
         return CorpusError(f"cannot be read: {error.strerror or error}", source=name)
     if len(raw) > lines.MAX_LINE_BYTES:
         return CorpusError(f"is larger than {lines.MAX_LINE_BYTES:,} bytes: split the document", source=name)
-    return _record(raw, name, identifier)
-
-
-def _record(raw: bytes, name: str, identifier: str) -> RawItem:
     try:
-        text = raw.decode("utf-8-sig")  # drops a byte order mark
+        title, text = _title_and_text(raw, ending(path.name), name, options.encoding)
+    except CorpusError as error:
+        return error
+    return Record({"id": identifier, "title": title, "text": text}, name)
+
+
+def _title_and_text(raw: bytes, kind: str, name: str, encoding: str | None) -> tuple[str, str]:
+    if kind == ".pdf":
+        require_pdf()
+        return pdf_page(raw, name)
+    if kind in _HTML:
+        return html_page(_decoded(raw, name, encoding or html_charset(raw)))
+    text = _decoded(raw, name, encoding)
+    if kind in _MARKDOWN:
+        return markdown_title(text), text
+    return rst_title(text) if kind == ".rst" else "", text
+
+
+def _decoded(raw: bytes, name: str, encoding: str | None) -> str:
+    chosen, mark = detect_encoding(raw, check_encoding(encoding))
+    try:
+        text = raw[mark:].decode(chosen)
     except UnicodeDecodeError as error:
-        # error.object lacks the byte order mark; that contains no newline, so the count is still right
-        line = bytes(error.object)[: error.start].count(b"\n") + 1
-        return CorpusError("not UTF-8: convert the file", source=name, line=line)
+        line = raw[: mark + error.start].count(b"\n") + 1
+        title = "UTF-8" if chosen == "utf-8" else chosen
+        message = f"not {title} (byte {raw[mark + error.start]:#04x}): {guess(raw, chosen)}"
+        raise CorpusError(message, source=name, line=line) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        return CorpusError("holds a NUL character: this is probably not a text file", source=name, line=line)
-    title = first_heading(text) if name.lower().endswith(".md") else ""
-    return Record({"id": identifier, "title": title, "text": text}, name)
+        raise CorpusError("holds a NUL character: this is probably not a text file", source=name, line=line)
+    return text

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
+from colstore.corpus.encodings import Readable, check_encoding, detect_encoding, guess, line_blocks
 from colstore.errors import CorpusError, IncompleteCorpusError
 
 STDIN = "-"
@@ -20,11 +20,10 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 """Largest size of a line in bytes. A longer one is refused, because a single document could otherwise fill memory."""
 
 PathSource: TypeAlias = "str | os.PathLike[str]"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BUFFER = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A physical line of a file.
 
     Parameters
@@ -32,7 +31,7 @@ class Line:
     number
         Number of the line, from 1.
     text
-        Text of the line, including its line ending. If ``error`` is set, the text is only good for counting quotes.
+        Text of the line without its line end; of a Windows line end, the ``\\r`` is there. If ``error`` is set, the text is only good for counting quotes.
     error
         Error in the line, or ``None``; an :class:`~colstore.errors.IncompleteCorpusError` if reading stops here.
     """
@@ -104,80 +103,124 @@ def existing_file(source: PathSource, example: str) -> Path | None:
     return path
 
 
-def read_lines(path: Path | None) -> Iterator[Line]:
+def read_lines(path: Path | None, encoding: str | None = None) -> Iterator[Line]:
     """Yield the lines of a file, or of standard input for ``None``. A ``.gz`` file is decompressed.
 
-    A byte order mark is dropped. Broken lines are yielded with their error, so that the caller can skip them.
+    Broken lines are yielded with their error, so that the caller can skip them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    encoding
+        Its encoding; see :func:`decoded_lines`.
 
     Raises
     ------
     CorpusError
         The file cannot be opened.
+    ConfigError
+        The encoding is not known.
     """
     name = printable(STDIN if path is None else path)
+    check_encoding(encoding)
     with _open_bytes(path, name) as stream:
-        yield from _decoded(stream, name)
+        yield from decoded_lines(stream, name, encoding)
 
 
-def read_sound_lines(path: Path | None) -> Iterator[Line]:
+def read_sound_lines(path: Path | None, encoding: str | None = None) -> Iterator[Line]:
     """Yield the lines that are not blank, and raise the error of the first broken line."""
-    for line in read_lines(path):
+    for line in read_lines(path, encoding):
         if line.error is not None:
             raise line.error
         if not line.is_blank:
             yield line
 
 
-def _open_bytes(path: Path | None, name: str) -> AbstractContextManager[BufferedIOBase | IO[bytes]]:
+def _open_bytes(path: Path | None, name: str) -> AbstractContextManager[Readable]:
     if path is None:
         if sys.stdin is None:  # a process without a console
             raise CorpusError("there is no standard input", source=name)
-        return nullcontext(sys.stdin.buffer)  # standard input must not be closed
+        return nullcontext(cast("Readable", sys.stdin.buffer))  # standard input must not be closed
     try:
-        return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
+        if path.name.lower().endswith(".gz"):
+            return io.BufferedReader(_Unzipped(gzip.GzipFile(path, "rb")), _BUFFER)
+        return path.open("rb", buffering=_BUFFER)
     except OSError as error:
         raise CorpusError(f"cannot be opened: {error.strerror or error}", source=name) from error
 
 
-def _decoded(stream: BufferedIOBase | IO[bytes], name: str) -> Iterator[Line]:
+class _Unzipped(io.RawIOBase):
+    """The contents of a gzip file, whose lines a buffer reads several times faster than gzip itself.
+
+    ``read1`` gives what was unpacked before a damage; ``readinto`` of the gzip file would lose it.
+    """
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any, /) -> int:  # noqa: ANN401 - a writable buffer
+        data = self._file.read1(len(target))
+        target[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def decoded_lines(stream: Readable, name: str, encoding: str | None = None) -> Iterator[Line]:
+    r"""Yield the lines of a stream of bytes, each as soon as it is there.
+
+    Parameters
+    ----------
+    stream
+        The stream; it is not closed.
+    name
+        Its name, for error messages.
+    encoding
+        Name of the encoding. ``None`` means UTF-8, or UTF-16 or UTF-32 where a byte order mark or NUL bytes show them.
+        A byte order mark is dropped.
+
+    Notes
+    -----
+    Lines end with ``\n``, or with ``\r`` in a file that has no ``\n`` at all.
+    """
     number = 0
-    while True:
+    new_line = tuple.__new__
+    try:
+        first = stream.readline(MAX_LINE_BYTES + 1)
+        chosen, mark = detect_encoding(first, check_encoding(encoding))
+        for block in line_blocks(stream, first[mark:], chosen, MAX_LINE_BYTES):
+            for raw in block:
+                number += 1
+                if raw is None:
+                    yield Line(number, "", _too_long(number, name))
+                    continue
+                try:
+                    text = raw.decode(chosen)
+                except UnicodeDecodeError as error:
+                    yield _undecodable(raw, number, name, error)
+                else:
+                    yield new_line(Line, (number, text, None))  # this is Line(number, text), in half the time
+    except (OSError, EOFError, zlib.error) as error:
         number += 1
-        try:
-            raw, whole = _next_line(stream)
-        except (OSError, EOFError, zlib.error) as error:
-            message = f"reading stops here and the rest of the file is lost ({error}): get an undamaged copy"
-            yield Line(number, "", IncompleteCorpusError(message, source=name, line=number))
-            return
-        if not raw:
-            return
-        if number == 1:
-            raw = raw.removeprefix(_BYTE_ORDER_MARK)
-        yield _decode(raw, number, name) if whole else Line(number, "", _too_long(number, name))
-
-
-def _next_line(stream: BufferedIOBase | IO[bytes]) -> tuple[bytes, bool]:
-    """Return the next line and whether it is complete. Of a line that is too long, only the beginning is returned."""
-    raw = stream.readline(MAX_LINE_BYTES + 1)
-    if len(raw) <= MAX_LINE_BYTES:
-        return raw, True
-    rest = raw
-    while rest and not rest.endswith(b"\n"):
-        rest = stream.readline(MAX_LINE_BYTES)
-    return raw, False
+        message = f"reading stops here and the rest of the file is lost ({error}): get an undamaged copy"
+        yield Line(number, "", IncompleteCorpusError(message, source=name, line=number))
 
 
 def _too_long(number: int, name: str) -> CorpusError:
     return CorpusError(f"line is longer than {MAX_LINE_BYTES:,} bytes: split the document", source=name, line=number)
 
 
-def _decode(raw: bytes, number: int, name: str) -> Line:
-    try:
-        return Line(number, raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        message = f"not UTF-8 (byte {raw[error.start]:#04x} at position {error.start + 1} of the line)"
-        text = raw.decode("utf-8", "replace")
-        return Line(number, text, CorpusError(f"{message}: convert the file to UTF-8", source=name, line=number))
+def _undecodable(raw: bytes, number: int, name: str, error: UnicodeDecodeError) -> Line:
+    title = "UTF-8" if error.encoding == "utf-8" else error.encoding
+    message = f"not {title} (byte {raw[error.start]:#04x} at position {error.start + 1} of the line)"
+    text = raw.decode(error.encoding, "replace")
+    return Line(number, text, CorpusError(f"{message}: {guess(raw, error.encoding)}", source=name, line=number))
 
 
 CORPUS = "corpus.jsonl"

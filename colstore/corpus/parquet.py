@@ -1,25 +1,24 @@
-"""Reading Parquet files in batches of rows. This needs the ``parquet`` extra."""
+"""Reading Parquet and Arrow files in batches of rows. This needs the ``parquet`` extra."""
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from colstore.corpus.arrow import batch_rows, read_batches
 from colstore.corpus.lines import printable
-from colstore.corpus.record import RawItem, Record
-from colstore.corpus.tabular import check_columns, with_metadata_apart
-from colstore.errors import CorpusError, IncompleteCorpusError
+from colstore.corpus.record import FieldNames, RawItem
+from colstore.corpus.table_rows import TableRows
+from colstore.errors import CorpusError
 from colstore.extras import require
 
-BATCH_ROWS = 1024
 
-
-def read_parquet(path: Path) -> Iterator[RawItem]:
+def read_parquet(path: Path, fields: FieldNames | None = None) -> Iterator[RawItem]:
     """Yield a record for each row. Columns other than id, text, title and vectors are metadata.
 
-    Dates and times become ISO 8601 strings. In errors, ``line`` is the number of the row, from 1.
+    Values become JSON by the rule of :mod:`colstore.corpus.json_values`; vectors are read as arrays. In errors,
+    ``line`` is the number of the row, from 1.
 
     Raises
     ------
@@ -36,38 +35,51 @@ def read_parquet(path: Path) -> Iterator[RawItem]:
     broken = (pyarrow.ArrowException, OSError, ValueError)  # ValueError: also for names that are not UTF-8
     try:
         table = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
-        columns = list(table.schema_arrow.names)
+        names = list(table.schema_arrow.names)
     except broken as error:
         raise CorpusError(f"cannot be read as Parquet ({error})", source=name) from error
-    check_columns(columns, name)
-    return _records(table, name, broken)
+    rows_of = TableRows.of(names, fields, name)
+    batches = table.iter_batches(batch_size=batch_rows(names), use_threads=False)
+    return _closing(table, read_batches(lambda: next(batches, None), rows_of, name, broken))
 
 
-def _records(table: Any, name: str, broken: tuple[type[Exception], ...]) -> Iterator[RawItem]:  # noqa: ANN401 - pyarrow has no types
-    row = 0
-    with table:
-        batches = table.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
-        while True:
-            try:
-                batch = next(batches, None)
-                values = [] if batch is None else batch.to_pylist()
-            except broken as error:
-                message = f"reading stops after row {row} and the rest of the file is lost ({error})"
-                yield IncompleteCorpusError(message, source=name, line=row + 1)
-                return
-            if batch is None:
-                return
-            for fields in values:
-                row += 1
-                yield Record(_fields(fields), name, row)
+def read_arrow(path: Path, fields: FieldNames | None = None) -> Iterator[RawItem]:
+    """Yield a record for each row of an Arrow or Feather file, or of a stream as ``datasets`` saves it.
+
+    Raises
+    ------
+    MissingDependencyError
+        pyarrow is not installed.
+    CorpusError
+        The file is not an Arrow file, or lacks an id or text column.
+    """
+    require("pyarrow", extra="parquet", purpose="Reading Arrow files")
+    import pyarrow
+
+    name = printable(path)
+    broken = (pyarrow.ArrowException, OSError, ValueError)
+    try:
+        source = pyarrow.memory_map(str(path))
+        try:
+            batches = _file_batches(pyarrow.ipc.open_file(source))
+            names = next(batches)
+        except pyarrow.ArrowInvalid:  # a stream has no footer
+            source.seek(0)
+            stream = pyarrow.ipc.open_stream(source)
+            names, batches = list(stream.schema.names), iter(stream)
+    except broken as error:
+        raise CorpusError(f"cannot be read as Arrow ({error})", source=name) from error
+    rows_of = TableRows.of(names, fields, name)
+    return _closing(source, read_batches(lambda: next(batches, None), rows_of, name, broken))
 
 
-def _fields(row: dict[str, Any]) -> dict[str, object]:
-    vectors = {"vectors": row.pop("vectors")} if "vectors" in row else {}
-    return {**with_metadata_apart({key: _as_json(value) for key, value in row.items()}), **vectors}
+def _file_batches(reader: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow has no types
+    """Yield the names of the columns, and then the batches of an Arrow file."""
+    yield list(reader.schema.names)
+    for number in range(reader.num_record_batches):
+        yield reader.get_batch(number)
 
 
-def _as_json(value: object) -> object:
-    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
-        return value.isoformat()
-    return value
+def _closing(source: Any, records: Iterator[RawItem]) -> Iterator[RawItem]:  # noqa: ANN401 - pyarrow has no types
+    with source:
+        yield from records

@@ -5,40 +5,47 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.corpus.columns import ID_KEYS, Columns, advice, columns_of
+from colstore.corpus.columns import FieldNames as FieldNames
 from colstore.errors import CorpusError, EmptyDocumentError
 from colstore.types import Document, Json
 
-ID_KEYS = ("_id", "id")
 MAX_JSON_DEPTH = 100
 MAX_INTEGER_BITS = 1024
+MAX_SHOWN_FIELDS = 12
+_new = object.__new__
+_set_id, _set_text, _set_title, _set_metadata, _set_vectors = (
+    getattr(Document, name).__set__ for name in ("id", "text", "title", "metadata", "vectors")
+)
 _ErrorT = TypeVar("_ErrorT", bound=CorpusError)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A row of a corpus, with unchecked values, and its location.
 
     Parameters
     ----------
     fields
-        Values by name: ``_id`` or ``id``, ``text``, ``title``, ``metadata`` and ``vectors``; all others are metadata.
-        Empty if the record only stands for a location in error messages.
+        Values by name: id, text and title under any of their usual names, ``metadata`` and ``vectors``; all others are
+        metadata. Empty if the record only stands for a location in error messages.
     source
         Name of the file, for error messages.
     line
         Number of the line, row or item, from 1; ``None`` if the whole file is the record.
+    names
+        Names of the fields that hold the id, the text and the title; ``None`` looks for the usual ones.
     """
 
     fields: Mapping[str, object]
     source: str
     line: int | None = None
+    names: FieldNames | None = None
 
     def error(self, message: str) -> CorpusError:
         """Return an error that names the location of this record."""
@@ -80,6 +87,8 @@ def clean_text(record: Record, value: object, name: str) -> str:
     CorpusError
         The value is not a string, or contains a NUL character or a lone surrogate.
     """
+    if type(value) is str and value.isascii() and "\0" not in value:
+        return value  # the most frequent case
     if not isinstance(value, str):
         raise record.error(f"{name} must be a string, not {_kind(value)} ({excerpt(value)})")
     if "\0" in value:
@@ -101,6 +110,8 @@ def clean_id(record: Record, value: object) -> str:
     CorpusError
         The id is missing, blank, or neither a string nor an integer.
     """
+    if type(value) is str and value.isascii() and "\0" not in value and value.strip():
+        return value  # by far the most frequent case
     if isinstance(value, bool):
         raise record.error(f"id must be a string or an integer, not {excerpt(value)}")
     if isinstance(value, Integral):
@@ -109,20 +120,12 @@ def clean_id(record: Record, value: object) -> str:
             raise record.error(f"id is an integer of {number.bit_length():,} bits: give it as a string")
         return str(number)
     if value is None:
-        raise record.error(f"no id: every record needs a string or an integer under {' or '.join(ID_KEYS)}")
+        raise record.error("no id: every record needs a string or an integer as its id")
     if not isinstance(value, str):
         raise record.error(f"id must be a string or an integer, not {_kind(value)} ({excerpt(value)})")
     if not value.strip():
         raise record.error("id is blank: every record needs an id of its own")
     return clean_text(record, value, "id")
-
-
-def pop_id(fields: dict[str, object]) -> object:
-    """Remove the id from the fields and return it. If both exist, ``_id`` is the id, and ``id`` stays as metadata."""
-    for key in ID_KEYS:
-        if key in fields:
-            return fields.pop(key)
-    return None
 
 
 def to_document(record: Record) -> Document:
@@ -137,24 +140,58 @@ def to_document(record: Record) -> Document:
     EmptyDocumentError
         Title and text are blank, and there are no vectors.
     """
-    fields = dict(record.fields)
-    identifier = clean_id(record, pop_id(fields))
-    vectors = _clean_vectors(record, fields.pop("vectors", None))
-    title = fields.pop("title", None)
-    text = fields.pop("text", None)
-    if text is None and vectors is None:
-        raise record.error(f"document {excerpt(identifier)} has no text: a string is needed under text")
-    document = Document(
-        id=identifier,
-        text="" if text is None else clean_text(record, text, "text"),
-        title="" if title is None else clean_text(record, title, "title"),
-        metadata=_clean_metadata(record, fields),
-        vectors=vectors,
-    )
-    if vectors is None and not document.passage:
+    fields, _, _, names = record
+    columns = columns_of(tuple(fields), names)
+    _, text_key, title_key, others = columns
+    identifier = _document_id(record, columns)
+    vectors = _clean_vectors(record, fields["vectors"]) if "vectors" in fields else None
+    value = None if text_key is None else fields[text_key]
+    if value is None and vectors is None:
+        raise _without_text(record, identifier, columns)
+    text = "" if value is None else clean_text(record, value, "text")
+    value = None if title_key is None else fields[title_key]
+    title = "" if value is None else clean_text(record, value, "title")
+    metadata = _clean_metadata(record, columns) if others or "metadata" in fields else {}
+    if vectors is None and not text.strip() and not title.strip():
         message = f"document {excerpt(identifier)} has neither title nor text, so there is nothing to encode"
         raise record.error_of(EmptyDocumentError, message)
+    return _document(identifier, text, title, metadata, vectors)
+
+
+def _document(
+    identifier: str, text: str, title: str, metadata: dict[str, Json], vectors: NDArray[Any] | None
+) -> Document:
+    """Return ``Document(identifier, text, title, metadata, vectors)``, in half the time.
+
+    The constructor of a frozen dataclass looks up ``object.__setattr__`` for each field; this sets the slots themselves.
+    """
+    document = _new(Document)
+    _set_id(document, identifier)
+    _set_text(document, text)
+    _set_title(document, title)
+    _set_metadata(document, metadata)
+    _set_vectors(document, vectors)
     return document
+
+
+def _document_id(record: Record, columns: Columns) -> str:
+    if columns.id is not None:
+        return clean_id(record, record.fields[columns.id])
+    message = f"no id: every record needs a string or an integer under {', '.join(ID_KEYS[:-1])} or {ID_KEYS[-1]}"
+    if not record.fields:
+        raise record.error(message)
+    raise record.error(f"{message}; {_present(record)}, so {advice('id', record.fields, record.names)}")
+
+
+def _without_text(record: Record, identifier: str, columns: Columns) -> CorpusError:
+    start = f"document {excerpt(identifier)} has no text: a string is needed under {columns.text or 'text'}"
+    if columns.text is not None:
+        return record.error(start)
+    return record.error(f"{start}; {_present(record)}, so {advice('text', record.fields, record.names)}")
+
+
+def _present(record: Record) -> str:
+    return f"the record has {', '.join(excerpt(key) for key in list(record.fields)[:MAX_SHOWN_FIELDS])}"
 
 
 def _clean_vectors(record: Record, value: object) -> NDArray[Any] | None:
@@ -176,9 +213,10 @@ def _clean_vectors(record: Record, value: object) -> NDArray[Any] | None:
     return vectors
 
 
-def _clean_metadata(record: Record, fields: dict[str, object]) -> dict[str, Json]:
+def _clean_metadata(record: Record, columns: Columns) -> dict[str, Json]:
     """Merge the nested ``metadata`` object with the other keys, and check that all values are JSON."""
-    nested = fields.pop("metadata", None)
+    fields = {key: record.fields[key] for key in columns.others}
+    nested = record.fields.get("metadata")
     if nested is not None and not isinstance(nested, Mapping):
         raise record.error(f"metadata must be an object, not {_kind(nested)} ({excerpt(nested)})")
     inner = dict(nested or {})
@@ -187,7 +225,8 @@ def _clean_metadata(record: Record, fields: dict[str, object]) -> dict[str, Json
         message = f"key {excerpt(min(both, key=str))} occurs both beside metadata and in it: keep one of them"
         raise record.error(message)
     metadata: dict[Any, Any] = {**fields, **inner}
-    _check_json(record, metadata)
+    if metadata:
+        _check_json(record, metadata)
     return metadata
 
 
@@ -227,6 +266,7 @@ def _kind(value: object) -> str:
 
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -254,6 +294,20 @@ def cell_integer(location: Record, text: str, name: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise location.error(f"{name} must be a whole number, got {excerpt(text)}")
     return int(text)
+
+
+def cell_grade(location: Record, text: str) -> int:
+    """Return the grade in a cell: an integer, or a float without a fraction (``2.0``).
+
+    Raises
+    ------
+    CorpusError
+        The cell is neither.
+    """
+    found = _WHOLE.fullmatch(text)
+    if found is None:
+        raise location.error(f"grade must be a whole number, got {excerpt(text)}")
+    return int(found[1])
 
 
 def cell_score(location: Record, text: str) -> float:

@@ -1,63 +1,169 @@
-"""Reading CSV and TSV files with a header line, by strict rules: fields with quotes or newlines must be quoted."""
+"""Reading CSV and TSV files, with or without quoted fields."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
-from colstore.corpus.lines import Line, printable, read_lines
-from colstore.corpus.record import ID_KEYS, RawItem, Record, excerpt
+from colstore.corpus.columns import FieldNames, check_columns, with_metadata_apart
+from colstore.corpus.lines import STDIN, Line, printable, read_lines
+from colstore.corpus.quoting import (
+    SAMPLE_CHARACTERS,
+    SAMPLE_LINES,
+    Quoting,
+    check_quoting,
+    columns_without_header,
+    uses_quotes,
+)
+from colstore.corpus.record import RawItem, Record
 from colstore.errors import CorpusError, IncompleteCorpusError
 
+__all__ = ["check_columns", "read_rows", "read_tabular", "with_metadata_apart"]
 
-def read_tabular(path: Path, delimiter: str) -> Iterator[RawItem]:
-    """Yield a record for each row. Columns other than id, text and title are metadata, with strings as values.
+Note = Callable[[str], None]
+"""Takes a sentence on how a file is read, for the caller's report."""
+
+
+def read_tabular(
+    path: Path,
+    delimiter: str,
+    *,
+    fields: FieldNames | None = None,
+    encoding: str | None = None,
+    quoting: Quoting = "auto",
+    note: Note | None = None,
+) -> Iterator[RawItem]:
+    r"""Yield a record for each row. Columns other than id, text and title are metadata, with strings as values.
 
     The line of a row is its first line. After a broken row, reading continues after the line that closes its quotes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    delimiter
+        What separates the columns: ``","`` or ``"\t"``.
+    fields
+        Names of the columns that hold the id, the text and the title; ``None`` looks for the usual ones.
+    encoding
+        Encoding of the file; ``None`` means UTF-8, or what a byte order mark says.
+    quoting
+        ``"csv"``: fields may be in quotation marks, those with quotation marks or line ends must be, and quotation
+        marks in them are doubled. ``"none"``: a row is a line, and quotation marks are text. ``"auto"``: ``"csv"`` for
+        commas; for tabs, what the first lines show (see :func:`colstore.corpus.quoting.uses_quotes`).
+    note
+        Called with a sentence for each decision that the file left open.
 
     Raises
     ------
     CorpusError
-        The header is missing, broken, or lacks an id or a text column.
+        The header is missing, broken, or lacks an id or a text column. A tab-separated file without a header is read
+        if it looks like a collection of MS MARCO: id and text, or id, url, title and text.
+    ConfigError
+        ``encoding`` or ``quoting`` has an unknown value.
     """
     name = printable(path)
-    rows = _rows(read_lines(path), name, delimiter)
+    rows = read_rows(path, delimiter, encoding=encoding, quoting=quoting, note=note)
     header = next(rows, None)
     if header is None:
         raise CorpusError("the file is empty: a header line with the columns id and text is needed", source=name)
     if isinstance(header, CorpusError):
         raise header
-    check_columns(header.cells, name, header.line)
+    names = columns_without_header(header.cells, fields) if delimiter == "\t" else None
+    if names is not None:
+        if note is not None:
+            note(f"{name}: no header line; the columns are taken as {', '.join(names)}")
+        rows = chain([header], rows)
+        columns = list(names)
+    else:
+        columns = header.cells
+        check_columns(columns, name, header.line, fields)
+    return _records(rows, columns, name, fields)
+
+
+def _records(
+    rows: Iterator[Row | CorpusError], columns: list[str], name: str, fields: FieldNames | None
+) -> Iterator[RawItem]:
+    found = check_columns(columns, name, None, fields)
+    others = bool(found.others) or any(column in ("metadata", "vectors") for column in columns)
+    width = len(columns)
     for row in rows:
-        yield row if isinstance(row, CorpusError) else _record(header.cells, row, name)
+        if isinstance(row, CorpusError):
+            yield row
+        elif len(row.cells) != width:
+            message = f"wrong number of columns: {len(row.cells)} in this row, {width} in the header"
+            yield CorpusError(message, source=name, line=row.line)
+        else:
+            values = dict(zip(columns, row.cells, strict=True))
+            if others:
+                yield Record(with_metadata_apart(values, fields), name, row.line)
+            else:
+                yield Record(values, name, row.line, fields)
 
 
-def check_columns(columns: list[str], source: str, line: int | None = None) -> None:
-    """Refuse columns from which documents cannot be made without loss.
+class Row(NamedTuple):
+    """A row of a table.
 
-    Raises
-    ------
-    CorpusError
-        There is no id or text column, a name occurs twice, or a column has no name.
+    Parameters
+    ----------
+    line
+        Number of its first line, from 1.
+    cells
+        Its fields.
     """
-    present = ", ".join(excerpt(column) for column in columns[:20])
-    missing = [] if set(ID_KEYS) & set(columns) else ["id"]
-    missing += [] if "text" in columns else ["text"]
-    if missing:
-        raise CorpusError(f"no column {' and no column '.join(missing)}; found {present}", source=source, line=line)
-    repeated = [column for column in columns if columns.count(column) > 1]
-    if repeated:
-        raise CorpusError(f"column {excerpt(repeated[0])} occurs twice: rename one", source=source, line=line)
-    if not all(column.strip() for column in columns):
-        raise CorpusError(f"a column has no name: name it or drop it; found {present}", source=source, line=line)
 
-
-@dataclass(frozen=True, slots=True)
-class _Row:
     line: int
     cells: list[str]
+
+
+def read_rows(
+    path: Path | None,
+    delimiter: str,
+    *,
+    encoding: str | None = None,
+    quoting: Quoting = "auto",
+    note: Note | None = None,
+) -> Iterator[Row | CorpusError]:
+    """Yield the rows of a table that are not blank, the header among them, or the errors in their places.
+
+    See :func:`read_tabular` for the parameters.
+    """
+    check_quoting(quoting)
+    name = printable(STDIN if path is None else path)
+    lines = read_lines(path, encoding)
+    if quoting == "auto" and delimiter == "\t":
+        sample = _sample(lines)
+        cut = len(sample) >= SAMPLE_LINES or sum(len(line.text) for line in sample) >= SAMPLE_CHARACTERS
+        quoting = "csv" if uses_quotes([line.text + "\n" for line in sample], delimiter, cut=cut) else "none"
+        lines = chain(sample, lines)
+        if quoting == "csv" and note is not None:
+            note(f"{name}: the fields are taken to be quoted as in CSV; quoting='none' takes quotation marks as text")
+    return _plain_rows(lines, delimiter) if quoting == "none" else _quoted_rows(lines, name, delimiter)
+
+
+def _sample(lines: Iterator[Line]) -> list[Line]:
+    sample: list[Line] = []
+    size = 0
+    while len(sample) < SAMPLE_LINES and size < SAMPLE_CHARACTERS:
+        line = next(lines, None)
+        if line is None:
+            break
+        sample.append(line)
+        size += len(line.text)
+    return sample
+
+
+def _plain_rows(lines: Iterator[Line], delimiter: str) -> Iterator[Row | CorpusError]:
+    for number, text, error in lines:
+        if error is not None:
+            yield error
+            continue
+        cells = text.rstrip("\r\n").split(delimiter)
+        if len(cells) > 1 or cells[0].strip():
+            yield Row(number, cells)
 
 
 class _Feed:
@@ -75,21 +181,40 @@ class _Feed:
         self.last = 0
         self.error: CorpusError | None = None
         self._quotes = 0
+        self._pending: Line | None = None
 
-    def begin_row(self) -> None:
+    def begin_row(self) -> Line | None:
+        """Return the first line of the next row, which the csv reader gets, too; ``None`` at the end.
+
+        Raises
+        ------
+        IncompleteCorpusError
+            Reading stops here.
+        """
+        line = next(self._lines, None)
         self.first, self.error, self._quotes = self.last + 1, None, 0
+        self._pending = line
+        if line is not None and isinstance(line.error, IncompleteCorpusError):
+            raise line.error
+        return line
+
+    def skip_line(self) -> None:
+        """Pass over the first line of the row, because the csv reader is not needed for it."""
+        self._pending = None
+        self.last += 1
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line = self._pending or next(self._lines)
+        self._pending = None
         self.last = line.number
         if isinstance(line.error, IncompleteCorpusError):
             raise line.error
         self.error = self.error or line.error
         self._quotes += line.text.count('"')
-        return line.text
+        return line.text + "\n"
 
     def finish_row(self) -> bool:
         """Read on until a line closes the open quotes, and return whether there was such a line."""
@@ -99,13 +224,12 @@ class _Feed:
         return True
 
 
-def _rows(lines: Iterator[Line], name: str, delimiter: str) -> Iterator[_Row | CorpusError]:
+def _quoted_rows(lines: Iterator[Line], name: str, delimiter: str) -> Iterator[Row | CorpusError]:
     feed = _Feed(lines)
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
-        feed.begin_row()
         try:
-            cells = _next_cells(reader, feed, name)
+            cells = _next_cells(reader, feed, name, delimiter)
         except IncompleteCorpusError as error:
             yield error
             return
@@ -114,12 +238,19 @@ def _rows(lines: Iterator[Line], name: str, delimiter: str) -> Iterator[_Row | C
             continue
         if cells is None:
             return
-        if any(cell.strip() for cell in cells) or len(cells) > 1:
-            yield _Row(feed.first, cells)
+        if len(cells) > 1 or any(cell.strip() for cell in cells):
+            yield Row(feed.first, cells)
 
 
-def _next_cells(reader: Iterator[list[str]], feed: _Feed, name: str) -> list[str] | None:
+def _next_cells(reader: Iterator[list[str]], feed: _Feed, name: str, delimiter: str) -> list[str] | None:
     """Return the cells of the next row, or ``None`` at the end; raise the error of a broken row."""
+    line = feed.begin_row()
+    if line is None:
+        return None
+    text = line.text.removesuffix("\r")
+    if line.error is None and '"' not in text and "\r" not in text and len(text) <= csv.field_size_limit():
+        feed.skip_line()
+        return text.split(delimiter) if text else []
     try:
         cells = next(reader, None)
     except csv.Error as error:
@@ -136,24 +267,5 @@ def _explain(error: csv.Error) -> str:
     if "field limit" in str(error):
         limit = f"{csv.field_size_limit():,}"
         return f"a field is longer than {limit} characters: raise csv.field_size_limit, or write JSONL"
-    return f"broken row ({error}): quote fields that contain quotes or newlines, and double the quotes in them"
-
-
-def _record(columns: list[str], row: _Row, name: str) -> RawItem:
-    if len(row.cells) != len(columns):
-        message = f"wrong number of columns: {len(row.cells)} in this row, {len(columns)} in the header"
-        return CorpusError(message, source=name, line=row.line)
-    return Record(with_metadata_apart(dict(zip(columns, row.cells, strict=True))), name, row.line)
-
-
-def with_metadata_apart(row: dict[str, object] | dict[str, str]) -> dict[str, object]:
-    """Return the id, title and text of a row, and all other columns under ``metadata`` (even one of that name).
-
-    Examples
-    --------
-    >>> with_metadata_apart({"id": "d1", "text": "Bees.", "year": "2020"})
-    {'id': 'd1', 'text': 'Bees.', 'metadata': {'year': '2020'}}
-    """
-    identifier = next(key for key in ID_KEYS if key in row)
-    own = {key: row[key] for key in (identifier, "title", "text") if key in row}
-    return {**own, "metadata": {key: value for key, value in row.items() if key not in own}}
+    message = "quote fields that contain quotes or newlines, and double the quotes in them"
+    return f"broken row ({error}): {message}; or, where quotation marks are text, read it with quoting='none'"

@@ -138,3 +138,5 @@ def _note_read(report: BuildReport, read: ReadReport) -> None:
     report.skipped = {reason: count for reason, count in counts.items() if count}
     report.incomplete = read.incomplete
     report.examples = list(read.examples)
+    report.passed_over = dict(read.passed_over)
+    report.notes += read.notes

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from colstore.config import OnError
-from colstore.corpus import CorpusSource, ReadReport, read_documents
+from colstore.corpus import CorpusSource, Reading, ReadReport, read_documents
 from colstore.errors import ConfigError, DuplicateIdError, EncoderError
 from colstore.indexing.ingest import Compressor, Ingest, LazyEncoder, vectors_of
 from colstore.indexing.kmeans import centroid_count
@@ -67,6 +67,7 @@ def add(
     options: ModelOptions | None = None,
     wait: float = 0.0,
     progress: Listener | None = None,
+    reading: Reading | None = None,
 ) -> ChangeReport:
     """Add documents to an index: all of them, or, if anything goes wrong, none.
 
@@ -91,6 +92,8 @@ def add(
         Seconds to wait for another writer; 0 tries once.
     progress
         Called from time to time with the progress.
+    reading
+        How the corpus is read, see :func:`colstore.read_documents`.
 
     Returns
     -------
@@ -105,10 +108,9 @@ def add(
     if on_duplicate not in ON_DUPLICATE:
         raise ConfigError(f"on_duplicate must be one of {ON_DUPLICATE}, got {on_duplicate!r}")
     read = ReadReport()
-    documents = read_documents(
-        corpus, on_error=on_error, on_duplicate="keep" if on_duplicate == "replace" else on_duplicate, report=read
-    )
-    meter = EncodeMeter(progress, None if progress is None else corpus_size(corpus), "add")
+    on_second = "keep" if on_duplicate == "replace" else on_duplicate
+    documents = read_documents(corpus, on_error=on_error, on_duplicate=on_second, report=read, **(reading or {}))
+    meter = EncodeMeter(progress, None if progress is None else corpus_size(corpus, reading), "add")
     with Change(path, wait) as change:
         if not any(source.documents for source in change.sources) and change.is_trained:
             change.start_over()

@@ -163,7 +163,7 @@ def test_the_csv_limit_is_the_callers_own(write: Write) -> None:
         (b"\n\n", "the file is empty"),
         (b"name,text\na,b\n", "no column id; found 'name', 'text'"),
         (b"a;b\n", "no column id and no column text"),
-        (b"id,body\na,b\n", "no column text"),
+        (b"id,summary\na,b\n", "no column text"),
         (b"id,text,text\na,b,c\n", "'text' occurs twice"),
         (b"id,text,\na,b,c\n", "a column has no name"),
         (b"id,te\xffxt\na,b\n", "not UTF-8"),
@@ -202,7 +202,7 @@ def test_a_file_that_is_no_gzip_file(write: Write) -> None:
         list(read_documents(path))
 
 
-@pytest.mark.parametrize("name", ["c.json", "c.txt", "c", "c.gz", "c.xlsx.gz", "c.parquet.gz"])
+@pytest.mark.parametrize("name", ["c.py", "c.xml", "c", "c.gz", "c.xlsx.gz", "c.parquet.gz"])
 def test_an_unknown_name_lists_what_is_read(write: Write, name: str) -> None:
     with pytest.raises(CorpusError, match=r"c.*cannot tell the format.*\.jsonl.*\.parquet.*standard input"):
         read_documents(write(name, b""))
@@ -228,7 +228,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", [5, None, b"bytes", {"id": "d1", "text": "t"}, Document(id="d1", text="t")])
 def test_what_is_no_corpus(source: Any) -> None:
-    with pytest.raises(CorpusError, match="is not a corpus"):
+    with pytest.raises(CorpusError, match="not a corpus"):
         read_documents(source)
 
 
@@ -270,9 +270,9 @@ def test_text_files_that_cannot_be_read_are_named(
     [
         (5, "an item is a int"),
         ({"id": "x", "text": "t", "when": object()}, "metadata holds a object"),
-        ({"id": "x", "text": "t", "tags": ("a",)}, "metadata holds a tuple"),
-        ({"id": "x", "text": "t", "n": np.int64(5)}, "metadata holds a int64"),
-        ({"id": "x", "text": "t", "n": float("nan")}, "metadata holds nan"),
+        ({"id": "x", "text": "t", "tags": {"a"}}, "metadata holds a set"),
+        ({"id": "x", "text": "t", "n": np.complex64(5)}, "metadata holds a complex"),
+        ({"id": "x", "text": "t", "n": float("inf")}, "metadata holds inf"),
         ({"id": "x", "text": "t", 5: 5}, "a metadata key must be a string"),
         ({"id": "x", "text": b"t"}, "text must be a string"),
         (Document(id=5, text="t", metadata=[]), "metadata must be an object"),  # type: ignore[arg-type]

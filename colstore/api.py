@@ -15,6 +15,7 @@ from colstore.errors import ConfigError, CorpusError
 from colstore.index import Index
 from colstore.reports import BuildReport, ChangeReport, Listener, ReadReport, check_listener
 from colstore.search.session import Session
+from colstore.store import says_what_is_committed
 from colstore.types import Document, Encoder, Json
 from colstore.values import as_array, as_integer
 
@@ -32,6 +33,7 @@ MOST_COMPONENTS = 65_536
 """Most components of a token vector in an index that is created empty."""
 
 
+@says_what_is_committed
 def build(
     path: str | os.PathLike[str],
     corpus: CorpusSource,
@@ -116,7 +118,9 @@ def build(
         The model cannot be loaded, or fails.
     IndexExistsError, NotAnIndexError, IndexLockedError, ResumeError, StorageError
         The path is taken; another process is writing there; the interrupted build cannot be resumed; the disk is full.
-        After any error nothing has appeared at ``path``, and an index that was there is as it was.
+        After any error but the next nothing has appeared at ``path``, and an index that was there is as it was.
+    CommittedError
+        The index is complete, but could not be opened afterwards.
     """
     from colstore.corpus import read_documents
     from colstore.indexing.build import Build
@@ -153,18 +157,12 @@ def build(
         query_length=query_length,
     )
     size = None if progress is None else corpus_size(corpus)
-    build = Build(path, settings, encoder, dim, progress, size, frozen_dtype)
+    build = Build(path, settings, encoder, dim, progress, size, frozen_dtype, bm25=first_stage is not None)
     report, own_encoder = build.run(documents, intake, overwrite=overwrite, resume=resume)
-    index = _opened(path, own_encoder, report)
-    if first_stage is not None:
-        try:
-            index.build_bm25()
-        except BaseException:
-            index.close()
-            raise
-    return index
+    return _opened(path, own_encoder, report)
 
 
+@says_what_is_committed
 def build_from_vectors(
     path: str | os.PathLike[str],
     ids: Iterable[str],
@@ -259,6 +257,7 @@ def build_from_vectors(
     return _opened(path, None, report)
 
 
+@says_what_is_committed
 def create(
     path: str | Path,
     *,
@@ -313,6 +312,8 @@ def create(
         argument that contradicts ``config``.
     EncoderError, IndexExistsError, NotAnIndexError, IndexLockedError, StorageError
         Nothing appears at ``path`` then, and what was there stays as it was.
+    CommittedError
+        The index is complete, but could not be opened afterwards.
 
     Examples
     --------
@@ -345,7 +346,7 @@ def create(
         )
     if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= MOST_COMPONENTS):
         raise ConfigError(f"dim must be a whole number in 1..{MOST_COMPONENTS}, got {dim!r}")
-    path = Path(path)
+    path = Path(path).absolute()
     claim_output(path, overwrite=False, resume=False)
     encoder = model
     if isinstance(model, str | Path):
@@ -395,10 +396,16 @@ def open_index(path: str | os.PathLike[str], *, encoder: Encoder | MultiVectorEn
     return Index.open(path, encoder=encoder)
 
 
+@says_what_is_committed
 def verify(
-    path: str | os.PathLike[str], level: Level = "full", *, repair: bool = False, wait: float = 0.0
+    path: str | os.PathLike[str],
+    level: Level = "full",
+    *,
+    repair: bool = False,
+    all_generations: bool = False,
+    wait: float = 0.0,
 ) -> VerifyReport:
-    """Check the newest generation of an index.
+    """Check the newest generation of an index, or all that are kept.
 
     Parameters
     ----------
@@ -411,6 +418,9 @@ def verify(
     repair
         Whether to rebuild damaged derived files (the FAISS index over the centroids), as a new generation. Nothing else
         can be rebuilt from the index itself.
+    all_generations
+        Whether to check the older generations, too, that :func:`recover` can go back to; see
+        :attr:`VerifyReport.older`.
     wait
         Seconds to wait for another writer before repairing.
 
@@ -428,7 +438,7 @@ def verify(
     """
     from colstore.updating.verify import verify
 
-    return verify(Path(path), level, repair=repair, wait=wait)
+    return verify(Path(path), level, repair=repair, all_generations=all_generations, wait=wait)
 
 
 def history(path: str | os.PathLike[str], level: Level = "full") -> list[Generation]:
@@ -458,6 +468,7 @@ def history(path: str | os.PathLike[str], level: Level = "full") -> list[Generat
     return history(Path(path), level)
 
 
+@says_what_is_committed
 def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0) -> ChangeReport:
     """Make an older generation of an index the current one again, as a new generation. Nothing is deleted.
 

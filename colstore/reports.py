@@ -274,6 +274,8 @@ class ChangeReport:
         Seconds since the writer lock was taken.
     advice
         What the owner should do about the index, one sentence each; usually empty.
+    notes
+        What failed after the change was committed, without harm to it; usually empty.
     """
 
     generation: int = 0
@@ -294,6 +296,7 @@ class ChangeReport:
     loss: float | None = None
     seconds: float = 0.0
     advice: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count documents that were left out, by reason."""

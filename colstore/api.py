@@ -52,6 +52,7 @@ def build(
     on_error: OnError = "error",
     on_duplicate: OnError = "error",
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     revision: str | None = None,
     device: str | None = None,
     dtype: str = "float32",
@@ -81,7 +82,7 @@ def build(
         Settings of the index, see :class:`BuildConfig`; ``None`` takes the default.
     dim
         Project the vectors onto this many principal axes of the corpus; ``None`` keeps all components.
-    max_tokens, query_length, trust_remote_code, revision, device, dtype
+    max_tokens, query_length, trust_remote_code, allow_pickle, revision, device, dtype
         How to load the model, see :func:`load_encoder`; not used if ``model`` is an object.
     backend
         What runs the model over documents, see :func:`colstore.encode.with_backend`. ``"auto"`` tries the installed
@@ -150,6 +151,7 @@ def build(
         documents,
         backend if backend != "auto" or not resume else _recorded_backend(path),
         trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
         revision=revision,
         device=device,
         dtype=dtype,
@@ -273,6 +275,7 @@ def create(
     max_tokens: int | None = None,
     query_length: int | None = None,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     revision: str | None = None,
     device: str | None = None,
     dtype: str = "float32",
@@ -298,7 +301,7 @@ def create(
         Settings of the index, in place of the next six arguments.
     bits, pool_factor, pooling, centroids, store_texts, seed
         See :class:`BuildConfig`; ``None`` takes its default.
-    max_tokens, query_length, trust_remote_code, revision, device, dtype
+    max_tokens, query_length, trust_remote_code, allow_pickle, revision, device, dtype
         See :func:`colstore.encode.load_encoder`; not used with an encoder of your own.
     backend
         What runs the model over documents, see :func:`colstore.encode.with_backend`.
@@ -353,6 +356,7 @@ def create(
         encoder = load_encoder(
             model,
             trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
             revision=revision,
             device=device,
             dtype=dtype,

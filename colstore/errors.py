@@ -43,6 +43,10 @@ class ColstoreError(Exception):
     """Base of all errors raised on purpose."""
 
 
+class KernelCacheWarning(UserWarning):
+    """Compiled kernels cannot be kept in the user's cache; see :mod:`colstore.kernels.cache`."""
+
+
 class ConfigError(ColstoreError, ValueError):
     """An invalid setting."""
 

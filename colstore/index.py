@@ -549,6 +549,7 @@ class Index:
         progress: Listener | None = None,
         model: str | os.PathLike[str] | None = None,
         trust_remote_code: bool = False,
+        allow_pickle: bool = False,
         device: str | None = None,
     ) -> ChangeReport:
         """Add documents, all or none of them, with the encoder and the centroids that the index was built with.
@@ -568,7 +569,7 @@ class Index:
             Called from time to time with a :class:`colstore.Progress`.
         model
             Where the index's model is now, if it has moved. Another model is refused.
-        trust_remote_code, device
+        trust_remote_code, allow_pickle, device
             How to load the model, see :func:`colstore.build`. Not used if this object was opened with an encoder.
 
         Returns
@@ -592,7 +593,12 @@ class Index:
         from colstore.updating.add import add
 
         check_listener(progress)
-        options = ModelOptions(None if model is None else Path(model), trust_remote_code, device)
+        options = ModelOptions(
+            None if model is None else Path(model),
+            trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
+            device=device,
+        )
         report = add(
             self.path,
             documents,

@@ -6,6 +6,7 @@ import click
 
 from colstore.cli.changes import show_report
 from colstore.cli.options import (
+    allow_pickle_option,
     device_option,
     json_option,
     on_duplicate_option,
@@ -34,6 +35,7 @@ Example:
     help="Folder or hub name of the model that the index was built with, if it has moved. Other models are refused.",
 )
 @trust_remote_code_option
+@allow_pickle_option
 @device_option
 @wait_option
 @json_option
@@ -44,6 +46,7 @@ def command(
     on_error: str,
     model: str | None,
     trust_remote_code: bool,
+    allow_pickle: bool,
     device: str | None,
     wait: float,
     as_json: bool,
@@ -64,6 +67,7 @@ def command(
             progress=progress,
             model=model,
             trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
             device=device,
         )
     show_report(index, report.to_json(), as_json=as_json)

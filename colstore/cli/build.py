@@ -13,6 +13,7 @@ from colstore.cli.changes import shortfalls
 from colstore.cli.failures import Interruption, advice_line
 from colstore.cli.options import (
     ONE_OR_MORE,
+    allow_pickle_option,
     backend_option,
     device_option,
     first_stage_option,
@@ -97,6 +98,7 @@ Example:
 @on_error_option
 @on_duplicate_option("error", "skip")
 @trust_remote_code_option
+@allow_pickle_option
 @click.option("--revision", metavar="NAME", help="Branch, tag or commit of a model from a hub.")
 @device_option
 @click.option(

@@ -13,6 +13,7 @@ import click
 from colstore.cli.failures import Interruption, advice_line
 from colstore.cli.options import (
     ONE_OR_MORE,
+    allow_pickle_option,
     backend_option,
     depth_option,
     device_option,
@@ -130,6 +131,7 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 @backend_option
 @device_option
 @trust_remote_code_option
+@allow_pickle_option
 @on_error_option
 @on_duplicate_option("error", "skip")
 @seed_option("drawing queries, builds, intervals and tests")

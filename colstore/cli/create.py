@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from colstore.cli.changes import json_option
+from colstore.cli.options import allow_pickle_option
 from colstore.cli.output import emit, emit_json, one_line
 from colstore.config import BITS, FROZEN_DTYPES, POOLINGS
 
@@ -54,6 +55,7 @@ Example:
 )
 @click.option("--no-texts", is_flag=True, help="Keep no titles, texts and metadata in the index.")
 @click.option("--trust-remote-code", is_flag=True, help="Run Python code that the checkpoint brings along.")
+@allow_pickle_option
 @click.option("--revision", help="Branch, tag or commit of a model from a hub.")
 @click.option(
     "--device", show_default="the fastest there is", help="Where the model runs, for example 'cpu' or 'cuda:0'."

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from colstore.cli.failures import errors_shown
+from colstore.cli.warned import warnings_shown
 
 
 class CommandGroup(click.Group):
@@ -49,5 +50,5 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever the command returns
         """Run the command; an error ends as one message and an exit code."""
-        with errors_shown():
+        with errors_shown(), warnings_shown():
             return super().invoke(ctx)

@@ -119,7 +119,7 @@ def commit_first(
     commit(path, manifest)
     try:
         remove_unreferenced(path, [manifest])
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a build that failed
+    except Exception as error:
         report.notes.append(f"files of the build or of the index before could not be removed: {error!r}")
     return manifest
 

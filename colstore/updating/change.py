@@ -254,7 +254,7 @@ class Change:
         try:
             discard(self.path, [record for record in self._written if record.id not in named])
             self.report.removed_files = len(clean_up(self.path, manifest))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a change that failed
+        except Exception as error:
             self.report.notes.append(f"old files could not be removed, a later change removes them: {error!r}")
 
 

@@ -20,7 +20,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[Forget]:
 
     def forget_all() -> None:
         loaded.clear()
-        for choice in (cache._folder, flavours.flavour, processor.fingerprint):
+        for choice in (cache._warn_once, flavours.flavour, processor.fingerprint):
             choice.cache_clear()
 
     forget_all()

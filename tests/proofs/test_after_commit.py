@@ -10,7 +10,7 @@ import pytest
 
 from tests.proofs.after_commit import ERRORS, OPERATIONS, Operation, Trial
 
-USUAL = 6
+USUAL = 4
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

@@ -13,7 +13,6 @@ from click.testing import Result
 
 import colstore
 from colstore.errors import KernelCacheWarning, StorageError
-from colstore.store import lock
 from tests.updating.test_verify_all import damage, only_in_older
 
 Cli = Callable[..., Result]
@@ -75,7 +74,7 @@ def test_a_read_only_index_is_named(cli: Cli, index: Path) -> None:
     def read_only(*_: object, **__: object) -> int:
         raise OSError(30, "Read-only file system")
 
-    with mock.patch.object(lock.os, "open", read_only):
+    with mock.patch("os.open", read_only):
         result = cli("delete", index, "bees")
     assert result.exit_code == 1
     assert str(index) in result.stderr.replace("\n  ", "")

@@ -21,8 +21,9 @@ from colstore.errors import (
     StorageError,
     VectorError,
 )
-from colstore.indexing import index_files, output
+from colstore.indexing import output
 from colstore.search.session import Session
+from colstore.store import Part
 from colstore.types import FloatMatrix
 
 TEXTS = [{"id": f"d{n}", "text": f"page {n} about ships"} for n in range(12)]
@@ -107,7 +108,7 @@ def test_a_contradiction_leaves_no_index(tmp_path: Path, name: str) -> None:
 
 def test_the_encoder_is_compared_again_before_the_commit(path: Path) -> None:
     before = content(path)
-    entry = index_files.Part({"kind": "fake", "dim": 8}, ())
+    entry = Part({"kind": "fake", "dim": 8}, ())
     with (
         mock.patch("colstore.indexing.build.write_encoder", return_value=entry),
         pytest.raises(EncoderError, match="vectors of 8 components, the documents have 16"),
@@ -123,11 +124,12 @@ def test_a_place_that_cannot_be_written_is_named_before_the_model_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output, "access", lambda *_: False)
-    for act in (
+    acts: list[Callable[[], colstore.Index]] = [
         lambda: colstore.build(tmp_path / "a" / "x", TEXTS, model="no/such-model"),
         lambda: colstore.create(tmp_path / "x", model="no/such-model"),
         lambda: colstore.build_from_vectors(tmp_path / "x", ["a"], [np.eye(4)]),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(StorageError, match=r"may not write in .*choose another output path"):
             act()
     assert list(tmp_path.iterdir()) == []

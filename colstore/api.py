@@ -15,6 +15,7 @@ from colstore.errors import ConfigError, CorpusError
 from colstore.index import Index
 from colstore.reports import BuildReport, ChangeReport, Listener, ReadReport, check_listener
 from colstore.search.session import Session
+from colstore.store import says_what_is_committed
 from colstore.types import Document, Encoder, Json
 from colstore.values import as_array, as_integer
 
@@ -32,6 +33,7 @@ MOST_COMPONENTS = 65_536
 """Most components of a token vector in an index that is created empty."""
 
 
+@says_what_is_committed
 def build(
     path: str | os.PathLike[str],
     corpus: CorpusSource,
@@ -55,6 +57,7 @@ def build(
     include: str | Sequence[str] | None = None,
     normalize_ids: bool = False,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     revision: str | None = None,
     device: str | None = None,
     dtype: str = "float32",
@@ -85,7 +88,7 @@ def build(
         Settings of the index, see :class:`BuildConfig`; ``None`` takes the default.
     dim
         Project the vectors onto this many principal axes of the corpus; ``None`` keeps all components.
-    max_tokens, query_length, trust_remote_code, revision, device, dtype
+    max_tokens, query_length, trust_remote_code, allow_pickle, revision, device, dtype
         How to load the model, see :func:`load_encoder`; not used if ``model`` is an object.
     backend
         What runs the model over documents, see :func:`colstore.encode.with_backend`. ``"auto"`` tries the installed
@@ -125,7 +128,9 @@ def build(
         The model cannot be loaded, or fails.
     IndexExistsError, NotAnIndexError, IndexLockedError, ResumeError, StorageError
         The path is taken; another process is writing there; the interrupted build cannot be resumed; the disk is full.
-        After any error nothing has appeared at ``path``, and an index that was there is as it was.
+        After any error but the next nothing has appeared at ``path``, and an index that was there is as it was.
+    CommittedError
+        The index is complete, but could not be opened afterwards.
     """
     from colstore.corpus import read_documents
     from colstore.indexing.build import Build
@@ -162,6 +167,7 @@ def build(
         documents,
         backend if backend != "auto" or not resume else _recorded_backend(path),
         trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
         revision=revision,
         device=device,
         dtype=dtype,
@@ -169,18 +175,12 @@ def build(
         query_length=query_length,
     )
     size = None if progress is None else corpus_size(corpus, reading)
-    build = Build(path, settings, encoder, dim, progress, size, frozen_dtype)
+    build = Build(path, settings, encoder, dim, progress, size, frozen_dtype, bm25=first_stage is not None)
     report, own_encoder = build.run(documents, intake, overwrite=overwrite, resume=resume)
-    index = _opened(path, own_encoder, report)
-    if first_stage is not None:
-        try:
-            index.build_bm25()
-        except BaseException:
-            index.close()
-            raise
-    return index
+    return _opened(path, own_encoder, report)
 
 
+@says_what_is_committed
 def build_from_vectors(
     path: str | os.PathLike[str],
     ids: Iterable[str],
@@ -275,10 +275,11 @@ def build_from_vectors(
     return _opened(path, None, report)
 
 
+@says_what_is_committed
 def create(
     path: str | Path,
     *,
-    model: str | Path | Encoder | None = None,
+    model: str | Path | Encoder | MultiVectorEncoder | None = None,
     dim: int | None = None,
     config: BuildConfig | None = None,
     bits: Bits | None = None,
@@ -290,11 +291,12 @@ def create(
     max_tokens: int | None = None,
     query_length: int | None = None,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     revision: str | None = None,
     device: str | None = None,
     dtype: str = "float32",
     backend: str = "torch",
-    frozen_dtype: FrozenDtype = "float32",
+    frozen_dtype: FrozenDtype = "float16",
 ) -> Index:
     """Create an empty index, and open it; it grows by :meth:`Index.add`.
 
@@ -315,7 +317,7 @@ def create(
         Settings of the index, in place of the next six arguments.
     bits, pool_factor, pooling, centroids, store_texts, seed
         See :class:`BuildConfig`; ``None`` takes its default.
-    max_tokens, query_length, trust_remote_code, revision, device, dtype
+    max_tokens, query_length, trust_remote_code, allow_pickle, revision, device, dtype
         See :func:`colstore.encode.load_encoder`; not used with an encoder of your own.
     backend
         What runs the model over documents, see :func:`colstore.encode.with_backend`.
@@ -329,6 +331,8 @@ def create(
         argument that contradicts ``config``.
     EncoderError, IndexExistsError, NotAnIndexError, IndexLockedError, StorageError
         Nothing appears at ``path`` then, and what was there stays as it was.
+    CommittedError
+        The index is complete, but could not be opened afterwards.
 
     Examples
     --------
@@ -340,18 +344,19 @@ def create(
     ['b']
     """
     from colstore.encode import load_encoder
+    from colstore.encode.instances import as_encoder
     from colstore.indexing.create import create
     from colstore.indexing.output import claim_output
 
-    plain = {
-        "bits": bits,
-        "pool_factor": pool_factor,
-        "pooling": pooling,
-        "centroids": centroids,
-        "store_texts": store_texts,
-        "seed": seed,
-    }
-    settings = _settings(config, plain)
+    settings = BuildConfig.of(
+        config,
+        bits=bits,
+        pool_factor=pool_factor,
+        pooling=pooling,
+        centroids=centroids,
+        store_texts=store_texts,
+        seed=seed,
+    )
     if model is None and dim is None:
         raise ConfigError("an index needs a model, or the dim of the vectors that its documents will bring")
     if model is not None and dim is not None:
@@ -359,15 +364,15 @@ def create(
             "dim beside a model is a projection, which has to be trained on a corpus: use colstore.build, or leave out "
             "dim"
         )
-    if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= MOST_COMPONENTS):
-        raise ConfigError(f"dim must be a whole number in 1..{MOST_COMPONENTS}, got {dim!r}")
-    path = Path(path)
+    dim = None if dim is None else as_integer("dim", dim, 1, MOST_COMPONENTS)
+    path = Path(path).absolute()
     claim_output(path, overwrite=False, resume=False)
-    encoder = model
-    if isinstance(model, str | Path):
+    encoder: Encoder | None = None
+    if isinstance(model, str | os.PathLike):
         encoder = load_encoder(
-            model,
+            model if isinstance(model, str) else Path(model),
             trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
             revision=revision,
             device=device,
             dtype=dtype,
@@ -375,8 +380,8 @@ def create(
             query_length=query_length,
             backend=backend,
         )
-    if not isinstance(encoder, Encoder | None):
-        raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
+    elif model is not None:
+        encoder = as_encoder(model)
     report = create(path, settings, encoder.dim if encoder is not None else dim or 0, encoder, frozen_dtype)
     return _opened(path, encoder, report)
 
@@ -411,10 +416,16 @@ def open_index(path: str | os.PathLike[str], *, encoder: Encoder | MultiVectorEn
     return Index.open(path, encoder=encoder)
 
 
+@says_what_is_committed
 def verify(
-    path: str | os.PathLike[str], level: Level = "full", *, repair: bool = False, wait: float = 0.0
+    path: str | os.PathLike[str],
+    level: Level = "full",
+    *,
+    repair: bool = False,
+    all_generations: bool = False,
+    wait: float = 0.0,
 ) -> VerifyReport:
-    """Check the newest generation of an index.
+    """Check the newest generation of an index, or all that are kept.
 
     Parameters
     ----------
@@ -427,6 +438,9 @@ def verify(
     repair
         Whether to rebuild damaged derived files (the FAISS index over the centroids), as a new generation. Nothing else
         can be rebuilt from the index itself.
+    all_generations
+        Whether to check the older generations, too, that :func:`recover` can go back to; see
+        :attr:`VerifyReport.older`.
     wait
         Seconds to wait for another writer before repairing.
 
@@ -444,7 +458,7 @@ def verify(
     """
     from colstore.updating.verify import verify
 
-    return verify(Path(path), level, repair=repair, wait=wait)
+    return verify(Path(path), level, repair=repair, all_generations=all_generations, wait=wait)
 
 
 def history(path: str | os.PathLike[str], level: Level = "full") -> list[Generation]:
@@ -474,6 +488,7 @@ def history(path: str | os.PathLike[str], level: Level = "full") -> list[Generat
     return history(Path(path), level)
 
 
+@says_what_is_committed
 def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0) -> ChangeReport:
     """Make an older generation of an index the current one again, as a new generation. Nothing is deleted.
 
@@ -503,19 +518,6 @@ def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0)
     from colstore.updating.recover import recover
 
     return recover(Path(path), generation, wait=wait)
-
-
-def _settings(config: BuildConfig | None, plain: dict[str, Any]) -> BuildConfig:
-    """Return ``config``, or the settings of the plain arguments that were passed."""
-    passed = {name: value for name, value in plain.items() if value is not None}
-    if config is None:
-        return BuildConfig(**passed)
-    for name, value in passed.items():
-        if getattr(config, name) != value:
-            raise ConfigError(
-                f"{name}={value!r} contradicts config, which has {getattr(config, name)!r}: pass one of them"
-            )
-    return config
 
 
 _ENDED = object()

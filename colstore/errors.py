@@ -21,6 +21,7 @@
     ├── IndexLockedError (RuntimeError)      another process is writing to the index
     ├── IndexChangedError (RuntimeError)     another process has changed what this operation started from
     ├── IndexClosedError (ValueError)        the index object was closed
+    ├── CommittedError (RuntimeError)        an error after the change was committed: carries path and generation
     ├── UnknownGenerationError (LookupError) a generation that the index does not have (any more)
     ├── StorageError (OSError)               the disk is full, read-only or failing; nothing committed is lost
     ├── FormatVersionError (RuntimeError)    the index was written by a newer colstore
@@ -41,6 +42,10 @@ from pathlib import Path
 
 class ColstoreError(Exception):
     """Base of all errors raised on purpose."""
+
+
+class KernelCacheWarning(UserWarning):
+    """Compiled kernels cannot be kept in the user's cache; see :mod:`colstore.kernels.cache`."""
 
 
 class ConfigError(ColstoreError, ValueError):
@@ -132,6 +137,26 @@ class IndexChangedError(ColstoreError, RuntimeError):
 
 class IndexClosedError(ColstoreError, ValueError):
     """The index object was closed."""
+
+
+class CommittedError(ColstoreError, RuntimeError):
+    """An error that came after the change was committed: the index is complete, and the change must not be repeated.
+
+    The original error is its ``__cause__``.
+
+    Parameters
+    ----------
+    message
+        What is committed, what failed, and what to do.
+    path
+        The directory of the index.
+    generation
+        Number of the generation that the change made.
+    """
+
+    def __init__(self, message: str, *, path: str | Path, generation: int) -> None:
+        self.path, self.generation = Path(path), generation
+        super().__init__(message)
 
 
 class UnknownGenerationError(ColstoreError, LookupError):

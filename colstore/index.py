@@ -18,7 +18,7 @@ from colstore.search import candidates
 from colstore.search.filters import Where, checked_ids, find
 from colstore.search.searcher import Searcher
 from colstore.search.session import Candidates, QueryLike, SearchRequest, Session, query_list, rerank_options, text_of
-from colstore.store import Level, Manifest
+from colstore.store import Level, Manifest, says_what_is_committed
 from colstore.types import Document, Encoder, FloatMatrix, Hit, Reranker
 from colstore.values import as_integer
 
@@ -309,6 +309,7 @@ class Index:
 
     # --- tuning -----------------------------------------------------------------------------------------------
 
+    @says_what_is_committed
     def tune(
         self,
         queries: Iterable[QueryLike] | None = None,
@@ -365,12 +366,14 @@ class Index:
             raise QueryError("tuning with a reranker needs queries: pass a list of texts")
         vectors = None if listed is None else session.encode_many(listed)
         report = tune(session.searcher, vectors, recall=recall, k=k, progress=progress)
-        store_tuned(self.path, session.snapshot.manifest, search=report.to_json())
-        self.refresh()
-        if stage is not None:
-            self.calibrate(texts, stage, k=k, progress=progress)
+        found = None
+        if stage is not None:  # committed together: an error of the reranker leaves the index as it was
+            found = self._calibration(session, texts, stage, k=k, params=report.params, progress=progress).to_json()
+        store_tuned(self.path, session.snapshot.manifest, search=report.to_json(), calibration=found)
+        self._move_on()
         return report
 
+    @says_what_is_committed
     def calibrate(
         self,
         queries: Iterable[str],
@@ -414,7 +417,6 @@ class Index:
         IndexChangedError
             Another process has trained new centroids since this object was opened; refresh it and calibrate again.
         """
-        from colstore.search.tune import calibrate
         from colstore.updating.change import store_tuned
 
         k = as_integer("k", k, 1, error=QueryError)
@@ -422,20 +424,12 @@ class Index:
         stage = as_stage(reranker)
         texts = [text_of(query) for query in query_list(queries, "calibrate")]
         session = self._session()
-        hits = session.search_many(texts, SearchRequest(max(k, stage.depth)), None)
-        calibration = calibrate(
-            stage,
-            texts,
-            [own[: stage.depth] for own in hits],
-            k=k,
-            keep=keep,
-            judgements=judgements,
-            progress=progress,
-        )
+        calibration = self._calibration(session, texts, stage, k=k, keep=keep, judgements=judgements, progress=progress)
         store_tuned(self.path, session.snapshot.manifest, calibration=calibration.to_json())
-        self.refresh()
+        self._move_on()
         return calibration
 
+    @says_what_is_committed
     def build_bm25(self, *, analyzer: Analyzer = "english", wait: float = 0.0) -> ChangeReport:
         """Build the BM25 index that ``first_stage="bm25"`` needs, and store it in the index.
 
@@ -461,7 +455,7 @@ class Index:
 
         self._session()
         report = store_bm25(self.path, analyzer=analyzer, wait=wait)
-        self.refresh()
+        self._move_on(report)
         return report
 
     # --- reading back -----------------------------------------------------------------------------------------
@@ -570,6 +564,7 @@ class Index:
 
     # --- changes ----------------------------------------------------------------------------------------------
 
+    @says_what_is_committed
     def add(
         self,
         documents: CorpusSource,
@@ -585,6 +580,7 @@ class Index:
         progress: Listener | None = None,
         model: str | os.PathLike[str] | None = None,
         trust_remote_code: bool = False,
+        allow_pickle: bool = False,
         device: str | None = None,
     ) -> ChangeReport:
         """Add documents, all or none of them, with the encoder and the centroids that the index was built with.
@@ -606,7 +602,7 @@ class Index:
             Called from time to time with a :class:`colstore.Progress`.
         model
             Where the index's model is now, if it has moved. Another model is refused.
-        trust_remote_code, device
+        trust_remote_code, allow_pickle, device
             How to load the model, see :func:`colstore.build`. Not used if this object was opened with an encoder.
 
         Returns
@@ -621,13 +617,21 @@ class Index:
         EncoderError
             The index was built from vectors, or its model cannot be loaded or encodes differently now.
         IndexLockedError, StorageError
-            Another process is writing, or the disk is full or failing. After any error the index is as it was.
+            Another process is writing, or the disk is full or failing. After any error but the next the index is as it
+            was.
+        CommittedError
+            An error came after the change was committed; do not repeat the change.
         """
         from colstore.snapshot.document_encoder import ModelOptions
         from colstore.updating.add import add
 
         check_listener(progress)
-        options = ModelOptions(None if model is None else Path(model), trust_remote_code, device)
+        options = ModelOptions(
+            None if model is None else Path(model),
+            trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
+            device=device,
+        )
         report = add(
             self.path,
             documents,
@@ -645,7 +649,7 @@ class Index:
                 "normalize_ids": normalize_ids,
             },
         )
-        self.refresh()
+        self._move_on(report)
         return report
 
     def replace(
@@ -691,6 +695,7 @@ class Index:
             wait=wait,
         )
 
+    @says_what_is_committed
     def delete(
         self,
         ids: Iterable[str] | None = None,
@@ -726,15 +731,19 @@ class Index:
         QueryError
             Neither ids nor a condition, or an invalid filter.
         IndexLockedError, StorageError
-            Another process is writing, or the disk is full or failing. After any error the index is as it was.
+            Another process is writing, or the disk is full or failing. After any error but the next the index is as it
+            was.
+        CommittedError
+            An error came after the change was committed; do not repeat the change.
         """
         from colstore.updating.delete import delete
 
         self._session()
         report = delete(self.path, ids, where=where, missing=missing, wait=wait)
-        self.refresh()
+        self._move_on(report)
         return report
 
+    @says_what_is_committed
     def compact(self, *, retrain: bool = False, clean: bool = False, wait: float = 0.0) -> ChangeReport:
         """Merge segments, remove deleted documents, and rebuild derived files that are damaged.
 
@@ -760,16 +769,19 @@ class Index:
         Raises
         ------
         IndexLockedError, StorageError, CorruptIndexError
-            Another process is writing, the disk is full or failing, or the index is damaged. After any error the index
-            is as it was.
+            Another process is writing, the disk is full or failing, or the index is damaged. After any error but the
+            next the index is as it was.
+        CommittedError
+            An error came after the change was committed, for instance while old generations were deleted.
         """
         from colstore.updating.compact import compact
 
         self._session()
         report = compact(self.path, retrain=retrain, clean=clean, wait=wait)
-        self.refresh()
+        self._move_on(report)
         return report
 
+    @says_what_is_committed
     def recover(self, generation: int, *, wait: float = 0.0) -> ChangeReport:
         """Make an older generation the current one again, as a new generation. Nothing is deleted.
 
@@ -798,10 +810,13 @@ class Index:
 
         self._session()
         report = recover(self.path, generation, wait=wait)
-        self.refresh()
+        self._move_on(report)
         return report
 
-    def verify(self, level: Level = "full", *, repair: bool = False, wait: float = 0.0) -> VerifyReport:
+    @says_what_is_committed
+    def verify(
+        self, level: Level = "full", *, repair: bool = False, all_generations: bool = False, wait: float = 0.0
+    ) -> VerifyReport:
         """Check the newest generation on disk; see :func:`colstore.verify`.
 
         Parameters
@@ -810,6 +825,8 @@ class Index:
             ``"quick"``, ``"full"`` or ``"deep"``.
         repair
             Whether to rebuild damaged derived files (the FAISS index over the centroids), as a new generation.
+        all_generations
+            Whether to check the older generations that are kept, too.
         wait
             Seconds to wait for another writer before repairing.
 
@@ -820,7 +837,7 @@ class Index:
         """
         from colstore.updating.verify import verify
 
-        return verify(self.path, level, repair=repair, wait=wait)
+        return verify(self.path, level, repair=repair, all_generations=all_generations, wait=wait)
 
     def refresh(self) -> bool:
         """Move on to the newest generation.
@@ -913,6 +930,37 @@ class Index:
         if self._closed:
             raise IndexClosedError(f"{self.path}: this index is closed; open it again")
         return self._state
+
+    def _move_on(self, report: ChangeReport | None = None) -> None:
+        """Move on to the generation that a change has made; the change counts, also where that fails."""
+        try:
+            self.refresh()
+        except Exception as error:
+            if report is None:
+                raise
+            report.notes.append(
+                f"the change is committed, but this object still shows generation {self.generation}: open the index "
+                f"again ({error!r})"
+            )
+
+    def _calibration(
+        self,
+        session: Session,
+        texts: list[str],
+        stage: RerankStage,
+        *,
+        k: int,
+        keep: float = 0.95,
+        judgements: Sequence[Mapping[str, int]] | None = None,
+        params: SearchParams | None = None,
+        progress: Listener | None = None,
+    ) -> Calibration:
+        """Find the threshold of a stage for some queries; see :meth:`calibrate`."""
+        from colstore.search.tune import calibrate
+
+        hits = session.search_many(texts, SearchRequest(max(k, stage.depth), params=params), None)
+        candidates_of = [own[: stage.depth] for own in hits]
+        return calibrate(stage, texts, candidates_of, k=k, keep=keep, judgements=judgements, progress=progress)
 
     def _live(self) -> Searcher:
         return self._session().searcher

@@ -288,7 +288,8 @@ class ChangeReport:
     passed_over
         Number of files and folders below the corpus folder that were not read, by kind.
     notes
-        Which files of a folder were read, and what else the owner should know about the corpus.
+        Which files of a folder were read, what failed after the change was committed, without harm to it, and what else
+        the owner should know.
     segments, merged
         Number of segments now, and of those that were merged into others or rewritten without deleted documents.
     removed_files
@@ -317,7 +318,6 @@ class ChangeReport:
     incomplete: bool = False
     examples: list[str] = field(default_factory=list)
     passed_over: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
     segments: int = 0
     merged: int = 0
     removed_files: int = 0
@@ -325,6 +325,7 @@ class ChangeReport:
     loss: float | None = None
     seconds: float = 0.0
     advice: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count documents that were left out, by reason."""

@@ -6,6 +6,9 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -19,6 +22,7 @@ from colstore.errors import EncoderError, IndexClosedError, IndexNotFoundError
 from colstore.frozen import FrozenEncoder
 from colstore.testing import FakeEncoder
 from tests.encode.checkpoints import make_checkpoint
+from tests.proofs.crash_calls import Calls
 
 DOCUMENTS = [{"id": f"d{i}", "text": f"page {i} about ships"} for i in range(6)]
 
@@ -162,3 +166,142 @@ def test_an_index_that_was_just_built_answers_after_a_fork(tmp_path: Path, check
     with colstore.open(tmp_path / "x") as opened:
         vectors = opened.encoder.encode_queries(["what do bees do"])[0]
         np.testing.assert_array_equal(vectors, index._state.encoder.encode_queries(["what do bees do"])[0])
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="NEEDS fork")
+def test_a_model_of_torch_works_in_a_child_of_a_process_that_used_it(tmp_path: Path) -> None:
+    """gunicorn --preload: the threads of torch's pool are gone in the child, and waiting for them would never end."""
+    pytest.importorskip("torch")
+    script = tmp_path / "preload.py"
+    script.write_text(PRELOADED, encoding="utf-8")
+    model = make_checkpoint(tmp_path / "tiny", "stanford")
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(model), str(tmp_path / "x")],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert run.stdout.split() == ["searched", "added"], run.stderr[-2000:]
+
+
+PRELOADED = """
+import os, select, signal, sys
+import torch
+import colstore
+
+torch.set_num_threads(2)
+encoder = colstore.load_encoder(sys.argv[1], device="cpu")
+texts = [{"id": f"d{n}", "text": f"page {n} about ships and bees " * 8} for n in range(64)]
+encoder.encode_documents([text["text"] for text in texts])
+big = torch.ones(2048, 2048)
+(big * big).sum(), big @ big
+built = colstore.build(sys.argv[2], texts, model=encoder)
+opened = colstore.open(sys.argv[2], encoder=encoder)
+opened.search("bees", k=1)
+
+
+def searched():
+    (big * big).sum(), big @ big
+    return opened.search("bees", k=1)[0].id
+
+
+def added():
+    return built.add([{"id": f"n{n}", "text": f"new {n} about bees " * 8} for n in range(40)]).added
+
+
+for work in (searched, added):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        work()
+        os.write(writing, work.__name__.encode())
+        os._exit(0)
+    os.close(writing)
+    if select.select([reading], [], [], 60)[0]:
+        print(os.read(reading, 100).decode())
+    else:
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="NEEDS forkserver")
+def test_worker_processes_of_a_fork_server(path: Path) -> None:
+    with (
+        colstore.open(path) as index,
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver")) as pool,
+    ):
+        assert list(pool.map(partial(best, index), ["page 2"], timeout=120)) == ["d2"]
+
+
+def test_a_created_index_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with colstore.create("x.colstore", model=FakeEncoder(dim=16)) as index:
+        monkeypatch.chdir("/")
+        assert index.add([{"id": "d9", "text": "page 9"}]).added == 1
+        assert best(index, "page 9") == "d9"
+
+
+def test_reading_writes_nothing(path: Path) -> None:
+    """So that a read-only file system, or the index of another user, is as good as any other."""
+    with Calls(path).watching() as calls:
+        with colstore.open(path) as index:
+            assert best(index, "page 1") == "d1"
+            assert len(index.get(["d1"])) == len(list(index.iter_vectors(["d1"]))) == 1
+            assert index.count() == 6
+            assert index.refresh() is False
+            assert index.info().documents == 6
+        assert colstore.verify(path, "deep", all_generations=True).ok
+        assert colstore.history(path)[0].ok
+    assert calls.seen == []
+
+
+FOREIGN = """
+import os, sys
+import colstore
+
+new = [{"id": "n", "text": "new"}]
+
+
+def use(path):
+    with colstore.open(path) as index:
+        yield index.search("page 1", k=1)[0].id
+        yield colstore.verify(path).ok
+        acts = (
+            lambda: index.add(new),
+            lambda: index.delete(["d1"]),
+            lambda: colstore.build(path, new, model="no/model", overwrite=True),
+        )
+        for act in acts:
+            try:
+                act()
+            except colstore.errors.ColstoreError as error:
+                yield type(error).__name__ + ("" if path in str(error) else " " + str(error))
+
+
+list(use(sys.argv[1]))  # everything is imported before the other user cannot read the modules
+os.setgid(65534)
+os.setuid(65534)
+print(*use(sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="NEEDS root, to become another user")
+def test_an_index_of_another_user_is_read_and_not_changed(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        warm, foreign = Path(folder) / "warm", Path(folder) / "foreign"
+        for copy in (warm, foreign):
+            shutil.copytree(path, copy)
+        Path(folder).chmod(0o755)
+        foreign.chmod(0o755)
+        run = subprocess.run(
+            [sys.executable, "-c", FOREIGN, str(warm), str(foreign)],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert run.stdout.split() == ["d1", "True", *["StorageError"] * 3], run.stderr[-2000:]
+        assert len(list(foreign.glob("manifest-*"))) == 1

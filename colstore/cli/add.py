@@ -6,6 +6,7 @@ import click
 
 from colstore.cli.changes import say_passed_over, show_report
 from colstore.cli.options import (
+    allow_pickle_option,
     device_option,
     json_option,
     on_duplicate_option,
@@ -37,6 +38,7 @@ Example:
     help="Folder or hub name of the model that the index was built with, if it has moved. Other models are refused.",
 )
 @trust_remote_code_option
+@allow_pickle_option
 @device_option
 @wait_option
 @json_option
@@ -54,6 +56,7 @@ def command(
     normalize_ids: bool,
     model: str | None,
     trust_remote_code: bool,
+    allow_pickle: bool,
     device: str | None,
     wait: float,
     as_json: bool,
@@ -75,6 +78,7 @@ def command(
             progress=progress,
             model=model,
             trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
             device=device,
             **reading,
         )

@@ -14,6 +14,7 @@ from colstore.cli.failures import Interruption, advice_line
 from colstore.cli.notices import warn_of_unreadable
 from colstore.cli.options import (
     ONE_OR_MORE,
+    allow_pickle_option,
     backend_option,
     codec_options,
     device_option,
@@ -66,6 +67,7 @@ Example:
 @on_duplicate_option("error", "skip")
 @reading_options
 @trust_remote_code_option
+@allow_pickle_option
 @device_option
 @click.option(
     "--dtype",

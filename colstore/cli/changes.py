@@ -50,7 +50,7 @@ def lines(index: str, report: Mapping[str, Any]) -> Iterator[str]:
     if report["loss"] is not None:
         yield f"loss by encoding again: {report['loss']:.6f} (mean of 1 - cosine)"
     yield from (f"  {message_line(example)}" for example in report["examples"])
-    yield from (f"note: {advice_line(text)}" for text in report["notes"])
+    yield from (f"note: {advice_line(text)}" for text in report.get("notes", ()))
     yield from (f"advice: {advice_line(text)}" for text in report["advice"])
 
 

@@ -13,6 +13,7 @@ import click
 from colstore.cli.failures import Interruption, advice_line
 from colstore.cli.options import (
     ONE_OR_MORE,
+    allow_pickle_option,
     backend_option,
     depth_option,
     device_option,
@@ -136,6 +137,7 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str) -> li
 @backend_option
 @device_option
 @trust_remote_code_option
+@allow_pickle_option
 @on_error_option
 @on_duplicate_option("error", "skip", what="Id that occurs a second time, or pair that is judged twice")
 @ignore_identical_ids_option

@@ -9,6 +9,7 @@ import click
 
 from colstore.cli.options import (
     ONE_OR_MORE,
+    allow_pickle_option,
     codec_options,
     device_option,
     encoder_options,
@@ -37,6 +38,7 @@ Example:
 @codec_options
 @encoder_options
 @trust_remote_code_option
+@allow_pickle_option
 @device_option
 @seed_option("every sample and random rotation")
 @json_option

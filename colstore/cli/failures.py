@@ -108,7 +108,7 @@ def errors_shown() -> Iterator[None]:
         _discard_output()
         raise click.exceptions.Exit(0) from gone
     except KeyboardInterrupt as interrupt:
-        raise Interruption("") from interrupt
+        raise Interruption(advice_line(str(interrupt))) from interrupt  # without details: nothing was committed
     except (ColstoreError, OSError, MemoryError) as error:
         raise as_failure(error) from error
 

@@ -10,6 +10,7 @@ import click
 
 from colstore.cli.failures import errors_shown
 from colstore.cli.notices import query_warnings
+from colstore.cli.warned import warnings_shown
 
 
 class CommandGroup(click.Group):
@@ -50,5 +51,5 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever the command returns
         """Run the command; an error ends as one message and an exit code."""
-        with errors_shown(), query_warnings():
+        with errors_shown(), warnings_shown(), query_warnings():
             return super().invoke(ctx)

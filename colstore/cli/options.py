@@ -248,6 +248,15 @@ def trust_remote_code_option(command: _F) -> _F:
     )(command)
 
 
+def allow_pickle_option(command: _F) -> _F:
+    """Add ``--allow-pickle``."""
+    return click.option(
+        "--allow-pickle",
+        is_flag=True,
+        help="Load pickled weights (pytorch_model.bin) of a checkpoint without safetensors, as data only.",
+    )(command)
+
+
 # --- how hard to search ---------------------------------------------------------------------------------------------
 
 _AS_TUNED = "as tuned, else chosen from -k"
@@ -352,6 +361,7 @@ _STAGE = (
         "reciprocal[:CONSTANT].",
     ),
     trust_remote_code_option,
+    allow_pickle_option,
 )
 _NEEDS_RERANKER = {
     "policy": "--policy",
@@ -361,6 +371,7 @@ _NEEDS_RERANKER = {
     "rerank_fusion": "--rerank-fusion",
     "keep": "--keep",
     "trust_remote_code": "--trust-remote-code",
+    "allow_pickle": "--allow-pickle",
 }
 
 
@@ -377,6 +388,7 @@ def stage_of(
     max_milliseconds: float | None = None,
     rerank_fusion: str = "replace",
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
 ) -> RerankStage | None:
     """Return the stage that the options describe; ``None`` without a reranker.
 
@@ -393,7 +405,7 @@ def stage_of(
     from colstore.rerank.stage import RerankStage
 
     return RerankStage(
-        CrossEncoderReranker(reranker, trust_remote_code=trust_remote_code),
+        CrossEncoderReranker(reranker, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle),
         policy=policy,  # type: ignore[arg-type]  # one of the choices
         depth=rerank_depth,
         max_pairs=max_pairs,

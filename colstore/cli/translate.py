@@ -41,7 +41,7 @@ METHODS = {
 PHRASES = {"store_texts=True": "texts (leave out --no-texts)"}
 """Spellings of Python that no rule translates."""
 
-PYTHON_ONLY = ("allow_pickle", "threshold")
+PYTHON_ONLY = ("threshold",)
 """Arguments that the command line does not offer."""
 
 

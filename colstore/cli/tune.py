@@ -11,6 +11,7 @@ import click
 
 from colstore.cli.options import (
     ONE_OR_MORE,
+    allow_pickle_option,
     depth_option,
     json_option,
     k_option,
@@ -64,6 +65,7 @@ Example:
 @depth_option
 @keep_option
 @trust_remote_code_option
+@allow_pickle_option
 @json_option
 def command(
     index: str,
@@ -75,6 +77,7 @@ def command(
     rerank_depth: int,
     keep: float,
     trust_remote_code: bool,
+    allow_pickle: bool,
     as_json: bool,
 ) -> None:
     """Find and store the fastest search settings for a recall.
@@ -88,7 +91,9 @@ def command(
         raise click.UsageError("--reranker needs --queries: pieces of documents cannot stand in for queries here")
     with colstore.open(index) as opened:
         texts = None if queries is None else [query.text for query in islice(read_queries(queries), max_queries)]
-        stage = stage_of(reranker, rerank_depth=rerank_depth, trust_remote_code=trust_remote_code)
+        stage = stage_of(
+            reranker, rerank_depth=rerank_depth, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+        )
         with shown_progress() as progress:
             report = opened.tune(texts, recall=recall, k=k, progress=progress)
             calibration = None

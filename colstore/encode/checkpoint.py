@@ -92,7 +92,8 @@ def find_checkpoint(
     for subfolder in dense:
         _check_activation(folder / subfolder, trust_remote_code=trust_remote_code)
     _check_tokenizer(folder / body)
-    pickled = {_is_pickled(folder / subfolder, allow_pickle=allow_pickle) for subfolder in (body, *dense)}
+    parts = [folder / subfolder for subfolder in (body, *dense)]
+    pickled = {_is_pickled(part, allow_pickle=allow_pickle, on_hub=on_hub) for part in parts}
     return Checkpoint(str(model), folder, layout, commit_of(folder) if on_hub else None, body, dense, True in pickled)
 
 
@@ -210,7 +211,7 @@ def _check_tokenizer(folder: Path) -> None:
         )
 
 
-def _is_pickled(folder: Path, *, allow_pickle: bool) -> bool:
+def _is_pickled(folder: Path, *, allow_pickle: bool, on_hub: bool) -> bool:
     """Return whether a folder's weights are pickled.
 
     Raises
@@ -221,6 +222,12 @@ def _is_pickled(folder: Path, *, allow_pickle: bool) -> bool:
     if any(folder.glob("model*.safetensors")):
         return False
     if not any(folder.glob("pytorch_model*.bin")):
+        if on_hub and not allow_pickle:  # pickled weights are not even downloaded
+            raise EncoderError(
+                f"the model on the hub has no safetensors (looked in {str(folder)!r}); if it has pickled weights "
+                "(pytorch_model.bin), a format that can contain code, allow them with allow_pickle=True (they are "
+                "loaded with weights_only), or choose a model with safetensors"
+            )
         raise EncoderError(f"no weights in {str(folder)!r} (looked for model*.safetensors); fetch the model again")
     if not allow_pickle:
         raise EncoderError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from colstore.encode.checkpoint import Checkpoint
 from colstore.encode.describe import describe
+from colstore.encode.forks import compute_alone_after_fork
 from colstore.encode.hub import is_hub_name
 from colstore.encode.load import GPU_TOKEN_BUDGET, TOKEN_BUDGET, load_encoder
 from colstore.encode.pipeline import set_limits, tokenizer_of, transformer_of
@@ -62,6 +63,7 @@ def wrapped(model: MultiVectorEncoder) -> TransformerEncoder:
     """Return an encoder over a model of sentence-transformers; the model itself keeps its settings."""
     import torch
 
+    compute_alone_after_fork()
     own = _apart(model)
     own.eval()
     lengths = set_limits(own, query_length=None, document_length=None)

@@ -10,6 +10,7 @@ from colstore.encode.backends import with_backend
 from colstore.encode.checkpoint import find_checkpoint
 from colstore.encode.describe import KIND, check_same, describe, model_fingerprint
 from colstore.encode.fake import FakeEncoder
+from colstore.encode.forks import compute_alone_after_fork
 from colstore.encode.hub import EMBEDDED, embedded_model_path
 from colstore.encode.pipeline import load_pipeline, set_limits
 from colstore.encode.projection import ProjectedEncoder, Projection
@@ -102,6 +103,7 @@ def load_encoder(
     fingerprint = model_fingerprint(checkpoint.folder, (checkpoint.body, *checkpoint.dense), checkpoint.pickled)
     if settings is not None:  # before loading: other files may not even bear the settings
         check_same({"model": str(model), "fingerprint": fingerprint}, settings, only=("fingerprint",))
+    compute_alone_after_fork()
     pipeline = load_pipeline(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     lengths = set_limits(pipeline, query_length=query_length, document_length=max_tokens)
     found = describe(checkpoint, pipeline) | lengths

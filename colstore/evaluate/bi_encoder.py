@@ -41,7 +41,7 @@ class SentenceBiEncoder:
     ----------
     model
         A folder, a hub name, or ``"embedded"``.
-    trust_remote_code, device
+    trust_remote_code, allow_pickle, device
         As for :func:`colstore.encode.load_encoder`.
 
     Raises
@@ -50,11 +50,15 @@ class SentenceBiEncoder:
         The model cannot be loaded.
     """
 
-    def __init__(self, model: str, *, trust_remote_code: bool = False, device: str | None = None) -> None:
+    def __init__(
+        self, model: str, *, trust_remote_code: bool = False, allow_pickle: bool = False, device: str | None = None
+    ) -> None:
         require("sentence_transformers", extra="encode", purpose="A bi-encoder")
         from sentence_transformers import SentenceTransformer
 
-        checkpoint = find_checkpoint(model, revision=None, trust_remote_code=trust_remote_code, allow_pickle=False)
+        checkpoint = find_checkpoint(
+            model, revision=None, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+        )
         folder = str(checkpoint.folder)
         try:
             with without_progress_bars():

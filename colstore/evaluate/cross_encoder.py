@@ -123,7 +123,11 @@ class _Recorder:
 
 
 def load_cross_encoder(
-    model: str | Reranker | None, *, trust_remote_code: bool = False, device: str | None = None
+    model: str | Reranker | None,
+    *,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    device: str | None = None,
 ) -> Reranker | None:
     """Return the cross-encoder, loading it if it is given by name; ``None`` without one."""
     if not isinstance(model, str):
@@ -131,4 +135,6 @@ def load_cross_encoder(
     from colstore.rerank.cross_encoder import CrossEncoderReranker
 
     with without_progress_bars():
-        return CrossEncoderReranker(model, trust_remote_code=trust_remote_code, device=device)
+        return CrossEncoderReranker(
+            model, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle, device=device
+        )

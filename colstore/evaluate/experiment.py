@@ -57,6 +57,7 @@ def compare(
     work_folder: str | Path | None = None,
     backend: str = "auto",
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     device: str | None = None,
     on_error: OnError = "error",
     on_duplicate: OnError = "error",
@@ -91,7 +92,7 @@ def compare(
     work_folder
         Folder for temporary files, by default that of the system. It needs about 5 bytes per component of all token
         vectors.
-    backend, trust_remote_code, device
+    backend, trust_remote_code, allow_pickle, device
         How models are loaded, as for :func:`colstore.build`.
     on_error, on_duplicate
         What to do with documents that cannot be read, and with ids that occur twice and pairs that are judged twice:
@@ -123,8 +124,12 @@ def compare(
     all_queries, all_qrels = load_queries(queries), load_qrels(qrels, on_duplicate=on_duplicate, report=judged)
     selected, selected_qrels = select_queries(all_queries, all_qrels, config.max_queries, config.seed)
     per_query(standard_measures(config.k), selected_qrels, {})  # a missing package is reported now, not in an hour
-    encoder = load_model(model, corpus, backend, trust_remote_code=trust_remote_code, device=device)
-    bi, cross = _other_models(bi_encoder, cross_encoder, trust_remote_code=trust_remote_code, device=device)
+    encoder = load_model(
+        model, corpus, backend, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle, device=device
+    )
+    bi, cross = _other_models(
+        bi_encoder, cross_encoder, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle, device=device
+    )
     intake, notes = ReadReport(), list[str]()
     with temporary_folder(None if work_folder is None else Path(work_folder)) as folder:
         spool = spool_documents(
@@ -270,13 +275,16 @@ def _other_models(
     cross_encoder: str | Reranker | None,
     *,
     trust_remote_code: bool,
+    allow_pickle: bool,
     device: str | None,
 ) -> tuple[BiEncoder | None, Reranker | None]:
     """Return the bi-encoder and the cross-encoder, loading those that are given by name."""
     bi = bi_encoder
     if isinstance(bi, str):
-        bi = SentenceBiEncoder(bi, trust_remote_code=trust_remote_code, device=device)
-    return bi, load_cross_encoder(cross_encoder, trust_remote_code=trust_remote_code, device=device)
+        bi = SentenceBiEncoder(bi, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle, device=device)
+    return bi, load_cross_encoder(
+        cross_encoder, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle, device=device
+    )
 
 
 def _coverage(queries: Mapping[str, object], all_qrels: Qrels, qrels: Qrels, ids: set[str]) -> Coverage:

@@ -74,6 +74,7 @@ def load_model(
     backend: str,
     *,
     trust_remote_code: bool,
+    allow_pickle: bool,
     device: str | None,
 ) -> Encoder | None:
     """Return the encoder, loading it if it is given by name; ``None`` where all documents and queries bring vectors.
@@ -87,7 +88,14 @@ def load_model(
         documents = islice(read_documents(corpus, on_error="skip", on_duplicate="skip"), PROBED_DOCUMENTS)
         first = [document.passage for document in documents]
         probes = first[:: PROBED_DOCUMENTS // PROBE_DOCUMENTS] if len(first) == PROBED_DOCUMENTS else ()
-    return load_encoder(model, trust_remote_code=trust_remote_code, device=device, backend=backend, documents=probes)
+    return load_encoder(
+        model,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+        device=device,
+        backend=backend,
+        documents=probes,
+    )
 
 
 def spool_documents(

@@ -45,5 +45,5 @@ def create(path: Path, config: BuildConfig, dim: int, encoder: Encoder | None, d
                 stored_encoder = write_encoder(path, generation, encoder, None, dtype, report)
         with report.stage("commit"):
             written = write_codec(path, generation, codec, None)
-            commit_first(path, generation, config, codec, written, stored_encoder, ())
+            commit_first(path, generation, config, codec, written, stored_encoder, (), report)
     return report

@@ -91,8 +91,19 @@ def commit_first(
     written: CodecFiles,
     encoder: Part | None,
     segments: Sequence[SegmentEntry],
+    report: BuildReport,
+    lexical: Part | None = None,
 ) -> Manifest:
-    """Commit the manifest of a new index, then remove what it replaced."""
+    """Commit the manifest of a new index, then remove what it replaced.
+
+    The report notes it where that cannot be removed: the new index is complete without it.
+
+    Raises
+    ------
+    EncoderError
+        The encoder makes vectors that the codec does not take. Nothing is committed.
+    """
+    _check_encoder(encoder, codec)
     manifest = Manifest(
         generation=generation,
         created=timestamp(),
@@ -103,7 +114,21 @@ def commit_first(
         segments=tuple(segments),
         centroids=written.centroids,
         encoder=encoder,
+        lexical=lexical,
     )
     commit(path, manifest)
-    remove_unreferenced(path, [manifest])
+    try:
+        remove_unreferenced(path, [manifest])
+    except Exception as error:
+        report.notes.append(f"files of the build or of the index before could not be removed: {error!r}")
     return manifest
+
+
+def _check_encoder(encoder: Part | None, codec: Codec) -> None:
+    """Refuse an index whose queries would have other vectors than its documents."""
+    dim = None if encoder is None else encoder.settings.get("dim")
+    if dim is not None and dim != codec.centroids.dim:
+        raise EncoderError(
+            f"the model makes vectors of {dim} components, the documents have {codec.centroids.dim}: build with the "
+            "model that made the vectors of the documents"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from os import W_OK, X_OK, access
 from pathlib import Path
 
 from colstore.errors import IndexExistsError, NotAnIndexError, ResumeError, StorageError
@@ -23,7 +24,10 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
     NotAnIndexError
         There is something that colstore did not write, or an unfinished build, and neither ``overwrite`` nor ``resume``
         is set.
+    StorageError
+        This process may not write there.
     """
+    _check_writable(path)
     if not path.exists():
         return
     if not path.is_dir():
@@ -43,6 +47,18 @@ def claim_output(path: Path, *, overwrite: bool, resume: bool) -> None:
         )
     if _leftovers(path) is None:
         raise NotAnIndexError(f"{path}: a folder with other files in it; choose a new or empty path")
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a place where nothing can be written, before a model is loaded or a document is encoded."""
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place.is_dir() and not access(place, W_OK | X_OK):
+        raise StorageError(
+            f"{path}: this process may not write in {place} (the folder or its file system is read-only, or belongs to "
+            "another user); choose another output path, or change the permissions"
+        )
 
 
 @contextmanager

@@ -1,9 +1,14 @@
 """A cache of machine code in the user's own files, so that later processes need not compile it again.
 
 The folder is ``$COLSTORE_CACHE/kernels``; if that variable is not set, ``$XDG_CACHE_HOME/colstore/kernels`` or
-``~/.cache/colstore/kernels``. The files contain code that will be executed. A file is therefore used only if it belongs
-to this user, nobody else may write to it, and its checksum, which covers its name, is correct. If the folder cannot be
-used, nothing is cached.
+``~/.cache/colstore/kernels``. Where nothing can be written there (no home, a read-only file system, the folder of
+another user), ``colstore-kernels-UID`` in the folder for temporary files takes its place, and a
+:class:`colstore.errors.KernelCacheWarning` says so once in each process that had to compile something. Where that
+cannot be used either, nothing is cached, and every process compiles its kernels again.
+
+The files contain code that will be executed. A file is therefore used only if it belongs to this user, nobody else may
+write to it, and its checksum, which covers its name, is correct. The temporary folder is shared with others: the folder
+in it is only used if it is a real folder that belongs to this user and that nobody else may write to.
 """
 
 from __future__ import annotations
@@ -12,8 +17,10 @@ import functools
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
+from colstore.errors import KernelCacheWarning
 from colstore.kernels.processor import fingerprint
 
 _SEAL = 32
@@ -21,45 +28,88 @@ _SEAL = 32
 
 def read(key: str) -> bytes | None:
     """Return the data that :func:`write` stored, or ``None`` if there is none or it cannot be trusted."""
-    path = _file(key)
-    if path is None:
-        return None
-    try:
-        data = _read_private(path)
-    except OSError:
-        return None
-    if data is None or _seal(path.name, data[_SEAL:]) != data[:_SEAL]:
-        return None
-    return data[_SEAL:]
+    name = _name(key)
+    for place in (_own_folder, _temporary_folder):
+        folder = place()
+        if folder is None:
+            continue
+        try:
+            data = _read_private(folder / name)
+        except OSError:
+            continue
+        if data is not None and _seal(name, data[_SEAL:]) == data[:_SEAL]:
+            return data[_SEAL:]
+    return None
 
 
 def write(key: str, data: bytes) -> None:
     """Store ``data`` for later processes. A failed write is not an error: it only costs time."""
-    path = _file(key)
-    if path is None:
+    name = _name(key)
+    for place in (_own_folder, _new_temporary_folder):
+        folder = place()
+        if folder is None:
+            continue
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write_atomically(folder / name, _seal(name, data) + data)
+        except OSError:
+            continue
+        if folder != _own_folder():
+            _warn_once(folder)
         return
+    _warn_once(None)
+
+
+def _own_folder() -> Path | None:
+    """Return the folder in the user's cache, which may not exist; ``None`` for a user without a home."""
+    base = os.environ.get("COLSTORE_CACHE")
     try:
-        _write_atomically(path, _seal(path.name, data) + data)
+        if not base:
+            base = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "colstore")
+    except RuntimeError:
+        return None
+    return Path(base) / "kernels"
+
+
+def _new_temporary_folder() -> Path | None:
+    """Return this user's folder in the one for temporary files, making it if need be; ``None`` where it is not safe."""
+    return _temporary_folder(create=True)
+
+
+def _temporary_folder(*, create: bool = False) -> Path | None:
+    """Return this user's folder in the one for temporary files; ``None`` where it does not exist or is not safe."""
+    import tempfile  # imported here because it is slow to import and rarely needed
+
+    if not hasattr(os, "getuid"):
+        return None  # the owner of a folder could not be checked
+    try:
+        folder = Path(tempfile.gettempdir()) / f"colstore-kernels-{os.getuid()}"
+        if create:
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+        state = folder.lstat()
     except OSError:
-        return
+        return None
+    is_private = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+    return folder if is_private else None
 
 
 @functools.cache
-def _folder() -> Path | None:
-    try:
-        base = os.environ.get("COLSTORE_CACHE")
-        if not base:
-            base = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "colstore")
-        folder = Path(base) / "kernels"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except (OSError, RuntimeError):  # RuntimeError: a user without a home
-        return None
-    return folder
+def _warn_once(instead: Path | None) -> None:
+    """Say where compiled kernels are kept, or that they are not."""
+    import warnings
+
+    kept = "are compiled again in every process" if instead is None else f"are kept in {instead}"
+    warnings.warn(
+        f"the cache {_own_folder() or '~/.cache/colstore/kernels'} cannot be written, so that compiled kernels {kept}; "
+        "set COLSTORE_CACHE to a folder that this user can write to",
+        KernelCacheWarning,
+        stacklevel=2,
+    )
 
 
-def _file(key: str) -> Path | None:
-    folder = _folder()
-    return None if folder is None else folder / f"{key}-{fingerprint()}"
+def _name(key: str) -> str:
+    return f"{key}-{fingerprint()}"
 
 
 def _read_private(path: Path) -> bytes | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from colstore.encode.forks import compute_alone_after_fork
 from colstore.encode.hub import hub_folder, is_hub_name
 from colstore.encode.tokens import token_budget_batches
 from colstore.errors import ConfigError, EncoderError, RerankerError
@@ -134,6 +135,7 @@ def _load(folder: Path, device: str | None, dtype: Dtype, *, trust_remote_code: 
     import torch
     from sentence_transformers import CrossEncoder as Model
 
+    compute_alone_after_fork()
     target = device or ("cuda" if torch.cuda.is_available() else "cpu")
     chosen = _fast_dtype(target) if dtype == "auto" else dtype
     try:

@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from colstore.errors import ConfigError, CorruptIndexError
+from colstore.indexing.bm25 import KIND, segment_ids
 from colstore.lexical.bm25 import Bm25
 from colstore.snapshot.snapshot import Snapshot
 from colstore.store import SegmentEntry, read_arrays_file
 from colstore.store.manifest import Part
-from colstore.types import Json
 
-KIND = "bm25"
-
-
-def segment_ids(segments: Sequence[SegmentEntry]) -> list[Json]:
-    """Return the names of segments: a BM25 index stores the names of the segments that it was built from."""
-    return [entry.id for entry in segments]
+__all__ = ["KIND", "bm25_part_for", "load_bm25", "segment_ids"]
 
 
 def bm25_part_for(part: Part | None, segments: Sequence[SegmentEntry]) -> Part | None:

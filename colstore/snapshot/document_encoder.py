@@ -20,12 +20,13 @@ class ModelOptions:
     ----------
     model
         Path of the model, if it is no longer where it was when the index was built.
-    trust_remote_code, device
+    trust_remote_code, allow_pickle, device
         As for :func:`colstore.encode.load_encoder`.
     """
 
     model: str | Path | None = None
     trust_remote_code: bool = False
+    allow_pickle: bool = False
     device: str | None = None
 
 
@@ -77,6 +78,7 @@ def stored_encoder(path: Path, manifest: Manifest, options: ModelOptions | None 
         chosen.model,
         projection=stored_projection(path, manifest),
         trust_remote_code=chosen.trust_remote_code,
+        allow_pickle=chosen.allow_pickle,
         device=chosen.device,
     )
 

@@ -7,6 +7,7 @@ To write, :class:`SegmentWriter`, :func:`write_arrays_file` and :func:`write_who
 
 from colstore.store.build_state import building_folder, read_state, write_state
 from colstore.store.cleanup import discard, referenced_files, remove_unreferenced
+from colstore.store.committed import says_what_is_committed
 from colstore.store.entries import AddedTokens, ArraySpec, DeletedEntry, FileEntry, SegmentEntry
 from colstore.store.format import FORMAT_VERSION, centroids_name, codec_name, encoder_name
 from colstore.store.history import (
@@ -72,6 +73,7 @@ __all__ = [
     "read_whole",
     "referenced_files",
     "remove_unreferenced",
+    "says_what_is_committed",
     "segments_folder",
     "verify",
     "verify_manifest",

@@ -16,6 +16,7 @@ from colstore.errors import (
     StorageError,
 )
 from colstore.store import format as names
+from colstore.store.committed import note_commit
 from colstore.store.files import AtomicFile, make_folder, storage_errors, sync_own_name
 from colstore.store.generation_note import read_generation_note, write_generation_note
 from colstore.store.manifest import Manifest
@@ -60,6 +61,7 @@ def commit(directory: Path, manifest: Manifest) -> None:
         raise _conflict(directory, previous)
     if not previous:
         sync_own_name(directory)
+    noted = note_commit(directory, manifest.generation)
     with AtomicFile(directory / names.manifest_name(manifest.generation)) as file:
         file.append(data)
         try:
@@ -75,6 +77,7 @@ def commit(directory: Path, manifest: Manifest) -> None:
             )
             uncertain.errno = error.errno
             raise uncertain from error
+        noted.done = True
     write_generation_note(directory, manifest.generation)
 
 

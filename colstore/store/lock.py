@@ -96,6 +96,12 @@ class WriterLock:
                     self.path.parent.rmdir()
             self.close()
 
+    def __del__(self) -> None:
+        """Release a lock whose owner was interrupted before it could close it."""
+        if getattr(self, "_descriptor", None) is not None:
+            with suppress(Exception):
+                self.close()
+
     def __enter__(self) -> Self:
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from colstore.codec import Codec
 from colstore.codec.base import is_trained
 from colstore.config import BuildConfig
-from colstore.errors import IndexChangedError, StorageError
+from colstore.errors import IndexChangedError
 from colstore.indexing.index_files import write_codec
 from colstore.indexing.segments import Batch, SegmentSink
 from colstore.indexing.train import untrained_codec
@@ -175,8 +176,6 @@ class Change:
         )
         commit(self.path, manifest)
         self.report.committed = True
-        named = {record.id for record in manifest.segments}
-        discard(self.path, [record for record in self._written if record.id not in named])
         self.newest = manifest
         self._clean_up(manifest)
         return manifest
@@ -194,11 +193,12 @@ class Change:
     def close(self) -> None:
         """Let go of everything; what was written and not committed is removed."""
         try:
-            for source in self.sources:
-                source.segment.close()
-            self.snapshot.close()
             if self._written and not self._is_there():
                 discard(self.path, self._written)
+            with suppress(OSError):  # of a read-only file: nothing is lost, and the change may be committed
+                for source in self.sources:
+                    source.segment.close()
+                self.snapshot.close()
         finally:
             self._lock.close()
 
@@ -250,10 +250,12 @@ class Change:
 
     def _clean_up(self, manifest: Manifest) -> None:
         """Remove what is out of date. The change is done already, so that what cannot be removed now may wait."""
+        named = {record.id for record in manifest.segments}
         try:
+            discard(self.path, [record for record in self._written if record.id not in named])
             self.report.removed_files = len(clean_up(self.path, manifest))
-        except StorageError as error:
-            self.report.examples.append(f"old files could not be removed: {error}")
+        except Exception as error:
+            self.report.notes.append(f"old files could not be removed, a later change removes them: {error!r}")
 
 
 def _appended(sources: Sequence[LiveSegment], codec: Codec, sink: SegmentSink) -> Iterator[Batch]:

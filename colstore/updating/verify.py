@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,26 @@ import numpy as np
 
 from colstore.codec import Codec
 from colstore.codec.base import is_trained
-from colstore.errors import CorruptIndexError
+from colstore.errors import CorruptIndexError, FormatVersionError, StorageError
 from colstore.indexing.segments import build_postings
 from colstore.snapshot.document_encoder import stored_projection
 from colstore.snapshot.snapshot import Snapshot
-from colstore.store import FileEntry, Level, Manifest, Problem, Segment, check_checksum, latest
+from colstore.store import (
+    FileEntry,
+    Level,
+    Manifest,
+    Problem,
+    Segment,
+    check_checksum,
+    check_size,
+    generations,
+    highest,
+    latest,
+    load,
+    verify_manifest,
+)
 from colstore.store import verify as verify_store
+from colstore.store.format import kind_of, manifest_name
 from colstore.types import Json
 from colstore.updating.change import Change
 from colstore.updating.compact import derived_is_bad, rebuilt
@@ -43,6 +57,9 @@ class VerifyReport:
         The problems found; empty if the index is sound.
     repaired
         Derived files that were rebuilt, as paths relative to the index.
+    older
+        The older generations that are kept, newest first, where they were checked. A file that an older generation
+        shares with a newer one is counted, and its problems are listed, for both.
     """
 
     path: str
@@ -53,16 +70,17 @@ class VerifyReport:
     bytes: int = 0
     problems: tuple[Problem, ...] = ()
     repaired: tuple[str, ...] = field(default=())
+    older: tuple[VerifyReport, ...] = field(default=())
 
     @property
     def ok(self) -> bool:
-        """Whether the index is sound."""
-        return not self.problems
+        """Whether everything that was checked is sound."""
+        return not self.problems and all(report.ok for report in self.older)
 
     @property
     def nothing_lost(self) -> bool:
-        """Whether only derived files are damaged, so that ``repair=True`` mends everything and no document is lost."""
-        return all(problem.derived for problem in self.problems)
+        """Whether only derived files are damaged, so that no document is lost; ``repair=True`` mends the newest."""
+        return all(problem.derived for problem in self.problems) and all(report.nothing_lost for report in self.older)
 
     def to_json(self) -> dict[str, Json]:
         """Return the fields as data that ``json`` can write."""
@@ -77,11 +95,19 @@ class VerifyReport:
             "nothing_lost": self.nothing_lost,
             "problems": [{"file": p.file, "message": p.message, "derived": p.derived} for p in self.problems],
             "repaired": list(self.repaired),
+            "older": [report.to_json() for report in self.older],
         }
 
 
-def verify(path: Path, level: Level = "full", *, repair: bool = False, wait: float = 0.0) -> VerifyReport:
-    """Check the newest generation of an index.
+def verify(
+    path: Path,
+    level: Level = "full",
+    *,
+    repair: bool = False,
+    all_generations: bool = False,
+    wait: float = 0.0,
+) -> VerifyReport:
+    """Check the newest generation of an index, or all that are kept.
 
     Parameters
     ----------
@@ -94,6 +120,8 @@ def verify(path: Path, level: Level = "full", *, repair: bool = False, wait: flo
     repair
         Repair damaged derived files in a new generation: the FAISS index over the centroids is rebuilt, and a damaged
         BM25 index is dropped. Nothing else can be restored from the index itself.
+    all_generations
+        Also check the older generations that are kept. They are never repaired.
     wait
         Seconds to wait for another writer to finish before repairing.
 
@@ -102,6 +130,12 @@ def verify(path: Path, level: Level = "full", *, repair: bool = False, wait: flo
     IndexNotFoundError, NotAnIndexError, FormatVersionError
         There is no index at this path, or this version cannot read its format.
     """
+    report = _newest(path, level, repair=repair, wait=wait)
+    return replace(report, older=tuple(_older(path, level, report.generation))) if all_generations else report
+
+
+def _newest(path: Path, level: Level, *, repair: bool, wait: float) -> VerifyReport:
+    """Check, and repair on request, the newest generation."""
     problems = verify_store(path, level)
     try:
         manifest = latest(path)
@@ -113,17 +147,64 @@ def verify(path: Path, level: Level = "full", *, repair: bool = False, wait: flo
     if repair and any(problem.derived for problem in problems):
         repaired = _repaired(path, wait)
         problems = [problem for problem in problems if not problem.derived]
-    files = manifest.files
+    return replace(_report(path, level, manifest, problems), repaired=repaired)
+
+
+def _report(path: Path, level: Level, manifest: Manifest, problems: Sequence[Problem]) -> VerifyReport:
+    size = sum(file.bytes for file in manifest.files)
     return VerifyReport(
         str(path),
         level,
         manifest.generation,
         manifest.live_documents,
-        len(files) + 1,
-        sum(file.bytes for file in files),
+        len(manifest.files) + 1,
+        size,
         tuple(problems),
-        repaired,
     )
+
+
+def _older(path: Path, level: Level, newest: int | None) -> Iterator[VerifyReport]:
+    """Check each generation before the newest one, which is the one that could not be read where it is ``None``."""
+    known: dict[tuple[str, str], str | None] = {}
+    present = generations(path)
+    for number in reversed([n for n in present if n < (newest or highest(path))]):
+        try:
+            manifest = load(path, number)
+        except (FormatVersionError, CorruptIndexError) as error:
+            if number in generations(path):  # otherwise a writer has cleaned up meanwhile
+                yield VerifyReport(str(path), level, number, problems=(Problem(manifest_name(number), str(error)),))
+            continue
+        problems = _shared_file_problems(path, manifest, level, known)
+        if level == "deep":
+            problems = verify_manifest(path, manifest, level)
+            if all(problem.derived for problem in problems):
+                problems += _content_problems(path, manifest)
+        if not problems or number in generations(path):
+            yield _report(path, level, manifest, problems)
+
+
+def _shared_file_problems(
+    path: Path, manifest: Manifest, level: Level, known: dict[tuple[str, str], str | None]
+) -> list[Problem]:
+    """Check the files of a generation; ``known`` holds what was found about those that it shares with newer ones."""
+    problems = []
+    for entry in manifest.files:
+        key = (entry.path, entry.checksum)
+        if key not in known:
+            known[key] = _message_about(path, entry, level)
+        message = known[key]
+        if message is not None:
+            problems.append(Problem(entry.path, message, derived=kind_of(entry.path) in ("centroids", "lexical")))
+    return problems
+
+
+def _message_about(path: Path, entry: FileEntry, level: Level) -> str | None:
+    """Return what is wrong with a file; ``None`` where it is sound."""
+    try:
+        (check_size if level == "quick" else check_checksum)(path, entry)
+    except (CorruptIndexError, StorageError) as error:
+        return str(error)
+    return None
 
 
 def _repaired(path: Path, wait: float) -> tuple[str, ...]:

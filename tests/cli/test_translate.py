@@ -98,7 +98,7 @@ def test_what_a_call_becomes_names_options_that_exist(line: str) -> None:
         ("`index.compact(retrain=True)` trains", "info", "`colstore compact --retrain` trains"),
         ("make one with `index.build_bm25()`", "search", "make one with `colstore bm25`"),
         ("`index.calibrate(queries, reranker)`", "search", "`colstore tune --reranker MODEL --queries FILE`"),
-        ("allow them with allow_pickle=True", "search", "allow them with allow_pickle=True in Python"),
+        ("allow them with allow_pickle=True", "search", "allow them with --allow-pickle"),
         ("build the index with store_texts=True", "search", "build the index with texts (leave out --no-texts)"),
         (
             "build again with pooling='neighbours'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,14 +14,16 @@ Forget = Callable[[], None]
 
 
 @pytest.fixture
-def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[Forget]:
+def forget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forget]:
     """Return what makes this process forget kernels and choices, as a new process would know none."""
     loaded: dict[tuple[object, ...], jit.Kernel] = {}
     monkeypatch.setattr(jit, "_loaded", loaded)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
     def forget_all() -> None:
         loaded.clear()
-        for choice in (cache._folder, flavours.flavour, processor.fingerprint):
+        for choice in (cache._warn_once, flavours.flavour, processor.fingerprint):
             choice.cache_clear()
 
     forget_all()

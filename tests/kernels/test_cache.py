@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from colstore.errors import KernelCacheWarning
 from colstore.kernels import cache
 from tests.kernels.conftest import Forget
 
@@ -64,7 +65,9 @@ def test_a_folder_or_a_pipe_in_its_place_is_no_file(cached: Path) -> None:
     cached.unlink()
     cached.mkdir()
     assert cache.read("key") is None
-    cache.write("key", b"code")  # cannot replace the folder, and says nothing
+    with pytest.warns(KernelCacheWarning):
+        cache.write("key", b"code")  # cannot replace the folder
+    (own_temporary(cached.parents[2]) / cached.name).unlink()
     cached.rmdir()
     os.mkfifo(cached)
     assert cache.read("key") is None
@@ -78,35 +81,72 @@ def test_writing_replaces_what_was_there(cached: Path) -> None:
     assert list(cached.parent.iterdir()) == [cached]
 
 
-def test_a_place_that_cannot_be_used_keeps_nothing(
-    tmp_path: Path, forget: Forget, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def own_temporary(tmp_path: Path) -> Path:
+    return tmp_path / "temporary" / f"colstore-kernels-{os.getuid()}"
+
+
+@pytest.fixture
+def unusable(tmp_path: Path, forget: Forget, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the temporary folder that takes the place of a cache that cannot be made."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("COLSTORE_CACHE", str(tmp_path / "file" / "cache"))
-    cache.write("key", b"code")
+    return own_temporary(tmp_path)
+
+
+def test_a_private_temporary_folder_takes_the_place_of_one_that_cannot_be_used(unusable: Path, forget: Forget) -> None:
+    with pytest.warns(KernelCacheWarning, match=r"kept in .*colstore-kernels-\d+; set COLSTORE_CACHE"):
+        cache.write("key", b"code")
+    cache.write("other", b"more")  # said once
+    assert unusable.stat().st_mode & 0o777 == 0o700
+    forget()
+    assert cache.read("key") == b"code"
+    assert cache.read("other") == b"more"
+
+
+@pytest.mark.parametrize("what", ["a link", "for others", "a file", "of somebody else"])
+def test_a_temporary_folder_that_is_not_private_is_not_used(
+    unusable: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if what == "a link":
+        (unusable.parent / "theirs").mkdir()
+        unusable.symlink_to(unusable.parent / "theirs")
+    elif what == "for others":
+        unusable.mkdir()
+        unusable.chmod(0o777)
+    elif what == "a file":
+        unusable.touch()
+    else:
+        stranger = os.getuid() + 1
+        (unusable.parent / f"colstore-kernels-{stranger}").mkdir(mode=0o700)
+        monkeypatch.setattr(os, "getuid", lambda: stranger)
+    with pytest.warns(KernelCacheWarning, match="compiled again in every process; set COLSTORE_CACHE"):
+        cache.write("key", b"code")
     assert cache.read("key") is None
+    assert not list(unusable.parent.rglob("*key*"))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_keeps_nothing_new(cached: Path) -> None:
+def test_a_read_only_folder_is_read(cached: Path) -> None:
     cached.parent.chmod(0o500)
     try:
-        cache.write("other", b"code")
-        assert cache.read("other") is None
+        with pytest.warns(KernelCacheWarning):
+            cache.write("other", b"code")
+        assert cache.read("other") == b"code"
         assert cache.read("key") == b"code"
     finally:
         cached.parent.chmod(0o700)
 
 
-def test_a_user_without_a_home_has_no_cache(forget: Forget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home(forget: Forget, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("COLSTORE_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
-    cache.write("key", b"code")
-    assert cache.read("key") is None
+    with pytest.warns(KernelCacheWarning, match=r"~/\.cache/colstore/kernels cannot be written"):
+        cache.write("key", b"code")
+    assert cache.read("key") == b"code"
 
 
 def test_the_usual_place_is_below_the_user_s_cache(

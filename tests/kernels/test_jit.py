@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from colstore.errors import ConfigError
+from colstore.errors import ConfigError, KernelCacheWarning
 from colstore.kernels import cache, calls, jit
 from colstore.kernels.processor import NEEDS, available_flavours
 from tests.kernels.conftest import Forget
@@ -113,7 +113,10 @@ def test_kept_code_without_the_kernel_is_compiled_anew(folder: Path, forget: For
 def test_without_a_cache_kernels_still_work(tmp_path: Path, forget: Forget, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("COLSTORE_CACHE", str(tmp_path / "file"))
-    assert rotated() == 16
+    with pytest.warns(KernelCacheWarning):
+        assert rotated() == 16
+    forget()
+    assert rotated() == 16  # from the temporary folder
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ Example:
 @click.command("delete", epilog=_EPILOG)
 @click.argument("index")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@ids_option("File with one id on each line ('-': standard input), besides those named.")
+@ids_option(
+    "File with one id on each line ('-': standard input), besides those named.", former_names=["--ids-from"]
+)
 @where_option
 @click.option(
     "--missing",

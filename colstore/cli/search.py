@@ -24,7 +24,7 @@ from colstore.cli.options import (
 )
 from colstore.cli.output import emit, one_line
 from colstore.cli.results import print_hits, print_json
-from colstore.cli.where import ids_option, where_option
+from colstore.cli.where import ids_option, input_encoding, where_option
 from colstore.errors import QueryError
 
 if TYPE_CHECKING:
@@ -135,16 +135,14 @@ def _piped_lines() -> Iterator[str]:
     Raises
     ------
     QueryError
-        A line that is not UTF-8.
+        A line that does not have the encoding.
     """
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            query = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise QueryError(
-                f"standard input, line {number}: byte {error.start + 1} is not UTF-8; convert the queries first, for "
-                "example with iconv"
-            ) from None
+    from colstore.corpus.lines import decoded_lines
+
+    for line in decoded_lines(sys.stdin.buffer, "standard input", input_encoding()):
+        if line.error is not None:
+            raise QueryError(str(line.error)) from None
+        query = line.text.strip()
         if query:
             yield query
 

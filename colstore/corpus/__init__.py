@@ -1,18 +1,21 @@
 """Reading documents, queries, judgements and runs, and writing runs. This room does not know about the index."""
 
+from colstore.corpus.columns import FieldNames
 from colstore.corpus.documents import CorpusSource, read_documents
 from colstore.corpus.qrels import read_qrels
 from colstore.corpus.queries import Query, read_queries
-from colstore.corpus.runs import RunLine, group_run, read_run, write_run
+from colstore.corpus.runs import RunLine, check_ids_fit, group_run, read_run, write_run
 from colstore.corpus.seen import SeenIds
 from colstore.reports import ReadReport
 
 __all__ = [
     "CorpusSource",
+    "FieldNames",
     "Query",
     "ReadReport",
     "RunLine",
     "SeenIds",
+    "check_ids_fit",
     "group_run",
     "read_documents",
     "read_qrels",

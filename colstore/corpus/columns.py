@@ -171,7 +171,9 @@ def advice(part: str, keys: Iterable[str], names: FieldNames | None = None) -> s
     if chosen is not None:
         return f"fields=FieldNames({part}='{chosen}') names none of them"
     known = {*ID_KEYS, *QUERY_ID_KEYS, *TITLE_KEYS, *OWN_KEYS} if part == "text" else {*TEXT_KEYS, *TITLE_KEYS}
-    candidates = [key for key in keys if isinstance(key, str) and key.strip().casefold() not in known and "'" not in key]
+    candidates = [
+        key for key in keys if isinstance(key, str) and key.strip().casefold() not in known and "'" not in key
+    ]
     example = ascii(candidates[0])[1:-1] if candidates else "NAME"
     return f"name the one that holds the {part} with fields=FieldNames({part}='{example}')"
 

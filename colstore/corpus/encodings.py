@@ -161,16 +161,16 @@ def _narrow_lines(stream: Readable, rest: bytes, end: bytes, limit: int) -> Iter
         if end in more:
             *lines, rest = b"".join(parts).split(end)
             overlong = size - len(more) > limit  # the beginning of the first line was dropped
-            yield [None if len(line) > limit or (overlong and not number) else line for number, line in enumerate(lines)]
+            yield [
+                None if len(line) > limit or (overlong and not number) else line for number, line in enumerate(lines)
+            ]
             parts, size = [rest], len(rest)
         more = stream.read1(_BLOCK_BYTES)
     if size:
         yield [b"".join(parts) if size <= limit else None]
 
 
-def _wide_lines(
-    stream: Readable, part: bytes, width: int, limit: int, *, little: bool
-) -> Iterator[list[bytes | None]]:
+def _wide_lines(stream: Readable, part: bytes, width: int, limit: int, *, little: bool) -> Iterator[list[bytes | None]]:
     """Yield lines whose characters take several bytes, so that not every byte 0x0A is a line end."""
     end = b"\n".ljust(width, b"\0") if little else b"\n".rjust(width, b"\0")
     line, length = bytearray(), 0

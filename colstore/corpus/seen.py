@@ -163,7 +163,9 @@ class _Run:
         """Return some of the entries, shape ``(stop - start, 3)``."""
         import numpy as np
 
-        return np.frombuffer(_read_at(self._file, 8 * _WIDTH * start, 8 * _WIDTH * (stop - start)), np.uint64).reshape(-1, _WIDTH)
+        return np.frombuffer(_read_at(self._file, 8 * _WIDTH * start, 8 * _WIDTH * (stop - start)), np.uint64).reshape(
+            -1, _WIDTH
+        )
 
     def remove(self) -> None:
         """Remove the file."""

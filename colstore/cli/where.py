@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -118,19 +118,21 @@ def read_ids(context: click.Context, _option: click.Parameter, file: BinaryIO | 
     """
     if file is None:
         return None
-    from colstore.corpus.lines import decoded_lines
-
     name = Path(getattr(file, "name", "the file of ids")).name
-    ids: list[str] = []
     try:
-        for line in decoded_lines(file, name, context.meta.get(_ENCODING)):
-            if line.error is not None:
-                raise line.error
-            if "\0" in line.text:
-                raise CorpusError("an id holds a NUL character: is this a file of text?", source=name, line=line.number)
-            if line.text.strip():
-                ids.append(line.text.removesuffix("\r"))
+        return list(_ids_of(file, name, context.meta.get(_ENCODING)))
     except BaseException:
         file.close()  # click closes it at the end of the command, which does not begin
         raise
-    return ids
+
+
+def _ids_of(file: BinaryIO, name: str, encoding: str | None) -> Iterator[str]:
+    from colstore.corpus.lines import decoded_lines
+
+    for line in decoded_lines(file, name, encoding):
+        if line.error is not None:
+            raise line.error
+        if "\0" in line.text:
+            raise CorpusError("an id holds a NUL character: is this a file of text?", source=name, line=line.number)
+        if line.text.strip():
+            yield line.text.removesuffix("\r")

@@ -87,10 +87,10 @@ def read_json(path: Path, *, fields: FieldNames | None = None, encoding: str | N
     name = printable(path)
     lines = (line for line in read_lines(path, encoding) if not line.is_blank)
     start = list(islice(lines, 2))
-    if start and _is_object(start[0]) and (len(start) == 1 or _is_object(start[1])):
-        if len(start) > 1 or not _holds_records(parse_object(start[0].text)):
-            yield from _records(chain(start, lines), name, fields)
-            return
+    are_lines = bool(start) and all(map(_is_object, start))
+    if are_lines and (len(start) > 1 or not _holds_records(parse_object(start[0].text))):
+        yield from _records(chain(start, lines), name, fields)
+        return
     yield from _items(_whole(chain(start, lines), name), name, fields)
 
 

@@ -31,7 +31,8 @@ class Line(NamedTuple):
     number
         Number of the line, from 1.
     text
-        Text of the line without its line end; of a Windows line end, the ``\\r`` is there. If ``error`` is set, the text is only good for counting quotes.
+        Text of the line without its line end, but with the carriage return of a Windows line end. If ``error`` is set,
+        the text is only good for counting quotes.
     error
         Error in the line, or ``None``; an :class:`~colstore.errors.IncompleteCorpusError` if reading stops here.
     """

@@ -165,7 +165,7 @@ def _document(
 ) -> Document:
     """Return ``Document(identifier, text, title, metadata, vectors)``, in half the time.
 
-    The constructor of a frozen dataclass looks up ``object.__setattr__`` for each field; this sets the slots themselves.
+    The constructor of a frozen dataclass calls ``object.__setattr__`` for each field; this sets the slots themselves.
     """
     document = _new(Document)
     _set_id(document, identifier)

@@ -92,7 +92,7 @@ def test_every_reader_takes_an_encoding(write: Write, encoding: str) -> None:
 
 def test_a_wrong_or_unknown_encoding_is_named(write: Write) -> None:
     path = write("q.tsv", b"1\ta\x81b\n")
-    with pytest.raises(CorpusError, match="not cp1252 .byte 0x81"):
+    with pytest.raises(CorpusError, match=r"not cp1252 .byte 0x81"):
         list(read_queries(path, encoding="cp1252"))
     for encoding in ("martian", "hex", ""):
         with pytest.raises(ConfigError, match=f"encoding='{encoding}' is not known"):

@@ -76,10 +76,8 @@ def test_the_caller_decides(write: Write) -> None:
 def test_commas_quote_unless_told_otherwise(write: Write) -> None:
     path = write("c.csv", 'id,text\n1,"a, b"\n')
     assert [to_document(item).text for item in read_tabular(path, ",")] == ["a, b"]  # type: ignore[arg-type]
-    with pytest.raises(CorpusError, match="wrong number of columns: 3"):
-        for item in read_tabular(path, ",", quoting="none"):
-            if isinstance(item, CorpusError):
-                raise item
+    (error,) = read_tabular(path, ",", quoting="none")
+    assert "wrong number of columns: 3" in str(error)
 
 
 CELLS = st.text(st.characters(exclude_characters="\t\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -157,5 +155,5 @@ def test_quoted_queries_and_json_with_other_names(write: Write) -> None:
 def test_topics_in_other_formats_have_a_remedy(write: Write) -> None:
     topics = "<top>\n<num> Number: 301\n</top>\n"
     for name in ("topics.txt", "topics.tsv"):
-        with pytest.raises(CorpusError, match="TREC.*convert them to lines of id, a tab, and the text"):
+        with pytest.raises(CorpusError, match=r"TREC.*convert them to lines of id, a tab, and the text"):
             list(read_queries(write(name, topics)))

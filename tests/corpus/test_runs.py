@@ -260,5 +260,5 @@ def test_ids_are_checked_before_the_work() -> None:
 def test_spaces_in_ids_survive_writing_and_reading(tmp_path: Path) -> None:
     lines = [RunLine(" q 1", "Meeting notes.md ", 1, 2.5), RunLine(" q 1", "d2", 2, 1.0)]
     for layout in ("msmarco", "jsonl"):
-        write_run(tmp_path / layout, lines, layout=layout)  # type: ignore[arg-type]  # one of the literals
+        write_run(tmp_path / layout, lines, layout=layout)
         assert [line.doc_id for line in read_run(tmp_path / layout)] == ["Meeting notes.md ", "d2"]

@@ -20,7 +20,10 @@ Example:
 @click.command("delete", epilog=_EPILOG)
 @click.argument("index")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@ids_option("Delete also the documents whose ids are in this file, one on each line ('-' reads standard input).")
+@ids_option(
+    "Delete also the documents whose ids are in this file, one on each line ('-' reads standard input).",
+    former_names=["--ids-from"],
+)
 @where_option
 @click.option(
     "--missing",

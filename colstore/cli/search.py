@@ -25,7 +25,7 @@ from colstore.cli.options import (
 )
 from colstore.cli.output import emit, one_line
 from colstore.cli.results import print_hits, print_json
-from colstore.cli.where import ids_option, where_option
+from colstore.cli.where import ids_option, input_encoding, where_option
 from colstore.errors import QueryError, TruncatedQueryWarning, UnreadableQueryWarning
 
 if TYPE_CHECKING:
@@ -138,21 +138,14 @@ def _piped_lines() -> Iterator[str]:
     Raises
     ------
     QueryError
-        A line that is not UTF-8, or is UTF-16 that happens to be.
+        A line that does not have the encoding.
     """
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            query = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise QueryError(
-                f"standard input, line {number}: byte {error.start + 1} is not UTF-8; convert the queries first, for "
-                "example with iconv"
-            ) from None
-        if "\0" in query:
-            raise QueryError(
-                f"standard input, line {number}: holds NUL characters, as UTF-16 does; convert the queries to UTF-8 "
-                "first, for example with iconv"
-            )
+    from colstore.corpus.lines import decoded_lines
+
+    for line in decoded_lines(sys.stdin.buffer, "standard input", input_encoding()):
+        if line.error is not None:
+            raise QueryError(str(line.error)) from None
+        query = line.text.strip()
         if query:
             yield query
 

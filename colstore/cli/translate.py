@@ -18,6 +18,8 @@ _VALUE = r"""(?P<value>True|'[^']*'|"[^"]*"|\d+(?:\.\d+)?)"""
 _KEYWORD = re.compile(rf"\b(?P<name>[a-z][a-z0-9_]*)={_VALUE}")
 _CALL = re.compile(r"\b(?:colstore|index)\.(?P<name>[a-z0-9_]+)\((?P<arguments>[^()]*)\)")
 
+_FIELD_NAMES = re.compile(r"fields=FieldNames\((id|text|title)='([^']*)'\)")
+
 METHODS = {
     "add": "add",
     "build": "build",
@@ -66,6 +68,7 @@ def in_options(message: str, command: str | None = None) -> str:
     """
     for python, phrase in PHRASES.items():
         message = message.replace(python, phrase)
+    message = _FIELD_NAMES.sub(r"--\1-field '\2'", message)
     message = _CALL.sub(lambda found: _command_line(found["name"], found["arguments"]) or found.group(), message)
     return _KEYWORD.sub(lambda found: _translated(found, command), message)
 

@@ -6,7 +6,7 @@ from colstore.corpus.folder_walk import spelled
 from colstore.corpus.qrels import read_qrels
 from colstore.corpus.queries import Query, read_queries
 from colstore.corpus.quoting import Quoting
-from colstore.corpus.runs import RunLine, group_run, read_run, write_run
+from colstore.corpus.runs import RunLine, check_ids_fit, group_run, read_run, write_run
 from colstore.corpus.seen import SeenIds
 from colstore.reports import ReadReport
 
@@ -19,6 +19,7 @@ __all__ = [
     "Reading",
     "RunLine",
     "SeenIds",
+    "check_ids_fit",
     "group_run",
     "read_documents",
     "read_qrels",

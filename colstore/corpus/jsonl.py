@@ -16,7 +16,7 @@ from colstore.errors import CorpusError
 MAX_JSON_CHARACTERS = 1 << 28
 """Most characters of a JSON file that is no JSON Lines, which has to be in memory as a whole."""
 _CONVERT = "convert it to JSON Lines, for example with: jq -c '.[]' in.json > out.jsonl"
-_LINE_ENDS = ("", "\r")
+_LINE_ENDS = ("\r", "\n", "\r\n")
 
 
 def read_jsonl(
@@ -87,10 +87,10 @@ def read_json(path: Path, *, fields: FieldNames | None = None, encoding: str | N
     name = printable(path)
     lines = (line for line in read_lines(path, encoding) if not line.is_blank)
     start = list(islice(lines, 2))
-    if start and _is_object(start[0]) and (len(start) == 1 or _is_object(start[1])):
-        if len(start) > 1 or not _holds_records(parse_object(start[0].text)):
-            yield from _records(chain(start, lines), name, fields)
-            return
+    are_lines = bool(start) and all(map(_is_object, start))
+    if are_lines and (len(start) > 1 or not _holds_records(parse_object(start[0].text))):
+        yield from _records(chain(start, lines), name, fields)
+        return
     yield from _items(_whole(chain(start, lines), name), name, fields)
 
 
@@ -187,18 +187,21 @@ def parse_object(text: str) -> dict[str, Any]:
 def _parse_fast(text: str) -> dict[str, Any]:
     """Parse a line like :func:`parse_object`, in half the time where no key can occur twice.
 
-    In front of the colon of each key stands a quotation mark or white space. So an object that has as many keys as its
-    text has such colons has no key twice; the others are parsed again by the rules.
+    A colon follows each key, behind its quotation mark or white space. So an object that has as many keys as its text
+    has such colons has no key twice; the others are parsed again by the rules.
     """
     try:
         value, end = _scan(text, 0)
     except (StopIteration, ValueError, RecursionError):
         return parse_object(text)
-    if text[end:] in _LINE_ENDS and type(value) is dict:
+    if type(value) is dict and (end == len(text) or text[end:] in _LINE_ENDS):
+        keys = len(value)
+        if text.count(":") == keys:
+            return value
         colons = text.count('":') + text.count(" :")
-        if "\t:" not in text and "\r:" not in text:  # other white space
-            if colons == len(value) or colons == _number_of_keys(value):
-                return value
+        other_space = "\t:" in text or "\r:" in text or "\n:" in text
+        if not other_space and (colons == keys or colons == _number_of_keys(value)):
+            return value
     return parse_object(text)
 
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import IO, Any, NamedTuple, TypeAlias, cast
 
 from colstore.corpus.encodings import Readable, check_encoding, detect_encoding, guess, line_blocks
 from colstore.errors import CorpusError, IncompleteCorpusError
@@ -31,7 +31,8 @@ class Line(NamedTuple):
     number
         Number of the line, from 1.
     text
-        Text of the line without its line end; of a Windows line end, the ``\\r`` is there. If ``error`` is set, the text is only good for counting quotes.
+        Text of the line without its line end, but with the carriage return of a Windows line end. If ``error`` is set,
+        the text is only good for counting quotes.
     error
         Error in the line, or ``None``; an :class:`~colstore.errors.IncompleteCorpusError` if reading stops here.
     """
@@ -145,7 +146,7 @@ def _open_bytes(path: Path | None, name: str) -> AbstractContextManager[Readable
     try:
         if path.name.lower().endswith(".gz"):
             return io.BufferedReader(_Unzipped(gzip.GzipFile(path, "rb")), _BUFFER)
-        return path.open("rb", buffering=_BUFFER)
+        return cast("io.BufferedReader", path.open("rb", buffering=_BUFFER))
     except OSError as error:
         raise CorpusError(f"cannot be opened: {error.strerror or error}", source=name) from error
 
@@ -172,13 +173,13 @@ class _Unzipped(io.RawIOBase):
         super().close()
 
 
-def decoded_lines(stream: Readable, name: str, encoding: str | None = None) -> Iterator[Line]:
+def decoded_lines(stream: Readable | IO[bytes], name: str, encoding: str | None = None) -> Iterator[Line]:
     r"""Yield the lines of a stream of bytes, each as soon as it is there.
 
     Parameters
     ----------
     stream
-        The stream; it is not closed.
+        The stream, which has a buffer; it is not closed.
     name
         Its name, for error messages.
     encoding
@@ -191,10 +192,11 @@ def decoded_lines(stream: Readable, name: str, encoding: str | None = None) -> I
     """
     number = 0
     new_line = tuple.__new__
+    buffered = cast("Readable", stream)
     try:
-        first = stream.readline(MAX_LINE_BYTES + 1)
+        first = buffered.readline(MAX_LINE_BYTES + 1)
         chosen, mark = detect_encoding(first, check_encoding(encoding))
-        for block in line_blocks(stream, first[mark:], chosen, MAX_LINE_BYTES):
+        for block in line_blocks(buffered, first[mark:], chosen, MAX_LINE_BYTES):
             for raw in block:
                 number += 1
                 if raw is None:
@@ -203,7 +205,7 @@ def decoded_lines(stream: Readable, name: str, encoding: str | None = None) -> I
                 try:
                     text = raw.decode(chosen)
                 except UnicodeDecodeError as error:
-                    yield _undecodable(raw, number, name, error)
+                    yield _undecodable(raw, number, name, error, chosen)
                 else:
                     yield new_line(Line, (number, text, None))  # this is Line(number, text), in half the time
     except (OSError, EOFError, zlib.error) as error:
@@ -216,11 +218,11 @@ def _too_long(number: int, name: str) -> CorpusError:
     return CorpusError(f"line is longer than {MAX_LINE_BYTES:,} bytes: split the document", source=name, line=number)
 
 
-def _undecodable(raw: bytes, number: int, name: str, error: UnicodeDecodeError) -> Line:
-    title = "UTF-8" if error.encoding == "utf-8" else error.encoding
+def _undecodable(raw: bytes, number: int, name: str, error: UnicodeDecodeError, encoding: str) -> Line:
+    title = "UTF-8" if encoding == "utf-8" else encoding
     message = f"not {title} (byte {raw[error.start]:#04x} at position {error.start + 1} of the line)"
-    text = raw.decode(error.encoding, "replace")
-    return Line(number, text, CorpusError(f"{message}: {guess(raw, error.encoding)}", source=name, line=number))
+    text = raw.decode(encoding, "replace")
+    return Line(number, text, CorpusError(f"{message}: {guess(raw, encoding)}", source=name, line=number))
 
 
 CORPUS = "corpus.jsonl"

@@ -142,8 +142,10 @@ def to_document(record: Record) -> Document:
     """
     fields, _, _, names = record
     columns = columns_of(tuple(fields), names)
-    _, text_key, title_key, others = columns
-    identifier = _document_id(record, columns)
+    id_key, text_key, title_key, others = columns
+    if id_key is None:
+        raise _without_id(record)
+    identifier = clean_id(record, fields[id_key])
     vectors = _clean_vectors(record, fields["vectors"]) if "vectors" in fields else None
     value = None if text_key is None else fields[text_key]
     if value is None and vectors is None:
@@ -163,7 +165,7 @@ def _document(
 ) -> Document:
     """Return ``Document(identifier, text, title, metadata, vectors)``, in half the time.
 
-    The constructor of a frozen dataclass looks up ``object.__setattr__`` for each field; this sets the slots themselves.
+    The constructor of a frozen dataclass calls ``object.__setattr__`` for each field; this sets the slots themselves.
     """
     document = _new(Document)
     _set_id(document, identifier)
@@ -174,13 +176,11 @@ def _document(
     return document
 
 
-def _document_id(record: Record, columns: Columns) -> str:
-    if columns.id is not None:
-        return clean_id(record, record.fields[columns.id])
+def _without_id(record: Record) -> CorpusError:
     message = f"no id: every record needs a string or an integer under {', '.join(ID_KEYS[:-1])} or {ID_KEYS[-1]}"
-    if not record.fields:
-        raise record.error(message)
-    raise record.error(f"{message}; {_present(record)}, so {advice('id', record.fields, record.names)}")
+    if record.fields:
+        message += f"; {_present(record)}, so {advice('id', record.fields, record.names)}"
+    return record.error(message)
 
 
 def _without_text(record: Record, identifier: str, columns: Columns) -> CorpusError:

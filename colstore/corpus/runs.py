@@ -9,13 +9,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias, get_args
 
 from colstore.config import OnError
+from colstore.corpus.columns import QUERY_ID_KEYS
 from colstore.corpus.documents import check_choice
+from colstore.corpus.encodings import check_encoding
 from colstore.corpus.jsonl import parse_object
 from colstore.corpus.lines import STDIN, PathSource, existing_file, printable, read_sound_lines
 from colstore.corpus.record import Record, cell_id, cell_integer, cell_score, clean_id, excerpt, finite_score
@@ -24,7 +27,8 @@ from colstore.errors import ConfigError, CorpusError, DuplicateIdError
 from colstore.reports import ReadReport
 
 _QUERY_KEYS = ("query_id", "query-id", "qid")
-_DOCUMENT_KEYS = ("doc_id", "docid", "corpus-id", "id")
+_DOCUMENT_KEYS = ("doc_id", "docid", "docno", "corpus-id", "id")
+_HEADERS = {*QUERY_ID_KEYS, "query"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,11 @@ _Parser: TypeAlias = "Callable[[Record, str], tuple[str, str, int | None, float 
 
 
 def read_run(
-    source: PathSource, *, on_duplicate: OnError = "error", report: ReadReport | None = None
+    source: PathSource,
+    *,
+    on_duplicate: OnError = "error",
+    report: ReadReport | None = None,
+    encoding: str | None = None,
 ) -> Iterator[RunLine]:
     """Return an iterator over the lines of a run, in the order of the file.
 
@@ -60,12 +68,15 @@ def read_run(
     source
         A file (also ``.gz``), or ``"-"`` for standard input. It has six columns ``query Q0 document rank score tag``
         (TREC), three columns ``query  document  rank`` (MS MARCO), or JSON objects with ``query_id`` (``qid``),
-        ``doc_id`` (``docid``, ``id``) and ``score``, ``rank`` or both. The first line determines the format.
+        ``doc_id`` (``docid``, ``id``) and ``score``, ``rank`` or both. The first line determines the format. Columns
+        are separated by white space; where the first line has tabs only between the columns, ids may contain spaces.
     on_duplicate
         What to do with a document that occurs twice for a query: ``"error"`` raises an error, ``"skip"`` uses the first
         line.
     report
         Report to which the number of lines is added.
+    encoding
+        Encoding of the file; ``None`` means UTF-8, or what a byte order mark says.
 
     Raises
     ------
@@ -75,11 +86,12 @@ def read_run(
     DuplicateIdError
         A document occurs twice for a query.
     ConfigError
-        ``on_duplicate`` has an unknown value.
+        ``on_duplicate`` or ``encoding`` has an unknown value.
     """
     check_choice("on_duplicate", on_duplicate)
+    check_encoding(encoding)
     path = existing_file(source, "runs/bm25.trec.gz")
-    return _unique(_located_lines(path), on_duplicate, ReadReport() if report is None else report)
+    return _unique(_located_lines(path, encoding), on_duplicate, ReadReport() if report is None else report)
 
 
 def group_run(lines: Iterable[RunLine]) -> Iterator[tuple[str, list[RunLine]]]:
@@ -135,14 +147,17 @@ def _unique(lines: Iterator[tuple[Record, RunLine]], on_duplicate: OnError, repo
             yield line
 
 
-def _located_lines(path: Path | None) -> Iterator[tuple[Record, RunLine]]:
+def _located_lines(path: Path | None, encoding: str | None) -> Iterator[tuple[Record, RunLine]]:
     """Parse the lines. A missing rank becomes the position in the query, and a missing score minus the rank."""
     name = printable(STDIN if path is None else path)
     parse: _Parser | None = None
     current, position = None, 0
-    for line in read_sound_lines(path):
+    for line in read_sound_lines(path, encoding):
         location = Record({}, name, line.number)
-        parse = parse or _choose_parser(location, line.text)
+        if parse is None:
+            parse = _choose_parser(location, line.text)
+            if _is_header(line.text):
+                continue
         query_id, doc_id, rank, score = parse(location, line.text)
         position = position + 1 if query_id == current else 1
         current = query_id
@@ -153,37 +168,51 @@ def _located_lines(path: Path | None) -> Iterator[tuple[Record, RunLine]]:
 def _choose_parser(location: Record, text: str) -> _Parser:
     if text.lstrip().startswith("{") and text.rstrip().endswith("}"):  # a query id may be "{"
         return _parse_json
-    match len(text.split()):
-        case 6:
-            return _parse_trec
-        case 3:
-            return _parse_msmarco
-    raise location.error("the line has neither TREC's six columns nor MS MARCO's three, and is not a JSON object")
+    for tabs in (True, False):
+        width = len(_split(text, tabs=tabs))
+        if width in (6, 3):
+            return partial(_parse_trec if width == 6 else _parse_msmarco, tabs=tabs)
+    raise location.error(
+        "the line has neither TREC's six columns nor MS MARCO's three, and is not a JSON object (ids with spaces need "
+        "tabs between the columns, or JSON)"
+    )
 
 
-def _cells(location: Record, text: str, width: int) -> list[str]:
+def _split(text: str, *, tabs: bool) -> list[str]:
+    return text.rstrip("\r\n").split("\t") if tabs else text.split()
+
+
+def _is_header(text: str) -> bool:
+    """Return whether the first line of a run names the columns: its rank is not a number."""
     cells = text.split()
+    return len(cells) in (3, 6) and cells[0].casefold() in _HEADERS and not cells[2 if len(cells) == 3 else 3].isdigit()
+
+
+def _cells(location: Record, text: str, width: int, *, tabs: bool) -> list[str]:
+    cells = _split(text, tabs=tabs)
+    if len(cells) != width and tabs:
+        cells = text.split()
     if len(cells) != width:
         raise location.error(f"wrong number of columns: {len(cells)} in this line, {width} in the first one")
     return cells
 
 
-def _parse_trec(location: Record, text: str) -> tuple[str, str, int, float]:
-    query_id, _, doc_id, rank, score, _ = _cells(location, text, 6)
+def _parse_trec(location: Record, text: str, *, tabs: bool) -> tuple[str, str, int, float]:
+    query_id, _, doc_id, rank, score, _ = _cells(location, text, 6, tabs=tabs)
     return (
         cell_id(location, query_id, "query id"),
         cell_id(location, doc_id, "document id"),
-        cell_integer(location, rank, "rank"),
-        cell_score(location, score),
+        cell_integer(location, rank.strip(), "rank"),
+        cell_score(location, score.strip()),
     )
 
 
-def _parse_msmarco(location: Record, text: str) -> tuple[str, str, int, None]:
-    query_id, doc_id, rank = _cells(location, text, 3)
+def _parse_msmarco(location: Record, text: str, *, tabs: bool) -> tuple[str, str, int, None]:
+    query_id, doc_id, rank = _cells(location, text, 3, tabs=tabs)
     return (
         cell_id(location, query_id, "query id"),
         cell_id(location, doc_id, "document id"),
-        cell_integer(location, rank, "rank"),
+        cell_integer(location, rank.strip(), "rank"),
         None,
     )
 
@@ -227,6 +256,7 @@ def _json_score(location: Record, score: object) -> float:
 
 
 RunLayout = Literal["trec", "msmarco", "jsonl"]
+_NOT_BETWEEN_TABS = ("\t", "\n", "\r")
 
 
 def write_run(
@@ -256,7 +286,8 @@ def write_run(
     ConfigError
         The layout is unknown, or the tag is not a single word.
     CorpusError
-        A score is not finite, or the layout cannot represent an id (only JSON allows white space in ids).
+        A score is not finite, or the layout cannot hold an id: no white space in ``"trec"``, and no tab or line end in
+        ``"msmarco"``. :func:`check_ids_fit` finds such ids before.
 
     Examples
     --------
@@ -265,8 +296,7 @@ def write_run(
     q1 Q0 d1 1 0.5 colstore
     1
     """
-    if layout not in get_args(RunLayout):
-        raise ConfigError(f"layout must be one of {get_args(RunLayout)}, got {layout!r}")
+    _check_layout(layout)
     if len(tag.split()) != 1 or tag != tag.strip():
         raise ConfigError(f"tag must be one word, got {tag!r}")
     if isinstance(target, str | os.PathLike):
@@ -312,11 +342,50 @@ def _write(stream: TextIO, lines: Iterable[RunLine], layout: RunLayout, tag: str
 def _check(line: RunLine, layout: RunLayout, location: Record) -> None:
     finite_score(location, line.score)
     for identifier in (line.query_id, line.doc_id):
-        clean_id(location, identifier)
-        if layout != "jsonl" and len(identifier.split()) != 1:
-            raise location.error(f"id {excerpt(identifier)} holds white space, which needs layout='jsonl'")
-        if layout != "jsonl" and identifier != identifier.strip():
-            raise location.error(f"id {excerpt(identifier)} has white space at an end, which needs layout='jsonl'")
+        _check_id(identifier, layout, location)
+
+
+def check_ids_fit(ids: Iterable[str], layout: RunLayout) -> None:
+    """Refuse ids that a layout of runs cannot hold, before the work whose results it is to hold begins.
+
+    Parameters
+    ----------
+    ids
+        Ids of queries or documents.
+    layout
+        See :func:`write_run`.
+
+    Raises
+    ------
+    ConfigError
+        The layout is unknown.
+    CorpusError
+        An id does not fit; the message names a layout that can hold it.
+
+    Examples
+    --------
+    >>> check_ids_fit(["d1", "Meeting notes.md"], "jsonl")
+    """
+    _check_layout(layout)
+    location = Record({}, "<run>")
+    for identifier in ids:
+        _check_id(identifier, layout, location)
+
+
+def _check_layout(layout: str) -> None:
+    if layout not in get_args(RunLayout):
+        raise ConfigError(f"layout must be one of {get_args(RunLayout)}, got {layout!r}")
+
+
+def _check_id(identifier: str, layout: RunLayout, location: Record) -> None:
+    clean_id(location, identifier)
+    if layout == "trec" and (len(identifier.split()) != 1 or identifier != identifier.strip()):
+        tabs = any(mark in identifier for mark in _NOT_BETWEEN_TABS)
+        others = "layout='jsonl' or, without scores, layout='msmarco'" if not tabs else "layout='jsonl'"
+        raise location.error(f"id {excerpt(identifier)} holds white space, which needs {others}")
+    if layout == "msmarco" and any(mark in identifier for mark in _NOT_BETWEEN_TABS):
+        message = f"id {excerpt(identifier)} holds a tab or a line end, which is white space that needs layout='jsonl'"
+        raise location.error(message)
 
 
 def _to_trec(line: RunLine, tag: str) -> str:

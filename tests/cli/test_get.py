@@ -176,3 +176,22 @@ def test_delete_takes_ids_and_filters_but_no_empty_ones(cli: Cli, index: Path) -
     assert (report["deleted"], report["documents"]) == (1, 3)
     assert not json.loads(cli("delete", index, "--ids", "-", "--json", input="\n").stdout)["committed"]
     assert ids(cli("get", index, "--all")) == ["bread", "tides", "rost"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_files_of_ids_in_other_encodings(cli: Cli, index: Path, tmp_path: Path, encoding: str, line_end: str) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_bytes(f"tides{line_end}{line_end}rost{line_end}".encode(encoding))
+    assert ids(cli("get", index, "--ids", file)) == ["tides", "rost"]
+    assert cli("delete", index, "--ids-from", file).exit_code == 0
+    assert "--ids-from" not in cli("delete", "--help").stdout
+
+
+def test_ids_in_an_unknown_encoding_say_which_it_looks_like(cli: Cli, index: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_bytes("tides\nBär\n".encode("latin-1"))
+    result = cli("get", index, "--ids", file)
+    assert (result.exit_code, "ids.txt:2: not UTF-8" in result.stderr) == (1, True)
+    assert "--encoding latin-1" in " ".join(result.stderr.split())
+    assert "Bär" in cli("get", index, "--ids", file, "--encoding", "latin-1").stderr

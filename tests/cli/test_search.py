@@ -109,7 +109,8 @@ def test_a_query_that_is_not_utf8_is_named_by_its_line(index: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert b"standard input, line 2: byte 2 is not UTF-8" in done.stderr
+    assert b"standard input:2: not UTF-8 (byte 0xe4 at position 2 of the line)" in done.stderr
+    assert b"it looks like Latin-1; read it with --encoding latin-1, or convert it" in b" ".join(done.stderr.split())
     assert b"Traceback" not in done.stderr
 
 

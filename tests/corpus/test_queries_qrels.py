@@ -109,7 +109,7 @@ def test_ids_with_spaces_in_tabbed_qrels_and_standard_input(stdin: Callable[[byt
         (b"q1\t \t1", "document id is blank"),
         (b"\td2\t1", "query id is blank"),
         (b"q1\td\xff\t1", "not UTF-8"),
-        (b"q1\td1\t2", "judged a second time"),
+        (b"q1\td1\t1", "judged a second time, 1 after 2; on_duplicate='skip' uses the first grade"),
     ],
 )
 def test_a_bad_judgement_is_named_with_its_line(write: Write, bad: bytes, message: str) -> None:
@@ -136,3 +136,29 @@ def test_duplicate_judgements_are_counted_by_choice(write: Write) -> None:
     assert (report.documents, report.skipped_duplicates) == (2, 1)
     with pytest.raises(ConfigError):
         read_qrels(path, on_duplicate="first")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Query-ID\tCorpus-ID\tScore\nq1\td1\t2.0\nq1\td2\t0.0\nq2\td1\t-1.00\n",
+        "qid docno label\nq1 d1 2\nq1 d2 0\nq2 d1 -1\n",
+        "q1\t0\td1\t2\nq1\t0\td2\t0.\nq2 0 d1 -1\n",
+        "query_id\titeration\tdoc_id\trelevance\nq1\t0\td1\t2\nq1\t0\td2\t0\nq2\t0\td1\t-1\n",
+        "\ufeffq1 0 d1 2\r\nq1 0 d2 0\r\nq2 0 d1 -1\r\n",
+    ],
+)
+def test_qrels_as_they_are_found(write: Write, content: str) -> None:
+    assert read_qrels(write("qrels.txt", content)) == GRADES
+    assert read_qrels(write("qrels.txt", content.removeprefix("\ufeff").encode("utf-16"))) == GRADES
+
+
+def test_ids_with_spaces_in_tabbed_trec_qrels(write: Write) -> None:
+    assert read_qrels(write("q", "q 1\t0\tMeeting notes.md\t1\n")) == {"q 1": {"Meeting notes.md": 1}}
+
+
+def test_the_same_grade_twice_is_counted_and_no_contradiction(write: Write) -> None:
+    report = ReadReport()
+    path = write("q", "q1 0 d1 1\nq1 0 d1 1.0\nq1 0 d2 0\n")
+    assert read_qrels(path, report=report) == {"q1": {"d1": 1, "d2": 0}}
+    assert (report.documents, report.skipped_duplicates, "2: query" in report.examples[0]) == (2, 1, True)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colstore.corpus import ReadReport, RunLine, group_run, read_run, write_run
+from colstore.corpus import ReadReport, RunLine, check_ids_fit, group_run, read_run, write_run
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError
 from colstore.types import Hit
 
@@ -216,3 +216,49 @@ def test_bad_settings_of_writing() -> None:
         write_run(io.StringIO(), LINES, layout="csv")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="tag"):
         write_run(io.StringIO(), LINES, tag="two words")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "q 1\tQ0\tMeeting notes.md\t1\t2.5\ttag\nq 1\tQ0\td2\t2\t1\ttag\n",
+        "q 1\tMeeting notes.md\t1\nq 1\td2\t2\n",
+        "qid\tdocid\trank\nq 1\tMeeting notes.md\t1\r\nq 1\td2\t2\r\n",
+    ],
+)
+def test_ids_with_spaces_between_tabs(write: Write, content: str) -> None:
+    lines = list(read_run(write("run", content)))
+    assert [(line.query_id, line.doc_id, line.rank) for line in lines] == [
+        ("q 1", "Meeting notes.md", 1),
+        ("q 1", "d2", 2),
+    ]
+
+
+def test_ids_with_spaces_between_spaces_have_a_remedy(write: Write) -> None:
+    with pytest.raises(CorpusError, match="ids with spaces need tabs between the columns, or JSON"):
+        list(read_run(write("run", "q1 Q0 Meeting notes.md 1 2.5 tag\n")))
+
+
+def test_lines_with_tabs_and_spaces_are_one_run(write: Write) -> None:
+    content = "q1\tQ0\td1\t1\t 2.5\ttag\nq1 Q0 d2 2 1 tag\n"
+    assert [(line.doc_id, line.score) for line in read_run(write("run", content))] == [("d1", 2.5), ("d2", 1.0)]
+
+
+def test_ids_are_checked_before_the_work() -> None:
+    check_ids_fit(["d1", "d2"], "trec")
+    check_ids_fit(["Meeting notes.md"], "msmarco")
+    check_ids_fit(["Meeting notes.md", "a\tb"], "jsonl")
+    with pytest.raises(CorpusError, match=r"'Meeting notes\.md' holds white space, which needs layout='jsonl' or"):
+        check_ids_fit(["d1", "Meeting notes.md"], "trec")
+    for identifier in ("a\tb", "a\nb", "a\r"):
+        with pytest.raises(CorpusError, match="needs layout='jsonl'"):
+            check_ids_fit([identifier], "msmarco")
+    with pytest.raises(ConfigError, match="layout must be one of"):
+        check_ids_fit([], "csv")  # type: ignore[arg-type]
+
+
+def test_spaces_in_ids_survive_writing_and_reading(tmp_path: Path) -> None:
+    lines = [RunLine(" q 1", "Meeting notes.md ", 1, 2.5), RunLine(" q 1", "d2", 2, 1.0)]
+    for layout in ("msmarco", "jsonl"):
+        write_run(tmp_path / layout, lines, layout=layout)
+        assert [line.doc_id for line in read_run(tmp_path / layout)] == ["Meeting notes.md ", "d2"]

@@ -8,6 +8,7 @@ does not exist.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -123,7 +124,7 @@ def option_of(command: str, name: str, value: str) -> str | None:
             if value == ("True" if option.is_bool_flag else str(option.flag_value)):
                 return spelling
         elif not isinstance(option.type, click.Choice) or value in option.type.choices:
-            return f"{spelling} {value}"
+            return f"{spelling} {shlex.quote(value)}"  # a glob, for one, is not for the shell
     return None
 
 

@@ -50,9 +50,10 @@ def read_queries(
     ----------
     source
         A BEIR folder; JSON Lines, or a JSON file with an array or an object of queries by id; lines of
-        ``id<TAB>text``; a CSV file with a header; ``"-"`` for JSON Lines on standard input; or a mapping of ids to texts. Fields
-        other than the id and the text are ignored. A table may begin with a header, by the names of which the columns
-        are found: ``qid`` and ``query``, ``query_id`` and ``text``, ``topic`` and ``title``, and others.
+        ``id<TAB>text``; a CSV file with a header; ``"-"`` for JSON Lines on standard input; or a mapping of ids to
+        texts. Fields other than the id and the text are ignored. A table may begin with a header, by the names of
+        which the columns are found: ``qid`` and ``query``, ``query_id`` and ``text``, ``topic`` and ``title``, and
+        others.
     fields
         Names of the fields that hold the id and the text, where they are not the usual ones.
     encoding

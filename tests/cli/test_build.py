@@ -56,7 +56,8 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "--model m --dim 64 --bits 2 --pool-factor 1.5 --pooling neighbours --max-tokens 100 "
         "--query-length 32 --no-texts --overwrite --resume --on-error skip --on-duplicate skip "
         "--trust-remote-code --revision main --device cpu --dtype bfloat16 --backend onnx "
-        "--frozen-dtype float16 --seed 7"
+        "--frozen-dtype float16 --seed 7 --text-field summary --encoding latin-1 --quoting none --include *.md "
+        "--include *.rst --normalize-ids"
     )
     result = cli("build", corpus, "-o", tmp_path / "x", *options.split())
     assert result.exit_code == 1
@@ -84,13 +85,19 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "frozen_dtype": "float16",
         "first_stage": None,
         "seed": 7,
+        "fields": colstore.FieldNames(text="summary"),
+        "encoding": "latin-1",
+        "quoting": "none",
+        "include": ("*.md", "*.rst"),
+        "normalize_ids": True,
     }
 
 
 def test_options_have_the_names_and_defaults_of_the_python_function() -> None:
     arguments = inspect.signature(colstore.build).parameters
     defaults = command.make_context("build", ["corpus", "-o", "x"]).params
-    for name in defaults.keys() - {"corpus", "output", "as_json", "no_texts"}:
+    apart = {"id_field", "text_field", "title_field", "include"}  # several options for one argument, and one many times
+    for name in defaults.keys() - {"corpus", "output", "as_json", "no_texts"} - apart:
         assert name in arguments, f"colstore.build has no {name}"
         default = arguments[name].default
         assert defaults[name] == (getattr(colstore.BuildConfig(), name, None) if default is None else default), name

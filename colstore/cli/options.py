@@ -98,7 +98,7 @@ def layout_option(what: str) -> Callable[[_F], _F]:
         "--layout",
         type=click.Choice(["trec", "msmarco", "jsonl"]),
         show_default="by the ending of the file: .jsonl, .tsv (MS MARCO), else TREC",
-        help=f"Format of {what}. Only jsonl has room for ids that hold white space.",
+        help=f"Format of {what}. TREC has no room for ids that hold white space.",
     )
 
 

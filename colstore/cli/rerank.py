@@ -164,7 +164,7 @@ def command(
 
 
 def _check_run_fits(run: str, layout: RunLayout) -> None:
-    """Check before the work that the new run has room for the ids of the old one, if that is a file of JSON lines.
+    """Check before the work that the new run has room for the ids of the old one, if that is a file that can hold any.
 
     Raises
     ------
@@ -176,8 +176,8 @@ def _check_run_fits(run: str, layout: RunLayout) -> None:
 
     path = existing_file(run, "runs/bm25.trec.gz")
     first = None if path is None or layout == "jsonl" else next(iter(read_sound_lines(path)), None)
-    if first is None or not first.text.lstrip().startswith("{"):
-        return  # standard input is read once, and the columns of other layouts have no room for such ids either
+    if first is None or not (first.text.lstrip().startswith("{") or "\t" in first.text):
+        return  # standard input is read once, and columns between spaces have no room for such ids either
     ids = (name for line in read_run(run, on_duplicate="skip") for name in (line.query_id, line.doc_id))
     check_ids_fit(ids, layout)
 

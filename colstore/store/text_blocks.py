@@ -28,6 +28,7 @@ _LEVEL = 6
 _EMPTY = ("{}", "[]")
 _MAX_RATIO = 1032  # deflate cannot expand a byte to more than this; a block that declares more is forged
 _CACHE_BYTES = 16 << 20
+_RELEASED_BYTES = 4 << 20
 
 Read: TypeAlias = Callable[[str, int, int | None], NDArray[Any]]
 """Returns checked rows of an array: ``read(name, start, stop)``; ``None`` stands for its end."""
@@ -152,10 +153,22 @@ class BlockReader:
         self._keep(number, values, size)
         return values[inside]
 
-    def all(self) -> Iterator[Json]:
-        """Yield the value of every document, each block read once and none kept."""
+    def all(self, release: Callable[[int, int], None] | None = None) -> Iterator[Json]:
+        """Yield the value of every document, each block read once and none kept.
+
+        Parameters
+        ----------
+        release
+            Called from time to time with the first and the last byte (exclusive) of the array that will not be read
+            again.
+        """
+        done = 0
         for number in range(len(self._first_documents()) - 1):
             yield from self._block(number)[0]
+            stop = int(self._read(f"{self._name}_blocks", number + 1, number + 2)[0])
+            if release is not None and stop - done >= _RELEASED_BYTES:
+                release(done, stop)
+                done = stop
 
     def _first_documents(self) -> NDArray[Any]:
         """Return the first document of each block, and the number of documents, checked as a whole.

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import threading
 import zlib
+from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeAlias
@@ -135,7 +137,7 @@ class BlockReader:
         self._name = name
         self._documents = documents
         self._path = path
-        self._first: NDArray[Any] | None = None
+        self._first: array[int] | None = None
         self._cache: OrderedDict[int, tuple[list[Json], int]] = OrderedDict()
         self._cached_bytes = 0
         self._lock = threading.Lock()
@@ -143,8 +145,8 @@ class BlockReader:
     def get(self, document: int) -> Json:
         """Return the value of one document (local number)."""
         first = self._first_documents()
-        number = int(np.searchsorted(first, document, side="right")) - 1
-        inside = document - int(first[number])
+        number = bisect_right(first, document) - 1
+        inside = document - first[number]
         with self._lock:
             if number in self._cache:
                 self._cache.move_to_end(number)
@@ -170,7 +172,7 @@ class BlockReader:
                 release(done, stop)
                 done = stop
 
-    def _first_documents(self) -> NDArray[Any]:
+    def _first_documents(self) -> array[int]:
         """Return the first document of each block, and the number of documents, checked as a whole.
 
         Raises
@@ -186,7 +188,8 @@ class BlockReader:
                     "build again or restore a copy",
                     file=self._path,
                 )
-            self._first = first.copy()  # a view would keep the file mapped after the segment is closed
+            # A copy, because a view would keep the file mapped after the segment is closed; bisect is fast on it.
+            self._first = array("I", first.astype(np.uintc).tobytes())
         return self._first
 
     def _block(self, number: int) -> tuple[list[Json], int]:
@@ -204,7 +207,7 @@ class BlockReader:
         data = self._read(self._name, start, stop).tobytes()
         values = self._decode(number, data, size)
         first = self._first_documents()
-        expected = int(first[number + 1]) - int(first[number])
+        expected = first[number + 1] - first[number]
         if not isinstance(values, list) or len(values) != expected:
             raise self._damage(number, f"not a list of {expected} entries")
         return values, size

@@ -89,7 +89,7 @@ def test_columns_that_were_used_least_recently_make_room() -> None:
 
 @pytest.fixture
 def filtered(tmp_path: Path) -> Iterator[colstore.Index]:
-    vectors = [np.float32([[1, i]]) for i in range(40)]
+    vectors = [np.array([[1, i]], np.float32) for i in range(40)]
     metadata = [{"lang": "de" if i % 4 else "en", "year": 2000 + i, "raw": "x" * 500} for i in range(40)]
     ids = [f"d{i}" for i in range(40)]
     with colstore.build_from_vectors(tmp_path / "i", ids, vectors, metadata=metadata, bits=16) as index:
@@ -107,14 +107,16 @@ def test_the_metadata_are_read_once_for_a_field_and_not_again_after_a_commit(
         return original(self)
 
     monkeypatch.setattr(Segment, "iter_metadata", counted)
-    query = np.float32([[1, 1]])
+    query = np.array([[1, 1]], np.float32)
     first = [hit.id for hit in filtered.search(query, k=5, where={"lang": "de", "year": {"lt": 2030}})]
     assert reads == [40]
     assert [hit.id for hit in filtered.search(query, k=5, where={"lang": "de", "year": {"lt": 2030}})] == first
     assert filtered.count({"lang": "en"}) == 10
     assert reads == [40]
     filtered.delete(first[:1])
-    document = colstore.Document(id="new", vectors=np.float32([[1, 1]]), metadata={"lang": "de", "year": 2001})
+    document = colstore.Document(
+        id="new", vectors=np.array([[1, 1]], np.float32), metadata={"lang": "de", "year": 2001}
+    )
     filtered.add([document])
     assert filtered.count({"lang": "de"}) == 30
     assert set(reads) <= {40, 1}

@@ -639,6 +639,7 @@ class Index:
             on_error=on_error,
             encoder=self._session().document_encoder,
             options=options,
+            models=self._session().models,
             wait=wait,
             progress=progress,
             reading={

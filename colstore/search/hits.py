@@ -31,9 +31,12 @@ class StoredHit(Hit):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the fields have several types
         if name not in _DEFERRED:
             raise AttributeError(name)
-        title, text = self._segment.title_and_text(self._local) or (None, None)
-        values: dict[str, str | Mapping[str, Json] | None] = {"title": title, "text": text}
-        values["metadata"] = self._segment.metadata(self._local)
+        values: dict[str, str | Mapping[str, Json] | None]
+        if name == "metadata":
+            values = {"metadata": self._segment.metadata(self._local)}
+        else:
+            title, text = self._segment.title_and_text(self._local) or (None, None)
+            values = {"title": title, "text": text}
         for field, value in values.items():
             object.__setattr__(self, field, value)
         return values[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +12,10 @@ from colstore.codec import Codec
 from colstore.errors import CorruptIndexError
 from colstore.kernels import calls
 from colstore.kernels.calls import CentroidTable, Floats, Ints, QueryPass
+from colstore.search.columns import ColumnCache
 from colstore.search.query import PreparedQuery
 from colstore.store import Segment
-from colstore.types import FloatMatrix, Json
+from colstore.types import FloatMatrix
 
 Tokens = NDArray[np.int32]
 CHECKED_WHOLE = 1 << 20
@@ -48,7 +48,7 @@ class SegmentView:
     def take_over(self, other: SegmentView) -> None:
         """Take over what another view of the same segment and codec has read and checked already."""
         if other.segment.entry.checksum == self.segment.entry.checksum and other.codec is self.codec:
-            for name in ("offsets", "codes", "metadata", "postings", "_checked"):
+            for name in ("offsets", "codes", "columns", "postings", "_checked"):
                 if name in other.__dict__:
                     self.__dict__[name] = other.__dict__[name]
 
@@ -81,9 +81,9 @@ class SegmentView:
         return self.segment.with_entry(self.segment.entry)
 
     @cached_property
-    def metadata(self) -> list[Mapping[str, Json]]:
-        """Metadata of every document, read when the first filter needs it and then held in memory."""
-        return self.segment.all_metadata()
+    def columns(self) -> ColumnCache:
+        """The metadata fields that filters have needed."""
+        return ColumnCache(self.documents)
 
     @cached_property
     def postings(self) -> tuple[NDArray[np.uint32], NDArray[Any]] | None:

@@ -21,6 +21,7 @@ from colstore.search.filters import Where, allowed_documents
 from colstore.search.hits import hits_of
 from colstore.search.notices import QueryNotices
 from colstore.search.searcher import Searcher
+from colstore.snapshot.document_encoder import ModelCache
 from colstore.snapshot.snapshot import Snapshot
 from colstore.threads import in_threads, thread_count
 from colstore.types import Encoder, FloatMatrix, Hit, Hits, Reranker
@@ -100,6 +101,7 @@ class Session:
         self.searcher: Searcher = _searcher(snapshot, None if before is None else before.searcher)
         same_encoder = before is not None and before.snapshot.manifest.encoder == snapshot.manifest.encoder
         self._encoder: _Lazy[Encoder] = before._encoder if before is not None and same_encoder else _Lazy()
+        self.models: ModelCache = ModelCache() if before is None else before.models
         self._bm25: _Lazy[FirstStage] = _Lazy()
         self._passages: _Lazy[PassageScorer] = _Lazy()
 
@@ -293,7 +295,7 @@ class Session:
     def _load_passage_scorer(self) -> PassageScorer:
         from colstore.search.unstored import PassageScorer
 
-        return PassageScorer(self.snapshot, self.document_encoder)
+        return PassageScorer(self.snapshot, self.document_encoder, self.models)
 
     def _stage(self, reranker: Reranker | RerankStage | None) -> RerankStage | None:
         """Return the reranking stage, with the stored threshold where it needs one."""

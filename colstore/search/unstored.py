@@ -14,7 +14,7 @@ from colstore.indexing.segments import Batch
 from colstore.kernels import calls
 from colstore.kernels.calls import Floats
 from colstore.search.query import PreparedQuery, check_query
-from colstore.snapshot.document_encoder import document_encoder, stored_projection
+from colstore.snapshot.document_encoder import ModelCache, document_encoder, stored_projection
 from colstore.snapshot.snapshot import Snapshot
 from colstore.threads import available_cores
 from colstore.types import Document, Encoder, FloatMatrix
@@ -29,6 +29,8 @@ class PassageScorer:
         The index's open generation.
     given
         The caller's encoder, if the index was opened with one.
+    models
+        Where the model of the index is kept in memory.
 
     Raises
     ------
@@ -36,10 +38,10 @@ class PassageScorer:
         The index was built from vectors, or its model cannot be loaded.
     """
 
-    def __init__(self, snapshot: Snapshot, given: Encoder | None) -> None:
+    def __init__(self, snapshot: Snapshot, given: Encoder | None, models: ModelCache | None = None) -> None:
         self._codec = snapshot.codec
         compressor = Compressor(snapshot.codec, stored_projection(snapshot.path, snapshot.manifest))
-        encoder = document_encoder(snapshot.path, snapshot.manifest, given)
+        encoder = document_encoder(snapshot.path, snapshot.manifest, given, models=models)
         if encoder.dim != compressor.dim:
             raise EncoderError(f"the encoder makes {encoder.dim} components, this index takes {compressor.dim}")
         self._ingest = Ingest(encoder, snapshot.config, compressor, available_cores())

@@ -8,7 +8,7 @@ from pathlib import Path
 from colstore.encode import ProjectedEncoder, Projection, load_encoder_from_settings
 from colstore.encode.describe import KIND, check_same
 from colstore.errors import CorruptIndexError, EncoderError, VectorError
-from colstore.store import Manifest, read_arrays_file
+from colstore.store import Manifest, Part, read_arrays_file
 from colstore.types import Encoder
 
 
@@ -83,8 +83,27 @@ def stored_encoder(path: Path, manifest: Manifest, options: ModelOptions | None 
     )
 
 
+class ModelCache:
+    """Keeps the model of an index in memory, so that one addition after another does not load it again each time."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[Part, ModelOptions, Encoder] | None = None
+
+    def get(self, path: Path, manifest: Manifest, options: ModelOptions) -> Encoder:
+        """Return what :func:`stored_encoder` returns; it is loaded again only for another encoder or other options."""
+        if self._loaded is None or self._loaded[:2] != (manifest.encoder, options):
+            loaded = stored_encoder(path, manifest, options)
+            assert manifest.encoder is not None  # else there was an error
+            self._loaded = (manifest.encoder, options, loaded)
+        return self._loaded[2]
+
+
 def document_encoder(
-    path: Path, manifest: Manifest, encoder: Encoder | None, options: ModelOptions | None = None
+    path: Path,
+    manifest: Manifest,
+    encoder: Encoder | None,
+    options: ModelOptions | None = None,
+    models: ModelCache | None = None,
 ) -> Encoder:
     """Return the encoder for new documents, without the projection.
 
@@ -99,6 +118,8 @@ def document_encoder(
         index was built with.
     options
         How to load that model.
+    models
+        Where the model may be in memory already, and is kept.
 
     Raises
     ------
@@ -111,7 +132,7 @@ def document_encoder(
             "document"
         )
     if encoder is None:
-        encoder = stored_encoder(path, manifest, options)
+        encoder = (models or ModelCache()).get(path, manifest, options or ModelOptions())
     else:
         _check_equivalent(manifest, encoder)
     return encoder.encoder if isinstance(encoder, ProjectedEncoder) else encoder

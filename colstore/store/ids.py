@@ -8,14 +8,19 @@ numbers in that order; equal hashes by number).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 import xxhash
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from colstore.errors import CorpusError, CorruptIndexError, DuplicateIdError
+
+Bytes = NDArray[np.uint8]
+Places = NDArray[np.int64]
 
 
 def encode_id(document_id: str) -> bytes:
@@ -82,6 +87,39 @@ def offset_dtype(last: int) -> str:
     return "<u4" if last < 2**32 else "<u8"
 
 
+@dataclass(frozen=True, slots=True)
+class SoughtIds:
+    """Ids to be looked up, prepared once for all segments.
+
+    Parameters
+    ----------
+    encoded
+        The UTF-8 bytes of each.
+    data, starts, lengths
+        The same bytes, one id after another, ``(bytes,)`` uint8, and where each begins and how long it is, ``(n,)``
+        int64.
+    ascending, order
+        Their hashes in ascending order, ``(n,)`` uint64, and the number of the id of each, ``(n,)`` int64.
+    """
+
+    encoded: Sequence[bytes]
+    data: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    ascending: NDArray[np.uint64]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, ids: Sequence[str]) -> SoughtIds:
+        """Prepare ids. A lone surrogate cannot be stored, so no segment holds an id with one."""
+        encoded = [text.encode("utf-8", "surrogatepass") for text in ids]
+        hashes = id_hashes(encoded)
+        order = np.argsort(hashes)
+        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        data = np.frombuffer(b"".join(encoded), np.uint8)
+        return cls(encoded, data, np.cumsum(lengths) - lengths, lengths, hashes[order], order)
+
+
 class CheckedArrays(Protocol):
     """The part of a segment's interface that :class:`Ids` needs."""
 
@@ -141,24 +179,40 @@ class Ids:
         number = int(self.find_many([document_id])[0])
         return None if number < 0 else number
 
-    def find_many(self, document_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Return the local number of each id, shape ``(len(document_ids),)``, int64; -1 if the segment lacks the id."""
-        # A lone surrogate cannot be stored, so an id with one is not in the segment.
-        encoded = [text.encode("utf-8", "surrogatepass") for text in document_ids]
-        hashes = id_hashes(encoded)
+    def find_many(self, document_ids: Sequence[str] | SoughtIds) -> NDArray[np.int64]:
+        """Return the local number of each id, shape ``(len(document_ids),)``, int64; -1 if the segment lacks the id.
+
+        Parameters
+        ----------
+        document_ids
+            The ids. For a look-up in several segments they are prepared once, by :meth:`SoughtIds.of`.
+        """
+        sought = document_ids if isinstance(document_ids, SoughtIds) else SoughtIds.of(document_ids)
         stored = self._segment.rows("id_hashes")
-        start = np.searchsorted(stored, hashes, side="left")
-        counts = np.searchsorted(stored, hashes, side="right") - start
-        # One candidate for each equal hash: usually one for an id that is in the segment, and none for others.
-        which = np.repeat(np.arange(len(encoded)), counts)
-        positions = np.repeat(start - np.cumsum(counts) + counts, counts) + np.arange(len(which))
-        candidates = self._segment.rows("id_hash_order")[positions].astype(np.int64)
+        numbers = np.full(len(sought.encoded), -1, dtype=np.int64)
+        if not len(stored):
+            return numbers
+        # In ascending order, in which neighbours are found near each other, and so in the processor's cache.
+        position = np.searchsorted(stored, sought.ascending)
+        rows = np.flatnonzero(stored[np.minimum(position, len(stored) - 1)] == sought.ascending)
+        position = position[rows]
+        while len(rows):  # once, unless different ids have the same hash
+            candidates = self._candidates(position)
+            which = sought.order[rows]
+            same = self._equal(candidates, sought, which)
+            numbers[which[same]] = candidates[same]
+            rows, position = rows[~same], position[~same] + 1
+            inside = position < len(stored)
+            inside[inside] = stored[position[inside]] == sought.ascending[rows[inside]]
+            rows, position = rows[inside], position[inside]
+        return numbers
+
+    def _candidates(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the documents at positions in the order of hashes."""
+        candidates = self._segment.rows("id_hash_order")[position].astype(np.int64)
         if (candidates >= self._documents).any():
             raise CorruptIndexError("'id_hash_order' refers to documents that do not exist", file=self._path)
-        numbers = np.full(len(encoded), -1, dtype=np.int64)
-        same = self._equal(candidates, encoded, which)
-        numbers[which[same]] = candidates[same]
-        return numbers
+        return candidates
 
     def _gather(self, documents: NDArray[np.int64]) -> list[bytes]:
         starts, stops = self._spans(documents)
@@ -178,23 +232,22 @@ class Ids:
         offsets = self._segment.array("id_offsets")
         return offsets[documents].astype(np.int64), offsets[documents + 1].astype(np.int64)
 
-    def _equal(
-        self, documents: NDArray[np.int64], encoded: Sequence[bytes], which: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Return whether the id of ``documents[i]`` equals ``encoded[which[i]]``, for all ``i`` in one comparison."""
+    def _equal(self, documents: NDArray[np.int64], sought: SoughtIds, which: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether the id of ``documents[i]`` equals id ``which[i]`` of those sought, in one comparison."""
         starts, stops = self._spans(documents)
-        sizes = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
         lengths = stops - starts
-        same: NDArray[np.bool_] = lengths == sizes[which]
+        same: NDArray[np.bool_] = lengths == sought.lengths[which]
         compared = np.flatnonzero(same & (lengths > 0))
         if not len(compared):
             return same
-        lengths, ends = lengths[compared], np.cumsum(lengths[compared])
-        inside = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-        stored = self._segment.array("id_bytes")[np.repeat(starts[compared], lengths) + inside]
-        begins = (np.cumsum(sizes) - sizes)[which[compared]]
-        expected = np.frombuffer(b"".join(encoded), np.uint8)[np.repeat(begins, lengths) + inside]
-        same[compared] = np.logical_and.reduceat(stored == expected, ends - lengths)
+        starts, lengths = starts[compared], lengths[compared]
+        begins = sought.starts[which[compared]]
+        stored, expected = self._segment.array("id_bytes"), sought.data
+        width = int(lengths.max())
+        if len(compared) * width > 2 * int(lengths.sum()) + 1024 or min(len(stored), len(expected)) < width:
+            same[compared] = _equal_ranges(stored, starts, expected, begins, lengths)
+        else:
+            same[compared] = _equal_rows(stored, starts, expected, begins, lengths)
         return same
 
     def _decode(self, data: bytes) -> str:
@@ -202,3 +255,28 @@ class Ids:
             return data.decode()
         except UnicodeDecodeError as error:
             raise CorruptIndexError(f"an id is not UTF-8: {data[:60]!r}", file=self._path) from error
+
+
+def _equal_ranges(one: Bytes, starts: Places, two: Bytes, begins: Places, lengths: Places) -> NDArray[np.bool_]:
+    """Return whether ranges of two arrays are equal: byte by byte, for lengths (at least 1) that differ much."""
+    ends = np.cumsum(lengths)
+    inside = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+    equal = one[np.repeat(starts, lengths) + inside] == two[np.repeat(begins, lengths) + inside]
+    return np.asarray(np.logical_and.reduceat(equal, ends - lengths))
+
+
+def _equal_rows(one: Bytes, starts: Places, two: Bytes, begins: Places, lengths: Places) -> NDArray[np.bool_]:
+    """Return what :func:`_equal_ranges` returns, faster where all lengths are about the same: as rows of a matrix.
+
+    The few rows that would reach beyond the end of an array are compared byte by byte.
+    """
+    width = int(lengths.max())
+    fits = (starts + width <= len(one)) & (begins + width <= len(two))
+    equal = np.zeros(len(lengths), bool)
+    rows, rest = np.flatnonzero(fits), np.flatnonzero(~fits)
+    left = sliding_window_view(one, width)[starts[rows]]
+    right = sliding_window_view(two, width)[begins[rows]]
+    equal[rows] = ((left == right) | (np.arange(width) >= lengths[rows, None])).all(axis=1)
+    if len(rest):
+        equal[rest] = _equal_ranges(one, starts[rest], two, begins[rest], lengths[rest])
+    return equal

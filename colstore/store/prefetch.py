@@ -51,6 +51,18 @@ def prefetch_ranges(data: NDArray[np.uint8], starts: Offsets, stops: Offsets) ->
     return len(low)
 
 
+def release_range(data: NDArray[np.uint8], start: int, stop: int) -> None:
+    """Drop the byte range ``start..stop`` of a mapped file from this process's memory, so that it does not count there.
+
+    The bytes stay valid: the system reads them again, usually from its cache, when they are needed. Nothing happens if
+    the platform has no such call.
+    """
+    mapping = _mapping_of(data)
+    first, last = (place // mmap.PAGESIZE * mmap.PAGESIZE for place in (start, stop))
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED") and first < last:
+        mapping.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
 def merged(starts: Offsets, stops: Offsets, near: int) -> tuple[Offsets, Offsets]:
     """Return ascending ranges of whole pages, after merging ranges that are at most ``near`` bytes apart.
 

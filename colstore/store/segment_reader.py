@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +26,7 @@ from colstore.store.checksums import checksum, sums_bytes
 from colstore.store.entries import SegmentEntry
 from colstore.store.files import storage_errors
 from colstore.store.ids import Ids
-from colstore.store.prefetch import prefetch_ranges
+from colstore.store.prefetch import prefetch_ranges, release_range
 from colstore.store.reading import check_file_size, compare_size, open_regular, read_file
 from colstore.store.text_blocks import BlockReader, as_mapping, as_title_text
 from colstore.types import Json
@@ -283,11 +283,16 @@ class Segment:
             return {}
         return self._as_metadata(document, self._metadata.get(document))
 
-    def all_metadata(self) -> list[Mapping[str, Json]]:
-        """Return the metadata of all documents, by local number, without reading any texts."""
+    def iter_metadata(self) -> Iterator[Mapping[str, Json]]:
+        """Return an iterator over the metadata of all documents, by local number; one block is in memory at a time."""
         if self._metadata is None:
-            return [{} for _ in range(self.documents)]
-        return [self._as_metadata(document, value) for document, value in enumerate(self._metadata.all())]
+            return ({} for _ in range(self.documents))
+        return (self._as_metadata(document, value) for document, value in enumerate(self._metadata.all(self._release)))
+
+    def _release(self, start: int, stop: int) -> None:
+        """Let the system drop bytes of the metadata, read once from end to end, from this process's memory."""
+        first = self.entry.arrays["metadata"].offset
+        release_range(self._data, first + start, first + stop)
 
     def forget_texts(self) -> None:
         """Drop the decompressed texts and metadata that are kept in memory."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import threading
 import zlib
+from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeAlias
@@ -28,6 +30,7 @@ _LEVEL = 6
 _EMPTY = ("{}", "[]")
 _MAX_RATIO = 1032  # deflate cannot expand a byte to more than this; a block that declares more is forged
 _CACHE_BYTES = 16 << 20
+_RELEASED_BYTES = 4 << 20
 
 Read: TypeAlias = Callable[[str, int, int | None], NDArray[Any]]
 """Returns checked rows of an array: ``read(name, start, stop)``; ``None`` stands for its end."""
@@ -134,7 +137,7 @@ class BlockReader:
         self._name = name
         self._documents = documents
         self._path = path
-        self._first: NDArray[Any] | None = None
+        self._first: array[int] | None = None
         self._cache: OrderedDict[int, tuple[list[Json], int]] = OrderedDict()
         self._cached_bytes = 0
         self._lock = threading.Lock()
@@ -142,8 +145,8 @@ class BlockReader:
     def get(self, document: int) -> Json:
         """Return the value of one document (local number)."""
         first = self._first_documents()
-        number = int(np.searchsorted(first, document, side="right")) - 1
-        inside = document - int(first[number])
+        number = bisect_right(first, document) - 1
+        inside = document - first[number]
         with self._lock:
             if number in self._cache:
                 self._cache.move_to_end(number)
@@ -152,12 +155,24 @@ class BlockReader:
         self._keep(number, values, size)
         return values[inside]
 
-    def all(self) -> Iterator[Json]:
-        """Yield the value of every document, each block read once and none kept."""
+    def all(self, release: Callable[[int, int], None] | None = None) -> Iterator[Json]:
+        """Yield the value of every document, each block read once and none kept.
+
+        Parameters
+        ----------
+        release
+            Called from time to time with the first and the last byte (exclusive) of the array that will not be read
+            again.
+        """
+        done = 0
         for number in range(len(self._first_documents()) - 1):
             yield from self._block(number)[0]
+            stop = int(self._read(f"{self._name}_blocks", number + 1, number + 2)[0])
+            if release is not None and stop - done >= _RELEASED_BYTES:
+                release(done, stop)
+                done = stop
 
-    def _first_documents(self) -> NDArray[Any]:
+    def _first_documents(self) -> array[int]:
         """Return the first document of each block, and the number of documents, checked as a whole.
 
         Raises
@@ -173,7 +188,8 @@ class BlockReader:
                     "`colstore.verify(path)`, and build again or restore a copy",
                     file=self._path,
                 )
-            self._first = first.copy()  # a view would keep the file mapped after the segment is closed
+            # A copy, because a view would keep the file mapped after the segment is closed; bisect is fast on it.
+            self._first = array("I", first.astype(np.uintc).tobytes())
         return self._first
 
     def _block(self, number: int) -> tuple[list[Json], int]:
@@ -191,7 +207,7 @@ class BlockReader:
         data = self._read(self._name, start, stop).tobytes()
         values = self._decode(number, data, size)
         first = self._first_documents()
-        expected = int(first[number + 1]) - int(first[number])
+        expected = first[number + 1] - first[number]
         if not isinstance(values, list) or len(values) != expected:
             raise self._damage(number, f"not a list of {expected} entries")
         return values, size

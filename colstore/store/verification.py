@@ -149,7 +149,8 @@ def content_problems(segment: Segment) -> Iterator[str]:
     if segment.has_texts:
         for document in range(segment.documents):
             segment.title_and_text(document)
-    segment.all_metadata()
+    for _ in segment.iter_metadata():
+        pass
 
 
 def _id_problems(segment: Segment) -> Iterator[str]:

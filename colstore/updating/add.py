@@ -40,7 +40,7 @@ from colstore.indexing.kmeans import centroid_count
 from colstore.indexing.meters import EncodeMeter, corpus_size
 from colstore.indexing.segments import SegmentSink
 from colstore.reports import ChangeReport, Listener
-from colstore.snapshot.document_encoder import ModelOptions, document_encoder, stored_projection
+from colstore.snapshot.document_encoder import ModelCache, ModelOptions, document_encoder, stored_projection
 from colstore.snapshot.live_segment import live_counts
 from colstore.threads import available_cores
 from colstore.types import Document, Encoder
@@ -65,6 +65,7 @@ def add(
     on_error: OnError = "error",
     encoder: Encoder | None = None,
     options: ModelOptions | None = None,
+    models: ModelCache | None = None,
     wait: float = 0.0,
     progress: Listener | None = None,
     reading: Reading | None = None,
@@ -88,6 +89,8 @@ def add(
         Encodes texts; by default the encoder that the index was built with.
     options
         How to load that one.
+    models
+        Keeps it for later additions.
     wait
         Seconds to wait for another writer; 0 tries once.
     progress
@@ -114,7 +117,7 @@ def add(
     with Change(path, wait) as change:
         if not any(source.documents for source in change.sources) and change.is_trained:
             change.start_over()
-        ingest = _ingest(change, encoder, options)
+        ingest = _ingest(change, encoder, options, models)
         admission = _Admission(change, on_duplicate)
         with change.sink() as sink, closing(ingest.batches(documents, meter, admit=admission.of_window)) as batches:
             for some, batch in batches:
@@ -154,13 +157,13 @@ def _training_is_due(change: Change) -> bool:
     return few and tokens >= GROWTH * trained_for
 
 
-def _ingest(change: Change, encoder: Encoder | None, options: ModelOptions | None) -> Ingest:
+def _ingest(change: Change, encoder: Encoder | None, options: ModelOptions | None, models: ModelCache | None) -> Ingest:
     """Return the path into this index. Its model is loaded only if a document comes without vectors."""
     manifest = change.snapshot.manifest
     compressor = Compressor(change.codec, stored_projection(change.path, manifest))
 
     def load() -> Encoder:
-        loaded = document_encoder(change.path, manifest, encoder, options)
+        loaded = document_encoder(change.path, manifest, encoder, options, models)
         if loaded.dim != compressor.dim:
             raise EncoderError(f"the encoder makes {loaded.dim} components, this index takes {compressor.dim}")
         return loaded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from colstore.errors import QueryError
+from colstore.search.columns import ColumnCache
 from colstore.search.filter_grammar import (
     EVERYTHING,
     And,
@@ -38,6 +39,16 @@ class View:
     metadata: Sequence[Mapping[str, Any]]
     first: int = 0
     gone: Sequence[int] = field(default=())
+
+    def __post_init__(self) -> None:
+        self.columns = ColumnCache(len(self.metadata))
+
+    @property
+    def segment(self) -> View:
+        return self
+
+    def iter_metadata(self) -> Iterator[Mapping[str, Any]]:
+        return iter(self.metadata)
 
     @property
     def documents(self) -> int:
@@ -206,16 +217,27 @@ FILTERS = st.recursive(
 
 
 @settings(max_examples=600, deadline=None)
-@given(where=FILTERS, documents=st.lists(METADATA, max_size=8), gone=st.sets(st.integers(0, 7)), cut=st.integers(0, 8))
+@given(
+    where=FILTERS,
+    documents=st.lists(METADATA, max_size=8),
+    gone=st.sets(st.integers(0, 7)),
+    cut=st.integers(0, 8),
+    limit=st.sampled_from([None, 0, 150]),
+)
 def test_a_filter_allows_what_a_plain_loop_allows(
-    where: dict[str, Any], documents: list[dict[str, Any]], gone: set[int], cut: int
+    where: dict[str, Any], documents: list[dict[str, Any]], gone: set[int], cut: int, limit: int | None
 ) -> None:
-    """Over two segments, with deleted documents, which neither match nor count as having a field."""
+    """Over two segments, with deleted documents, which neither match nor count as having a field.
+
+    All values fit into columns, or none do, or some.
+    """
     cut = min(cut, len(documents))
     views: list[Any] = [
         View(documents[:cut], 0, [i for i in gone if i < cut]),
         View(documents[cut:], cut, [i - cut for i in gone if cut <= i < len(documents)]),
     ]
+    for view in views:
+        view.columns.limit = view.columns.limit if limit is None else limit
     live = {i: metadata for i, metadata in enumerate(documents) if i not in gone}
     try:
         numbers = allowed_documents(views, where, None)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from colstore.search.filter_grammar import OPERATORS, parse_where, where_from_texts
-from colstore.search.filters import predicate
+from colstore.search.predicates import predicate
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
 STORED: tuple[dict[str, Any], ...] = ({}, {"a": None}, {"a": True}, {"a": 1}, {"a": "1"}, {"a": [1, 2]})

@@ -71,7 +71,7 @@ def test_a_changed_text_is_found(damaged: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ["metadata", "metadata_blocks", "metadata_sizes", "metadata_documents"])
 def test_changed_metadata_is_found(damaged: Any, name: str) -> None:
     with pytest.raises(ChecksumError):
-        damaged(name).all_metadata()
+        list(damaged(name).iter_metadata())
 
 
 def test_each_flipped_byte_of_a_segment_is_found(tmp_path: Path, make_segment: Any, flip: Any) -> None:

@@ -60,7 +60,7 @@ def test_everything_comes_back(make_segment: Any, rows: list[Any], batch: int) -
         assert np.diff(segment.rows("doc_offsets").astype(int)).tolist() == counts
         assert [segment.title_and_text(i) for i in range(len(ids))] == [(title, text) for title, text, _ in records]
         assert [segment.metadata(i) for i in range(len(ids))] == [metadata for _, _, metadata in records]
-        assert segment.all_metadata() == [metadata for _, _, metadata in records]
+        assert list(segment.iter_metadata()) == [metadata for _, _, metadata in records]
         assert ("metadata" in segment.names) == any(metadata for _, _, metadata in records)
         segment.close()
 
@@ -92,7 +92,7 @@ def test_payload_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert not segment.has_texts
     assert segment.title_and_text(5) is None
     assert segment.metadata(5) == {}
-    assert segment.all_metadata() == [{}] * 3000
+    assert list(segment.iter_metadata()) == [{}] * 3000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000001.h5", "000001.sums"]
 
 

@@ -305,32 +305,6 @@ def write_run(
     return _write(target, lines, layout, tag)
 
 
-def check_ids_fit(ids: Iterable[str], layout: RunLayout) -> None:
-    """Check that a layout can hold ids, before the long work whose result a run is to hold.
-
-    Raises
-    ------
-    CorpusError
-        An id holds white space, which separates the columns of the layout.
-
-    Examples
-    --------
-    >>> check_ids_fit(["Meeting notes.md"], "jsonl")
-    >>> check_ids_fit(["Meeting notes.md"], "trec")
-    Traceback (most recent call last):
-        ...
-    colstore.errors.CorpusError: id 'Meeting notes.md' holds white space, which the layout 'trec' has no room for: ...
-    """
-    if layout == "jsonl":
-        return
-    for identifier in ids:
-        if len(identifier.split()) != 1 or identifier != identifier.strip():
-            raise CorpusError(
-                f"id {excerpt(identifier)} holds white space, which the layout {layout!r} has no room for: use "
-                "layout='jsonl'"
-            )
-
-
 def _write(stream: TextIO, lines: Iterable[RunLine], layout: RunLayout, tag: str) -> int:
     count = 0
     for count, line in enumerate(lines, start=1):

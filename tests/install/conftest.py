@@ -64,14 +64,25 @@ class Installed:
         """Run its ``colstore`` command and return the output."""
         return _run([str(self.folder / "bin" / "colstore"), *map(str, arguments)], self.folder)
 
+    def refused(self, *arguments: str | Path) -> str:
+        """Run its ``colstore`` command, which must end with exit code 1, and return what it wrote to standard error."""
+        done = _start([str(self.folder / "bin" / "colstore"), *map(str, arguments)], self.folder)
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr[-4000:]
+        return done.stderr
+
 
 def _run(command: Sequence[str], folder: Path, **environment: str) -> str:
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env={**clean, **environment}
-    )
+    done = _start(command, folder, **environment)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+def _start(command: Sequence[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, without the variables that would lead it to the checkout."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env={**clean, **environment}
+    )
 
 
 @pytest.fixture(scope="session")

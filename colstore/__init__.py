@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from colstore import errors as errors
     from colstore.api import build, build_from_vectors, create, history, recover, verify
     from colstore.api import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
-    from colstore.config import BuildConfig, SearchParams
+    from colstore.config import BuildConfig, PassageConfig, SearchParams
     from colstore.corpus import Query, RunLine, read_documents, read_qrels, read_queries, read_run, write_run
     from colstore.encode import load_encoder
     from colstore.errors import ColstoreError
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from colstore.search.runs import RerankedRun, RunReport
     from colstore.search.tune import TuneReport
     from colstore.snapshot.info import IndexInfo
-    from colstore.types import Document, EncodedText, Encoder, Hit, Hits, Reranker
+    from colstore.types import Document, EncodedText, Encoder, Hit, Hits, Passage, Reranker, TokenCounter
     from colstore.updating.recover import Generation
     from colstore.updating.verify import VerifyReport
 
@@ -70,6 +70,8 @@ _HOME = {
     "Index": "index",
     "IndexInfo": "snapshot.info",
     "Listener": "reports",
+    "Passage": "types",
+    "PassageConfig": "config",
     "Progress": "reports",
     "Query": "corpus",
     "ReadReport": "reports",
@@ -79,6 +81,7 @@ _HOME = {
     "RunLine": "corpus",
     "RunReport": "search.runs",
     "SearchParams": "config",
+    "TokenCounter": "types",
     "TuneReport": "search.tune",
     "VerifyReport": "updating.verify",
     "build": "api",
@@ -123,6 +126,8 @@ __all__ = [
     "Index",
     "IndexInfo",
     "Listener",
+    "Passage",
+    "PassageConfig",
     "Progress",
     "Query",
     "ReadReport",
@@ -132,6 +137,7 @@ __all__ = [
     "RunLine",
     "RunReport",
     "SearchParams",
+    "TokenCounter",
     "TuneReport",
     "VerifyReport",
     "__version__",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from colstore.config import Bits, BuildConfig, FrozenDtype, OnError, Pooling
+from colstore.config import Bits, BuildConfig, FrozenDtype, OnError, PassageConfig, Pooling
 from colstore.errors import ConfigError, CorpusError
 from colstore.index import Index
 from colstore.reports import BuildReport, ChangeReport, Listener, ReadReport, check_listener
@@ -58,6 +58,7 @@ def build(
     first_stage: Literal["bm25"] | None = None,
     centroids: int | None = None,
     seed: int | None = None,
+    passages: PassageConfig | bool | None = None,
     progress: Listener | None = None,
 ) -> Index:
     """Build an index over a corpus, and open it.
@@ -75,7 +76,7 @@ def build(
     config
         Settings of the index, see :class:`BuildConfig`. They can also be passed one by one, as the next arguments; an
         argument that contradicts ``config`` is an error.
-    bits, pool_factor, pooling, store_texts, centroids, seed
+    bits, pool_factor, pooling, store_texts, centroids, seed, passages
         Settings of the index, see :class:`BuildConfig`; ``None`` takes the default.
     dim
         Project the vectors onto this many principal axes of the corpus; ``None`` keeps all components.
@@ -122,6 +123,7 @@ def build(
     from colstore.indexing.build import Build
     from colstore.indexing.meters import corpus_size
     from colstore.indexing.output import claim_output
+    from colstore.indexing.split import check_passages
 
     settings = BuildConfig.of(
         config,
@@ -131,6 +133,7 @@ def build(
         centroids=centroids,
         store_texts=store_texts,
         seed=seed,
+        passages=passages,
     )
     check_listener(progress)
     if dim is not None:
@@ -152,6 +155,7 @@ def build(
         max_tokens=max_tokens,
         query_length=query_length,
     )
+    check_passages(settings.passages, encoder)
     size = None if progress is None else corpus_size(corpus)
     build = Build(path, settings, encoder, dim, progress, size, frozen_dtype)
     report, own_encoder = build.run(documents, intake, overwrite=overwrite, resume=resume)
@@ -271,6 +275,7 @@ def create(
     centroids: int | None = None,
     store_texts: bool | None = None,
     seed: int | None = None,
+    passages: PassageConfig | bool | None = None,
     max_tokens: int | None = None,
     query_length: int | None = None,
     trust_remote_code: bool = False,
@@ -296,8 +301,8 @@ def create(
     dim
         In place of a model: number of components of the vectors that documents and queries will bring.
     config
-        Settings of the index, in place of the next six arguments.
-    bits, pool_factor, pooling, centroids, store_texts, seed
+        Settings of the index, in place of the next seven arguments.
+    bits, pool_factor, pooling, centroids, store_texts, seed, passages
         See :class:`BuildConfig`; ``None`` takes its default.
     max_tokens, query_length, trust_remote_code, revision, device, dtype
         See :func:`colstore.encode.load_encoder`; not used with an encoder of your own.
@@ -326,6 +331,7 @@ def create(
     from colstore.encode import load_encoder
     from colstore.indexing.create import create
     from colstore.indexing.output import claim_output
+    from colstore.indexing.split import check_passages
 
     plain = {
         "bits": bits,
@@ -334,8 +340,9 @@ def create(
         "centroids": centroids,
         "store_texts": store_texts,
         "seed": seed,
+        "passages": passages,
     }
-    settings = _settings(config, plain)
+    settings = BuildConfig.of(config, **plain)
     if model is None and dim is None:
         raise ConfigError("an index needs a model, or the dim of the vectors that its documents will bring")
     if model is not None and dim is not None:
@@ -361,6 +368,7 @@ def create(
         )
     if not isinstance(encoder, Encoder | None):
         raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
+    check_passages(settings.passages, encoder)
     report = create(path, settings, encoder.dim if encoder is not None else dim or 0, encoder, frozen_dtype)
     return _opened(path, encoder, report)
 
@@ -487,19 +495,6 @@ def recover(path: str | os.PathLike[str], generation: int, *, wait: float = 0.0)
     from colstore.updating.recover import recover
 
     return recover(Path(path), generation, wait=wait)
-
-
-def _settings(config: BuildConfig | None, plain: dict[str, Any]) -> BuildConfig:
-    """Return ``config``, or the settings of the plain arguments that were passed."""
-    passed = {name: value for name, value in plain.items() if value is not None}
-    if config is None:
-        return BuildConfig(**passed)
-    for name, value in passed.items():
-        if getattr(config, name) != value:
-            raise ConfigError(
-                f"{name}={value!r} contradicts config, which has {getattr(config, name)!r}: pass one of them"
-            )
-    return config
 
 
 _ENDED = object()

@@ -24,6 +24,58 @@ MOST_SEGMENT_DOCUMENTS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
+class PassageConfig:
+    """How a text that is longer than the model's limit becomes passages.
+
+    A text is cut at the ends of paragraphs and sentences; a sentence that is too long by itself is cut at line breaks,
+    then between words. The title is put before each passage. A text that fits the limit is one passage.
+
+    Parameters
+    ----------
+    max_tokens
+        Largest number of tokens of a passage, with its title and the tokens that the model adds; ``None`` takes the
+        model's limit.
+    overlap
+        Largest number of tokens at the end of a passage that the next one repeats, in whole sentences; at most half of
+        ``max_tokens``.
+
+    Raises
+    ------
+    ConfigError
+        A setting is invalid; the message names it.
+
+    Examples
+    --------
+    >>> PassageConfig(max_tokens=128, overlap=16).overlap
+    16
+    """
+
+    max_tokens: int | None = None
+    overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_tokens is not None:
+            _set(self, "max_tokens", as_integer("max_tokens of passages", self.max_tokens, 1))
+        most = None if self.max_tokens is None else self.max_tokens // 2
+        _set(self, "overlap", as_integer("overlap of passages", self.overlap, 0, most))
+
+    @classmethod
+    def of(cls, passages: PassageConfig | bool | None) -> PassageConfig | None:
+        """Return the settings that an argument ``passages`` stands for: ``True`` for the defaults, ``False`` for none.
+
+        Raises
+        ------
+        ConfigError
+            It is something else.
+        """
+        if passages is None or isinstance(passages, PassageConfig):
+            return passages
+        if isinstance(passages, bool):
+            return cls() if passages else None
+        raise ConfigError(f"passages must be True, False or a colstore.PassageConfig, got {passages!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class BuildConfig:
     """How token vectors become an index.
 
@@ -45,6 +97,9 @@ class BuildConfig:
         Whether the index stores titles, texts and metadata.
     seed
         Seed of the training sample, of the rotation and of k-means.
+    passages
+        How a text beyond the model's limit becomes passages, see :class:`PassageConfig`; ``True`` stands for its
+        defaults. With ``None`` or ``False`` such a text is cut at the limit, and counted.
 
     Raises
     ------
@@ -65,8 +120,10 @@ class BuildConfig:
     segment_tokens: int = 8_388_608
     store_texts: bool = True
     seed: int = 0
+    passages: PassageConfig | None = None
 
     def __post_init__(self) -> None:
+        _set(self, "passages", PassageConfig.of(self.passages))
         if isinstance(self.bits, bool | float) or self.bits not in BITS:
             raise ConfigError(f"bits must be one of {BITS}, got {self.bits!r}")
         if self.pooling not in POOLINGS:
@@ -109,7 +166,7 @@ class BuildConfig:
         if not isinstance(config, BuildConfig):
             raise ConfigError(f"config must be a colstore.BuildConfig, got {config!r}")
         for name, value in passed.items():
-            if getattr(config, name) != value:
+            if getattr(config, name) != getattr(cls(**{name: value}), name):
                 raise ConfigError(
                     f"{name}={value!r} contradicts config, which has {name}={getattr(config, name)!r}: pass one of them"
                 )

@@ -91,6 +91,8 @@ class BuildReport:
     ----------
     documents, tokens
         Number of documents and token vectors in the index.
+    passages
+        Number of passages that the documents consist of, see :class:`colstore.PassageConfig`.
     truncated
         Number of documents that are longer than the model's (or the chosen) limit, so that the vectors do not cover
         their ends.
@@ -113,6 +115,7 @@ class BuildReport:
 
     documents: int = 0
     tokens: int = 0
+    passages: int = 0
     truncated: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     incomplete: bool = False
@@ -146,6 +149,7 @@ class BuildReport:
         return {
             "documents": self.documents,
             "tokens": self.tokens,
+            "passages": self.passages,
             "truncated": self.truncated,
             "skipped": dict(self.skipped),
             "incomplete": self.incomplete,

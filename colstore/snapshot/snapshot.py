@@ -11,7 +11,7 @@ from pathlib import Path
 
 from colstore.codec import Codec
 from colstore.codec.base import restore
-from colstore.config import BuildConfig, SearchParams
+from colstore.config import BuildConfig, PassageConfig, SearchParams
 from colstore.errors import ConfigError, CorruptIndexError, MissingFileError
 from colstore.kernels.calls import Ints
 from colstore.snapshot import tuned
@@ -126,7 +126,11 @@ class Snapshot:
                 "the build settings in the manifest are not those that this version knows", file=self.path
             )
         try:
-            return BuildConfig(**stored)  # type: ignore[arg-type]  # checked by the class
+            passages = stored["passages"]
+            values = {**stored, "passages": PassageConfig(**passages) if isinstance(passages, dict) else passages}
+            if not isinstance(passages, dict | None) or (passages is not None and len(passages) != 2):
+                raise TypeError("'passages' is not an object of max_tokens and overlap")  # noqa: TRY301 - named below
+            return BuildConfig(**values)  # type: ignore[arg-type]  # checked by the class
         except (ConfigError, TypeError) as error:
             raise CorruptIndexError(
                 f"the build settings in the manifest are invalid: {error}", file=self.path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -155,7 +156,7 @@ def build(
         max_tokens=max_tokens,
         query_length=query_length,
     )
-    check_passages(settings.passages, encoder)
+    check_passages(settings.passages, encoder, requested=passages is not None)
     size = None if progress is None else corpus_size(corpus)
     build = Build(path, settings, encoder, dim, progress, size, frozen_dtype)
     report, own_encoder = build.run(documents, intake, overwrite=overwrite, resume=resume)
@@ -249,6 +250,7 @@ def build_from_vectors(
         store_texts=store_texts,
         seed=seed,
     )
+    settings = replace(settings, passages=None)  # vectors of the caller's own are one passage a document
     check_listener(progress)
     columns = {"ids": ids, "vectors": vectors, "texts": texts, "titles": titles, "metadata": metadata}
     passed = {name: column for name, column in columns.items() if column is not None}
@@ -368,7 +370,9 @@ def create(
         )
     if not isinstance(encoder, Encoder | None):
         raise ConfigError(f"model must be a name, a folder or an Encoder, got {type(model).__name__}")
-    check_passages(settings.passages, encoder)
+    check_passages(settings.passages, encoder, requested=passages is not None)
+    if encoder is None:
+        settings = replace(settings, passages=None)
     report = create(path, settings, encoder.dim if encoder is not None else dim or 0, encoder, frozen_dtype)
     return _opened(path, encoder, report)
 

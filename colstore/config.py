@@ -23,6 +23,11 @@ MOST_SEGMENT_DOCUMENTS = 65_536
 """Documents that a segment can hold."""
 
 
+def _set(settings: object, name: str, value: object) -> None:
+    """Set a field of frozen settings while they are being made."""
+    object.__setattr__(settings, name, value)
+
+
 @dataclass(frozen=True, slots=True)
 class PassageConfig:
     """How a text that is longer than the model's limit becomes passages.
@@ -99,7 +104,8 @@ class BuildConfig:
         Seed of the training sample, of the rotation and of k-means.
     passages
         How a text beyond the model's limit becomes passages, see :class:`PassageConfig`; ``True`` stands for its
-        defaults. With ``None`` or ``False`` such a text is cut at the limit, and counted.
+        defaults. With ``None`` or ``False`` such a text is cut at the limit, and counted. So it is where an encoder
+        cannot count tokens (:class:`colstore.TokenCounter`).
 
     Raises
     ------
@@ -120,7 +126,7 @@ class BuildConfig:
     segment_tokens: int = 8_388_608
     store_texts: bool = True
     seed: int = 0
-    passages: PassageConfig | None = None
+    passages: PassageConfig | None = PassageConfig()
 
     def __post_init__(self) -> None:
         _set(self, "passages", PassageConfig.of(self.passages))
@@ -234,8 +240,3 @@ class SearchParams:
         scored = max(k, round(self.scored * growth) if self.scored else max(60, 4 * k))
         candidates = round(self.candidates * growth) if self.candidates else max(400, 10 * k)
         return probes, max(scored, candidates), scored
-
-
-def _set(settings: object, name: str, value: object) -> None:
-    """Set a field of frozen settings while they are being made."""
-    object.__setattr__(settings, name, value)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from colstore.cli.changes import json_option
+from colstore.cli.options import passage_options, passages_of
 from colstore.cli.output import emit, emit_json, one_line
 from colstore.config import BITS, FROZEN_DTYPES, POOLINGS
 
@@ -52,6 +53,7 @@ Example:
 @click.option(
     "--query-length", type=click.IntRange(min=1), show_default="the model's own", help="Most tokens of a query."
 )
+@passage_options
 @click.option("--no-texts", is_flag=True, help="Keep no titles, texts and metadata in the index.")
 @click.option("--trust-remote-code", is_flag=True, help="Run Python code that the checkpoint brings along.")
 @click.option("--revision", help="Branch, tag or commit of a model from a hub.")
@@ -82,6 +84,7 @@ def command(
 
     if (settings["model"] is None) == (settings["dim"] is None):
         raise click.UsageError("give either --model or --dim; a projection (--dim beside a model) is built by `build`")
+    settings["passages"] = passages_of(settings)
     with colstore.create(output, store_texts=not no_texts, **settings) as index:
         assert index.report is not None  # create leaves one
         report = {"index": str(output), "dim": index.dim, "notes": index.report.notes}

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 Range = tuple[int, int]
 """Where a part of a text begins and ends, in characters."""
 
-_CLOSING = r"[\"'”’»›)\]}」』”’）】]*"
+_CLOSING = r"[\"'\u201d\u2019»\u203a)\]}\u300d\u300f\uff09\u3011]*"
 _END = re.compile(rf"[.!?…։؟۔।॥።፧]+{_CLOSING}\s+|[。！？｡]+{_CLOSING}\s*")  # noqa: RUF001 - marks of other scripts
 _PARAGRAPH = re.compile(r"[ \t\r\f\v]*\n[ \t\r\f\v]*\n\s*|\u2029\s*")
 _LINE = re.compile(r"\n\s*|[\u2028\u0085]\s*")
@@ -26,10 +26,10 @@ _ABBREVIATION = re.compile(
 
 
 def paragraphs(text: str) -> list[Range]:
-    """Return the paragraphs of a text, each with the empty lines behind it.
+    r"""Return the paragraphs of a text, each with the empty lines behind it.
 
-    >>> [text[a:b] for text in ["One.\\n\\nTwo."] for a, b in paragraphs(text)]
-    ['One.\\n\\n', 'Two.']
+    >>> [text[a:b] for text in ["One.\n\nTwo."] for a, b in paragraphs(text)]
+    ['One.\n\n', 'Two.']
     """
     return list(_between((match.end() for match in _PARAGRAPH.finditer(text)), 0, len(text)))
 
@@ -56,9 +56,9 @@ def words(text: str, start: int, end: int) -> list[Range]:
 
 
 def pieces(text: str, start: int, end: int, length: int) -> list[Range]:
-    """Return pieces of about ``length`` characters; none begins with a mark that belongs to the letter before it.
+    r"""Return pieces of about ``length`` characters; none begins with a mark that belongs to the letter before it.
 
-    >>> pieces("e\\u0301e\\u0301", 0, 4, 1)
+    >>> pieces("e\u0301e\u0301", 0, 4, 1)
     [(0, 2), (2, 4)]
     """
     cuts = (place for place in range(start + length, end, length))

@@ -35,8 +35,17 @@ def token_counter(encoder: Encoder) -> TokenCounter | None:
     return counter if isinstance(counter, TokenCounter) else None
 
 
-def check_passages(passages: PassageConfig | None, encoder: Encoder | None) -> None:
+def check_passages(passages: PassageConfig | None, encoder: Encoder | None, *, requested: bool) -> None:
     """Refuse settings of passages that an encoder cannot meet.
+
+    Parameters
+    ----------
+    passages
+        The settings; ``None`` where texts are not split.
+    encoder
+        The encoder; ``None`` where documents bring their vectors.
+    requested
+        Whether the caller set them. The defaults count for nothing where an encoder cannot count tokens.
 
     Raises
     ------
@@ -46,6 +55,8 @@ def check_passages(passages: PassageConfig | None, encoder: Encoder | None) -> N
     if passages is None or encoder is None:
         return
     counter = token_counter(encoder)
+    if counter is None and not requested and passages == PassageConfig():
+        return
     if counter is None:
         raise ConfigError(
             f"passages need an encoder that can count tokens, and {type(encoder).__name__} cannot: give it the methods "

@@ -279,7 +279,7 @@ class Searcher:
         return together, totals[together]
 
     def _prune(self, query: PreparedQuery, passages: Ints, gains: Floats, candidates: int, scored: int) -> Ints:
-        """Return the ``candidates`` best documents by gain, and of these the ``scored`` best by centroid interaction."""
+        """Return of the ``candidates`` best documents by gain the ``scored`` best by centroid interaction."""
         if self.numbers is not None:
             shortlist = self._shortlist(query, passages, gains, candidates)
             return shortlist.documents[calls.select(shortlist.coarse, scored)]

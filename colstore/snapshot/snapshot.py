@@ -27,6 +27,7 @@ from colstore.store import (
     read_tombstones,
     segments_folder,
 )
+from colstore.types import Json
 
 ATTEMPTS = 10
 """How often opening starts again because a writer removed a file."""
@@ -126,11 +127,8 @@ class Snapshot:
                 "the build settings in the manifest are not those that this version knows", file=self.path
             )
         try:
-            passages = stored["passages"]
-            values = {**stored, "passages": PassageConfig(**passages) if isinstance(passages, dict) else passages}
-            if not isinstance(passages, dict | None) or (passages is not None and len(passages) != 2):
-                raise TypeError("'passages' is not an object of max_tokens and overlap")  # noqa: TRY301 - named below
-            return BuildConfig(**values)  # type: ignore[arg-type]  # checked by the class
+            passages = _passage_config(stored["passages"])
+            return BuildConfig(**{**stored, "passages": passages})  # type: ignore[arg-type]  # checked by the class
         except (ConfigError, TypeError) as error:
             raise CorruptIndexError(
                 f"the build settings in the manifest are invalid: {error}", file=self.path
@@ -156,6 +154,15 @@ class Snapshot:
         """Close the segments."""
         for segment in self.segments:
             segment.close()
+
+
+def _passage_config(stored: Json) -> PassageConfig | None:
+    """Return the settings of passages as the manifest stores them; ``TypeError`` where it cannot have them."""
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or set(stored) != {field.name for field in fields(PassageConfig)}:
+        raise TypeError("passages is neither null nor max_tokens with overlap")
+    return PassageConfig(**stored)  # type: ignore[arg-type]  # checked by the class
 
 
 def _codec(path: Path, manifest: Manifest, previous: Snapshot | None) -> Codec:

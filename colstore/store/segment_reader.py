@@ -309,9 +309,9 @@ class Segment:
             return None
         first, tokens = self.passage_tables()
         begin, end = int(first[start]), int(first[stop])
-        lengths = np.diff(tokens[begin : end + 1].astype(np.int64))
+        ends, passage_ends = first[start : stop + 1].astype(np.int64), tokens[begin : end + 1].astype(np.int64)
         spans = self.rows("passage_spans", begin, end).astype(np.int64)
-        return Passages(np.diff(first[start : stop + 1].astype(np.int64)), lengths, spans)
+        return Passages(ends[1:] - ends[:-1], passage_ends[1:] - passage_ends[:-1], spans)
 
     def passage_span(self, document: int, passage: int) -> tuple[int, int] | None:
         """Return where a passage of a document begins and ends in its text, in characters; ``None`` for all of it.

@@ -63,7 +63,8 @@ class Content:
     documents, tokens
         Number of documents and of their tokens.
     checksums
-        The checksum of the ids, of the token counts, of the passages, of texts with metadata, and of each token array, by name.
+        The checksum of the ids, of the token counts, of the passages, of texts with metadata, and of each token
+        array, by name.
     """
 
     documents: int

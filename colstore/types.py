@@ -52,9 +52,11 @@ class Document:
         return f"{self.title} {self.text}".strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage(Mapping[str, Any]):
     """The part of a document's text that matched best.
+
+    Like a :class:`Hit` it also reads as a mapping of its fields, and equals any mapping with the same ones.
 
     Parameters
     ----------
@@ -71,9 +73,26 @@ class Passage:
     end: int
     number: int
 
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - the fields have several types
+        if key not in _PASSAGE_FIELDS:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PASSAGE_FIELDS)
+
+    def __len__(self) -> int:
+        return len(_PASSAGE_FIELDS)
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.start, self.end, self.number))
+
     def to_json(self) -> dict[str, Json]:
         """Return the fields as a dict that :mod:`json` can write."""
-        return {"text": self.text, "start": self.start, "end": self.end, "number": self.number}
+        return dict(self)
+
+
+_PASSAGE_FIELDS = ("text", "start", "end", "number")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

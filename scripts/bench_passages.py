@@ -99,9 +99,9 @@ def main() -> None:
     tables: dict[str, list[dict[str, Any]]] = {"long documents": [], "titles": []}
     runs: list[tuple[str, str, Sequence[Document], Judgements, dict[str, Any]]] = [
         ("long documents", "cut at 256", long, long_qrels, {"passages": False}),
-        ("long documents", "cut at 512", long, long_qrels, {"passages": False, "max_tokens": 512}),
         ("long documents", "passages of 256", long, long_qrels, {"passages": True}),
         ("long documents", "passages of 256, overlap 32", long, long_qrels, {"passages": PassageConfig(overlap=32)}),
+        ("long documents", "cut at 512", long, long_qrels, {"passages": False, "max_tokens": 512}),
         ("long documents", "passages of 128", long, long_qrels, {"passages": PassageConfig(max_tokens=128)}),
         ("titles", "cut at 256", abstracts, qrels, {"passages": False}),
         ("titles", "of 96, title before each", abstracts, qrels, {"passages": short}),

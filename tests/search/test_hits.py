@@ -77,7 +77,7 @@ def test_hashing_reads_no_texts(index: colstore.Index, monkeypatch: pytest.Monke
     def refuse(*_: object) -> None:
         raise AssertionError("a text was read")
 
-    monkeypatch.setattr("colstore.store.segment_reader.Segment.record", refuse)
+    monkeypatch.setattr("colstore.store.segment_reader.Segment.title_and_text", refuse)
     assert len(set(index.search("bees dance", 10))) == 10
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import colstore
-from colstore import EncodedText, PassageConfig, SearchParams
+from colstore import EncodedText, Passage, PassageConfig, SearchParams
 from colstore.errors import ConfigError
 from colstore.snapshot.snapshot import Snapshot
 from colstore.testing import FakeEncoder, FakeReranker
-from colstore.types import FloatMatrix
+from colstore.types import FloatMatrix, Json
 
 LIMIT = 16
 ENCODER = FakeEncoder(dim=32, max_tokens=LIMIT)
@@ -177,7 +177,7 @@ def test_documents_that_fit_are_stored_as_without_passages(tmp_path: Path) -> No
     with colstore.open(tmp_path / "with", encoder=ENCODER) as index:
         hit = index.search("w1", k=1)[0]
         assert hit.text is not None
-        assert hit.passage == {"text": hit.text, "start": 0, "end": len(hit.text), "number": 0}
+        assert hit.passage == Passage(hit.text, 0, len(hit.text), 0)
     with colstore.open(tmp_path / "without", encoder=ENCODER) as index:
         assert index.search("w1", k=1)[0].passage is None
 
@@ -201,7 +201,8 @@ def test_pooling_works_within_a_passage(tmp_path: Path) -> None:
 class Bare:
     """An encoder that cannot count its tokens."""
 
-    dim, settings = 32, {"kind": "mine", "model": "mine", "dim": 32}
+    dim = 32
+    settings: Mapping[str, Json] = {"kind": "mine", "model": "mine", "dim": 32}
 
     def encode_queries(self, texts: Sequence[str]) -> list[FloatMatrix]:
         return ENCODER.encode_queries(texts)
@@ -224,5 +225,5 @@ def test_vectors_of_ones_own_are_one_passage(tmp_path: Path) -> None:
     own = colstore.Document("own", DOCUMENTS[7]["text"], vectors=np.eye(32, dtype=np.float32))
     with colstore.build(tmp_path / "x", [own, *DOCUMENTS[:20]], model=ENCODER) as index:
         hit = index.rerank(QUERY, ["own"])[0]
-        assert hit.passage == {"text": own.text, "start": 0, "end": len(own.text), "number": 0}
+        assert hit.passage == Passage(own.text, 0, len(own.text), 0)
         assert index.verify("deep").ok

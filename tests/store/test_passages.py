@@ -24,7 +24,7 @@ LENGTHS = [[2], [1, 3, 2], [4, 1]]
 
 def written(folder: Path, passages: Passages | None, counts: Sequence[int] = (2, 6, 5)) -> SegmentEntry:
     rows = np.ones((sum(counts), 2), np.float16)
-    records = [("title", "some text", {}) for _ in counts]
+    records: list[tuple[str, str, dict[str, Any]]] = [("title", "some text", {}) for _ in counts]
     with SegmentWriter(folder, "000001", {"vectors": ("<f2", (2,))}, store_texts=True) as writer:
         writer.append([f"d{i}" for i in range(len(counts))], counts, {"vectors": rows}, records, passages)
         return writer.seal()

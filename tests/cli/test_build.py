@@ -124,7 +124,7 @@ def test_the_summary_leaves_nothing_unsaid() -> None:
         "x: 1,200 documents, 90,000 vectors, 0 bytes (of which query encoder 300 bytes), in 2.0 s",
         "encode 1.5 s (120,000 tokens/s), commit 0.5 s; peak memory 2.0 MB",
         "truncated: 7 documents are longer than the model reads, and a search does not see their ends; "
-        "split long documents into shorter ones",
+        "an index built with --passages splits them",
         "skipped: 2 broken",
         "incomplete: a source could not be read to its end",
         "note: no query encoder: use --overwrite",

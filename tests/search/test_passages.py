@@ -198,6 +198,23 @@ def test_pooling_works_within_a_passage(tmp_path: Path) -> None:
         assert all(len(rows) <= LIMIT // 2 + 1 for rows in matrices(index.path, "d7"))
 
 
+def test_an_interrupted_build_goes_on_with_the_same_passages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("colstore.indexing.ingest.WINDOW_DOCUMENTS", 20)
+    monkeypatch.setattr("colstore.indexing.ingest.WINDOW_CHARACTERS", 900)
+    colstore.build(tmp_path / "whole", DOCUMENTS, model=ENCODER).close()
+    monkeypatch.setattr("colstore.indexing.parts.PART_DOCUMENTS", 40)
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield from DOCUMENTS[:130]
+        raise OSError("the source went away")
+
+    with pytest.raises(OSError, match="went away"):
+        colstore.build(tmp_path / "parts", broken(), model=ENCODER)
+    colstore.build(tmp_path / "parts", DOCUMENTS, model=ENCODER, resume=True).close()
+    for file in ("segments/000001-0001.h5", "codec-000001.h5"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes()
+
+
 class Bare:
     """An encoder that cannot count its tokens."""
 

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 
 import colstore
 from colstore.cli.build import _summary, command
+from colstore.cli.options import passages_of
 from colstore.errors import CorpusError, IndexNotFoundError, NotAnIndexError
 from colstore.reports import BuildReport
 
@@ -56,7 +58,7 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "--model m --dim 64 --bits 2 --pool-factor 1.5 --pooling neighbours --max-tokens 100 "
         "--query-length 32 --no-texts --overwrite --resume --on-error skip --on-duplicate skip "
         "--trust-remote-code --revision main --device cpu --dtype bfloat16 --backend onnx "
-        "--frozen-dtype float16 --seed 7"
+        "--frozen-dtype float16 --seed 7 --passage-tokens 64 --passage-overlap 8"
     )
     result = cli("build", corpus, "-o", tmp_path / "x", *options.split())
     assert result.exit_code == 1
@@ -84,16 +86,30 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "frozen_dtype": "float16",
         "first_stage": None,
         "seed": 7,
+        "passages": colstore.PassageConfig(64, 8),
     }
 
 
 def test_options_have_the_names_and_defaults_of_the_python_function() -> None:
     arguments = inspect.signature(colstore.build).parameters
     defaults = command.make_context("build", ["corpus", "-o", "x"]).params
-    for name in defaults.keys() - {"corpus", "output", "as_json", "no_texts"}:
+    passages = {"passages", "passage_tokens", "passage_overlap"}  # together the argument `passages`
+    for name in defaults.keys() - passages - {"corpus", "output", "as_json", "no_texts"}:
         assert name in arguments, f"colstore.build has no {name}"
         default = arguments[name].default
         assert defaults[name] == (getattr(colstore.BuildConfig(), name, None) if default is None else default), name
+
+
+def test_passages_are_one_argument() -> None:
+    def argument(*options: str) -> object:
+        return passages_of(dict(command.make_context("build", ["corpus", "-o", "x", *options]).params))
+
+    assert argument() is None
+    assert argument("--passages") is True
+    assert argument("--no-passages") is False
+    assert argument("--passage-overlap", "9") == colstore.PassageConfig(overlap=9)
+    with pytest.raises(click.UsageError, match="leave out --no-passages"):
+        argument("--no-passages", "--passage-tokens", "9")
 
 
 @pytest.mark.usefixtures("fake_model")

@@ -35,7 +35,7 @@ class PassageConfig:
     A text is cut at the ends of paragraphs and sentences; a sentence that is too long by itself is cut at line breaks,
     then between words. The title is put before each passage. A text that fits the limit is one passage.
 
-    Measured on 60 documents of six abstracts of SciFact each (embedded model, 4 bits, nDCG@10 of the documents, vectors):
+    Measured on 60 documents of six abstracts of SciFact each (embedded model, 4 bits; nDCG@10 and vectors):
     cut at 256 tokens .246 and 15,360, cut at 512 .363 and 30,720, passages of 256 .906 and 141,973, with an overlap of
     32 .904 and 149,121. So passages are the default, without an overlap; ``scripts/bench_passages.py`` has the rest.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from colstore import errors as errors
     from colstore.api import build, build_from_vectors, create, history, recover, verify
     from colstore.api import open_index as open  # noqa: A004 - colstore.open, as in gzip.open
-    from colstore.config import BuildConfig, SearchParams
+    from colstore.config import BuildConfig, PassageConfig, SearchParams
     from colstore.corpus import (
         FieldNames,
         Query,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from colstore.search.runs import RerankedRun, RunReport
     from colstore.search.tune import TuneReport
     from colstore.snapshot.info import IndexInfo
-    from colstore.types import Document, EncodedText, Encoder, Hit, Hits, Reranker
+    from colstore.types import Document, EncodedText, Encoder, Hit, Hits, Passage, Reranker, TokenCounter
     from colstore.updating.recover import Generation
     from colstore.updating.verify import VerifyReport
 
@@ -80,6 +80,8 @@ _HOME = {
     "Index": "index",
     "IndexInfo": "snapshot.info",
     "Listener": "reports",
+    "Passage": "types",
+    "PassageConfig": "config",
     "Progress": "reports",
     "Query": "corpus",
     "ReadReport": "reports",
@@ -90,6 +92,7 @@ _HOME = {
     "RunReport": "search.runs",
     "SearchParams": "config",
     "TruncatedQueryWarning": "errors",
+    "TokenCounter": "types",
     "TuneReport": "search.tune",
     "UnreadableQueryWarning": "errors",
     "VerifyReport": "updating.verify",
@@ -136,6 +139,8 @@ __all__ = [
     "Index",
     "IndexInfo",
     "Listener",
+    "Passage",
+    "PassageConfig",
     "Progress",
     "Query",
     "ReadReport",
@@ -145,6 +150,7 @@ __all__ = [
     "RunLine",
     "RunReport",
     "SearchParams",
+    "TokenCounter",
     "TruncatedQueryWarning",
     "TuneReport",
     "UnreadableQueryWarning",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from colstore.config import Bits, BuildConfig, FrozenDtype, OnError, Pooling
+from colstore.config import Bits, BuildConfig, FrozenDtype, OnError, PassageConfig, Pooling
 from colstore.errors import ConfigError, CorpusError
 from colstore.index import Index
 from colstore.reports import BuildReport, ChangeReport, Listener, ReadReport, check_listener
@@ -66,6 +67,7 @@ def build(
     first_stage: Literal["bm25"] | None = None,
     centroids: int | None = None,
     seed: int | None = None,
+    passages: PassageConfig | bool | None = None,
     progress: Listener | None = None,
 ) -> Index:
     """Build an index over a corpus, and open it.
@@ -84,7 +86,7 @@ def build(
     config
         Settings of the index, see :class:`BuildConfig`. They can also be passed one by one, as the next arguments; an
         argument that contradicts ``config`` is an error.
-    bits, pool_factor, pooling, store_texts, centroids, seed
+    bits, pool_factor, pooling, store_texts, centroids, seed, passages
         Settings of the index, see :class:`BuildConfig`; ``None`` takes the default.
     dim
         Project the vectors onto this many principal axes of the corpus; ``None`` keeps all components.
@@ -136,6 +138,7 @@ def build(
     from colstore.indexing.build import Build
     from colstore.indexing.meters import corpus_size
     from colstore.indexing.output import claim_output
+    from colstore.indexing.split import check_passages
 
     settings = BuildConfig.of(
         config,
@@ -145,6 +148,7 @@ def build(
         centroids=centroids,
         store_texts=store_texts,
         seed=seed,
+        passages=passages,
     )
     check_listener(progress)
     if dim is not None:
@@ -174,6 +178,7 @@ def build(
         max_tokens=max_tokens,
         query_length=query_length,
     )
+    check_passages(settings.passages, encoder, requested=passages is not None)
     size = None if progress is None else corpus_size(corpus, reading)
     build = Build(path, settings, encoder, dim, progress, size, frozen_dtype, bm25=first_stage is not None)
     report, own_encoder = build.run(documents, intake, overwrite=overwrite, resume=resume)
@@ -261,6 +266,7 @@ def build_from_vectors(
         store_texts=store_texts,
         seed=seed,
     )
+    settings = replace(settings, passages=None)  # vectors of the caller's own are one passage a document
     check_listener(progress)
     columns = {"ids": ids, "vectors": vectors, "texts": texts, "titles": titles, "metadata": metadata}
     passed = {name: column for name, column in columns.items() if column is not None}
@@ -288,6 +294,7 @@ def create(
     centroids: int | None = None,
     store_texts: bool | None = None,
     seed: int | None = None,
+    passages: PassageConfig | bool | None = None,
     max_tokens: int | None = None,
     query_length: int | None = None,
     trust_remote_code: bool = False,
@@ -314,8 +321,8 @@ def create(
     dim
         In place of a model: number of components of the vectors that documents and queries will bring.
     config
-        Settings of the index, in place of the next six arguments.
-    bits, pool_factor, pooling, centroids, store_texts, seed
+        Settings of the index, in place of the next seven arguments.
+    bits, pool_factor, pooling, centroids, store_texts, seed, passages
         See :class:`BuildConfig`; ``None`` takes its default.
     max_tokens, query_length, trust_remote_code, allow_pickle, revision, device, dtype
         See :func:`colstore.encode.load_encoder`; not used with an encoder of your own.
@@ -347,6 +354,7 @@ def create(
     from colstore.encode.instances import as_encoder
     from colstore.indexing.create import create
     from colstore.indexing.output import claim_output
+    from colstore.indexing.split import check_passages
 
     settings = BuildConfig.of(
         config,
@@ -356,6 +364,7 @@ def create(
         centroids=centroids,
         store_texts=store_texts,
         seed=seed,
+        passages=passages,
     )
     if model is None and dim is None:
         raise ConfigError("an index needs a model, or the dim of the vectors that its documents will bring")
@@ -382,6 +391,9 @@ def create(
         )
     elif model is not None:
         encoder = as_encoder(model)
+    check_passages(settings.passages, encoder, requested=passages is not None)
+    if encoder is None:
+        settings = replace(settings, passages=None)
     report = create(path, settings, encoder.dim if encoder is not None else dim or 0, encoder, frozen_dtype)
     return _opened(path, encoder, report)
 

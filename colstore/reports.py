@@ -91,6 +91,8 @@ class BuildReport:
     ----------
     documents, tokens
         Number of documents and token vectors in the index.
+    passages
+        Number of passages that the documents consist of, see :class:`colstore.PassageConfig`.
     truncated
         Number of documents that are longer than the model's (or the chosen) limit, so that the vectors do not cover
         their ends.
@@ -121,6 +123,7 @@ class BuildReport:
 
     documents: int = 0
     tokens: int = 0
+    passages: int = 0
     truncated: int = 0
     unreadable: int = 0
     unreadable_examples: list[str] = field(default_factory=list)
@@ -157,6 +160,7 @@ class BuildReport:
         return {
             "documents": self.documents,
             "tokens": self.tokens,
+            "passages": self.passages,
             "truncated": self.truncated,
             "unreadable": self.unreadable,
             "unreadable_examples": list(self.unreadable_examples),

@@ -53,6 +53,49 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Passage(Mapping[str, Any]):
+    """The part of a document's text that matched best.
+
+    Like a :class:`Hit` it also reads as a mapping of its fields, and equals any mapping with the same ones.
+
+    Parameters
+    ----------
+    text
+        This part of the text, without the title; ``None`` where the index does not store texts.
+    start, end
+        Where it begins and ends in the text, in characters: ``hit.text[start:end]``.
+    number
+        Its number in the document, from 0.
+    """
+
+    text: str | None
+    start: int
+    end: int
+    number: int
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - the fields have several types
+        if key not in _PASSAGE_FIELDS:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PASSAGE_FIELDS)
+
+    def __len__(self) -> int:
+        return len(_PASSAGE_FIELDS)
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.start, self.end, self.number))
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the fields as a dict that :mod:`json` can write."""
+        return dict(self)
+
+
+_PASSAGE_FIELDS = ("text", "start", "end", "number")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Hit(Mapping[str, Any]):
     """One result of a search.
 
@@ -78,6 +121,10 @@ class Hit(Mapping[str, Any]):
         The document's metadata; empty where the index does not store texts.
     stage
         What ranked this hit: ``"maxsim"``, or the name of a later stage.
+    passage
+        The passage that MaxSim scored highest, which the score is that of. ``None`` where the index has no passages
+        (see :class:`colstore.PassageConfig`), where MaxSim did not score the document, and where the index does not
+        store texts and the document is a single passage.
 
     Examples
     --------
@@ -96,6 +143,7 @@ class Hit(Mapping[str, Any]):
     text: str | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
     stage: str = "maxsim"
+    passage: Passage | None = None
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - the fields have several types
         if key not in _HIT_FIELDS:
@@ -119,7 +167,7 @@ class Hit(Mapping[str, Any]):
         rank, score, stage
             The new values.
         """
-        return Hit(rank, self.id, score, self.similarity, self.title, self.text, self.metadata, stage)
+        return Hit(rank, self.id, score, self.similarity, self.title, self.text, self.metadata, stage, self.passage)
 
     def to_trec(self, query_id: str, tag: str = "colstore") -> str:
         """Return the line ``qid Q0 docid rank score tag`` of a TREC run, without the line break.
@@ -135,10 +183,11 @@ class Hit(Mapping[str, Any]):
 
     def to_json(self) -> dict[str, Json]:
         """Return the fields as a dict that :mod:`json` can write."""
-        return {**self, "metadata": dict(self.metadata)}
+        passage = None if self.passage is None else self.passage.to_json()
+        return {**self, "metadata": dict(self.metadata), "passage": passage}
 
 
-_HIT_FIELDS = ("rank", "id", "score", "similarity", "title", "text", "metadata", "stage")
+_HIT_FIELDS = ("rank", "id", "score", "similarity", "title", "text", "metadata", "stage", "passage")
 
 
 class Hits(list[Hit]):
@@ -217,6 +266,20 @@ class Encoder(Protocol):
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return the vectors of each document as :class:`EncodedText`, in the order of ``texts``."""
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """What an :class:`Encoder` needs beside its other methods so that an index can split long texts into passages."""
+
+    @property
+    def document_length(self) -> int | None:
+        """Largest number of tokens of a document; ``None`` where there is no limit."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has as a document, however long: with the tokens that the model adds."""
         ...
 
 

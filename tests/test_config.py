@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import colstore
-from colstore import BuildConfig
+from colstore import BuildConfig, PassageConfig
+from colstore.errors import ConfigError
 from colstore.testing import FakeEncoder
 
 DOCUMENTS = [{"id": f"d{i}", "text": f"page {i} about ships"} for i in range(12)]
@@ -24,7 +26,7 @@ def test_settings_hold_plain_values_whatever_they_were_made_of() -> None:
         seed=np.uint8(3),  # type: ignore[arg-type]
     )
     assert config == BuildConfig(bits=2, pool_factor=2.0, centroids=8, segment_documents=100, seed=3)
-    assert {type(value) for value in asdict(config).values()} == {int, float, str, bool}
+    assert {type(value) for value in asdict(config).values()} == {int, float, str, bool, dict}
 
 
 def test_an_object_builds_what_the_arguments_build(tmp_path: Path) -> None:
@@ -51,6 +53,19 @@ def test_sizes_of_segments_can_be_set(tmp_path: Path) -> None:
 def test_defaults_are_those_of_the_settings(tmp_path: Path) -> None:
     with colstore.build(tmp_path / "x", DOCUMENTS, model=FakeEncoder()) as index:
         assert index.info().config == asdict(BuildConfig())
+
+
+def test_passages_can_be_set_in_every_way(tmp_path: Path) -> None:
+    assert BuildConfig().passages == BuildConfig(passages=True).passages == PassageConfig()  # type: ignore[arg-type]
+    assert BuildConfig.of(BuildConfig(passages=None), passages=False).passages is None
+    with pytest.raises(ConfigError, match="contradicts config"):
+        BuildConfig.of(BuildConfig(), passages=False)
+    with pytest.raises(ConfigError, match="passages must be True, False or a"):
+        BuildConfig(passages=256)  # type: ignore[arg-type]  # on purpose
+    with colstore.build(tmp_path / "x", DOCUMENTS, model=FakeEncoder(), passages=False) as index:
+        assert index.info().config["passages"] is None
+    with colstore.create(tmp_path / "y", model=FakeEncoder(), passages=PassageConfig(4, 2)) as index:
+        assert index.info().config["passages"] == {"max_tokens": 4, "overlap": 2}
 
 
 def test_vectors_bring_titles_texts_and_metadata(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from colstore.cli.options import (
     on_duplicate_option,
     on_error_option,
     overwrite_option,
+    passage_options,
+    passages_of,
     reading_of,
     reading_options,
     seed_option,
@@ -61,6 +63,7 @@ Example:
 )
 @codec_options
 @encoder_options
+@passage_options
 @overwrite_option("Replace the index at the output path, once the new one is complete.")
 @click.option("--resume", is_flag=True, help="Continue a build that was interrupted.")
 @on_error_option
@@ -106,6 +109,7 @@ def command(
     if no_texts and settings["first_stage"] is not None:
         raise click.UsageError("--first-stage bm25 needs the texts: leave out --no-texts")
     reading = reading_of(id_field, text_field, title_field, encoding, quoting, include, normalize_ids=normalize_ids)
+    settings["passages"] = passages_of(settings)
     with _interruption_explained(output), shown_progress() as progress:
         index = colstore.build(output, corpus, store_texts=not no_texts, progress=progress, **reading, **settings)
     with index:
@@ -174,8 +178,8 @@ def _summary(output: Path, report: Mapping[str, Any], encoder: int) -> Iterator[
     """Yield what a person wants to know of a build, line by line; nothing that was left out goes unsaid."""
     seconds = sum(report["seconds"].values())
     yield (
-        f"{one_line(str(output))}: {report['documents']:,} documents, {report['tokens']:,} vectors, "
-        f"{_size(_bytes_below(output), encoder)}, in {seconds:.1f} s"
+        f"{one_line(str(output))}: {report['documents']:,} documents{_in_passages(report)}, "
+        f"{report['tokens']:,} vectors, {_size(_bytes_below(output), encoder)}, in {seconds:.1f} s"
     )
     yield _stages(report)
     yield from shortfalls(report)
@@ -194,6 +198,11 @@ def _size(total: int, encoder: int) -> str:
     ('97.7 MB (of which query encoder 90.9 MB)', '2.0 MB')
     """
     return size(total) + (f" (of which query encoder {size(encoder)})" if encoder else "")
+
+
+def _in_passages(report: Mapping[str, Any]) -> str:
+    """Return in how many passages the documents are, where some have several."""
+    return f" in {report['passages']:,} passages" if report["passages"] > report["documents"] else ""
 
 
 def _stages(report: Mapping[str, Any]) -> str:

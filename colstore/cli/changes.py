@@ -67,7 +67,7 @@ def shortfalls(report: Mapping[str, Any]) -> Iterator[str]:
     if report["truncated"]:
         yield (
             f"truncated: {report['truncated']:,} documents are longer than the model reads, and a search does not see "
-            "their ends; split long documents into shorter ones"
+            "their ends; an index built with --passages splits them"
         )
     reasons = [f"{count:,} {reason}" for reason, count in report["skipped"].items() if count]
     if reasons:

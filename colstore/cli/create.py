@@ -14,6 +14,8 @@ from colstore.cli.options import (
     device_option,
     encoder_options,
     json_option,
+    passage_options,
+    passages_of,
     seed_option,
     trust_remote_code_option,
 )
@@ -37,6 +39,7 @@ Example:
 )
 @codec_options
 @encoder_options
+@passage_options
 @trust_remote_code_option
 @allow_pickle_option
 @device_option
@@ -57,6 +60,7 @@ def command(
 
     if (settings["model"] is None) == (settings["dim"] is None):
         raise click.UsageError("give either --model or --dim; `colstore build --dim` trains a projection")
+    settings["passages"] = passages_of(settings)
     with colstore.create(output, store_texts=not no_texts, **settings) as index:
         assert index.report is not None  # create leaves one
         report = {"index": str(output), "dim": index.dim, "notes": index.report.notes}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from colstore.config import BACKENDS, BITS, FROZEN_DTYPES, POOLINGS
+from colstore.config import BACKENDS, BITS, FROZEN_DTYPES, POOLINGS, PassageConfig
 
 if TYPE_CHECKING:
     from colstore.config import SearchParams
@@ -53,6 +53,48 @@ def on_error_option(command: _F) -> _F:
         show_default=True,
         help="Document that is empty or cannot be read: stop, or leave it out and count it.",
     )(command)
+
+
+def passage_options(command: _F) -> _F:
+    """Add ``--passages``, ``--passage-tokens`` and ``--passage-overlap``; see :func:`passages_of`."""
+    options = [
+        click.option(
+            "--passages/--no-passages",
+            default=None,
+            show_default="passages",
+            help="Split a text beyond the model's limit into passages, of which the best one counts; or leave its end "
+            "out and report it.",
+        ),
+        click.option(
+            "--passage-tokens",
+            type=ONE_OR_MORE,
+            metavar="N",
+            show_default="the model's limit",
+            help="Largest number of tokens of a passage, with title.",
+        ),
+        click.option(
+            "--passage-overlap",
+            type=click.IntRange(min=0),
+            default=0,
+            metavar="N",
+            show_default=True,
+            help="Largest number of tokens that a passage repeats of the one before, in whole sentences.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def passages_of(settings: dict[str, Any]) -> PassageConfig | bool | None:
+    """Take the options of :func:`passage_options` out of the settings, and return the argument they stand for."""
+    passages: bool | None = settings.pop("passages")
+    tokens, overlap = settings.pop("passage_tokens"), settings.pop("passage_overlap")
+    if tokens is None and not overlap:
+        return passages
+    if passages is False:
+        raise click.UsageError("--passage-tokens and --passage-overlap need passages: leave out --no-passages")
+    return PassageConfig(tokens, overlap)
 
 
 _ON_DUPLICATE = {

@@ -34,7 +34,7 @@ def print_json(
             "milliseconds": round(seconds * 1000, 3),
             "query_truncated": truncated,
             "query_unreadable": unreadable,
-            "hits": [dict(hit) for hit in hits],
+            "hits": [hit.to_json() for hit in hits],
         }
     )
 
@@ -45,7 +45,7 @@ def print_plain(query: str, hits: Sequence[Hit]) -> None:
     The id is printed as it is stored, so that other commands find the document by it.
     """
     for hit in hits:
-        title, text = one_line(hit.title or ""), snippet(hit.text or "", query)
+        title, text = one_line(hit.title or ""), snippet(_body(hit), query)
         emit(f"{hit.rank}\t{hit.score:.4f}\t{exact(hit.id)}\t{title}\t{text}")
 
 
@@ -65,7 +65,7 @@ def print_rich(query: str, hits: Sequence[Hit], seconds: float) -> None:
             (one_line(hit.title or ""), "bold"),
         )
         console.print(head)
-        text = Text(snippet(hit.text or "", query))
+        text = Text(snippet(_body(hit), query))
         text.highlight_words(_words(query), "yellow", case_sensitive=False)
         if text:
             console.print(Padding(text, (0, 0, 0, 5)))
@@ -106,6 +106,12 @@ def snippet(text: str, query: str, letters: int = SNIPPET_LETTERS) -> str:
     start = _best_start(sorted(found), letters)
     start = min(start, len(line) - letters)
     return _cut_at_words(line, start, start + letters)
+
+
+def _body(hit: Hit) -> str:
+    """Return the passage that matched, or the whole text where there are no passages."""
+    body = hit.text if hit.passage is None else hit.passage.text
+    return body or ""
 
 
 def _words(query: str) -> list[str]:

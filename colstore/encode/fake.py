@@ -81,6 +81,15 @@ class FakeEncoder:
         """Return the vectors of each document, and whether it was truncated to ``max_tokens`` words."""
         return [self._document(text) for text in check_texts(texts)]
 
+    @property
+    def document_length(self) -> int | None:
+        """Largest number of words of a document."""
+        return self._max_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of words of each text."""
+        return [len(_WORD.findall(text.lower())) for text in check_texts(texts)]
+
     def _document(self, text: str) -> EncodedText:
         words = self._words(text)
         kept = words[: self._max_tokens]

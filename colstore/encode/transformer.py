@@ -137,6 +137,26 @@ class TransformerEncoder:
         """Tokenise documents. This does not use the model, so another thread can do it ahead of time."""
         return self._tokenise(check_texts(texts), "document")
 
+    @property
+    def document_length(self) -> int | None:
+        """Largest number of tokens of a document, with prefix and special tokens."""
+        length = self._tokenizer_arguments("document").get("max_length")
+        return None if length is None else int(length)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text as a document, with prefix and special tokens, however long it is.
+
+        Raises
+        ------
+        TypeError
+            ``texts`` is a single string or contains other values than strings.
+        """
+        checked = check_texts(texts)
+        arguments = {**self._tokenizer_arguments("document"), "truncation": False, "max_length": None}
+        arguments["verbose"] = False  # the tokenizer would warn of every text beyond the model's limit
+        rows = tokenise(self._tokenizer, checked, self._prefix("document"), arguments)
+        return [len(row) for row in rows]
+
     def encode_prepared(self, rows: Prepared, tick: Tick | None = None) -> list[EncodedText]:
         """Return what :meth:`encode_documents` does, for documents that are prepared.
 
@@ -182,13 +202,16 @@ class TransformerEncoder:
         return encoder
 
     def _tokenise(self, texts: list[str], task: Task) -> list[TokenRow]:
+        return tokenise(self._tokenizer, texts, self._prefix(task), self._tokenizer_arguments(task))
+
+    def _tokenizer_arguments(self, task: Task) -> dict[str, Any]:
         transformer = self._transformer
         limit = transformer.query_length if task == "query" else transformer.document_length
         if task == "query" and limit is not None:
             limit = self._query_width(limit)  # a query that is filled up to more tokens may have as many of its own
-        arguments = {"truncation": "longest_first", "max_length": limit}
+        arguments: dict[str, Any] = {"truncation": "longest_first", "max_length": limit}
         arguments |= transformer.processing_kwargs.get("text", {})  # options that the checkpoint itself sets
-        return tokenise(self._tokenizer, texts, self._prefix(task), arguments)
+        return arguments
 
     def _prefix(self, task: Task) -> str:
         return str(self._settings[f"{task}_prefix"])

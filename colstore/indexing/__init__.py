@@ -6,6 +6,8 @@ module                what it does
 ``build``             the build, step by step
 ``create``            an empty index
 ``ingest``            documents -> the arrays that an index stores: the one path for all of them
+``split``             a text that is too long for the model -> passages that fit
+``sentences``         where a text may be cut: paragraphs, sentences, lines, words
 ``read_ahead``        lets the steps of a pipeline work ahead in threads
 ``parts``             keeps encoded documents as float16 until projection and codec are trained
 ``train``             draws a sample of the vectors; trains the projection and the codec

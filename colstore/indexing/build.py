@@ -124,12 +124,11 @@ class Build:
         meter.skip(parts.documents, parts.skip_done(documents))
         # With an encoder its dimension counts, also for documents with vectors of their own: queries come from it.
         to_float16 = Float16Vectors(self.config, parts.dim if self.encoder is None else self.encoder.dim)
-        with closing(encoded_windows(documents, self.encoder, meter)) as windows:
+        with closing(encoded_windows(documents, self.encoder, meter, passages=self.config.passages)) as windows:
             for window, texts in windows:
                 report.truncated += sum(text.truncated for text in texts)
                 note_unreadable(report, window, texts)
-                matrices = [to_float16(d.id, text.vectors) for d, text in zip(window, texts, strict=True)]
-                parts.append(window, matrices)
+                parts.append(window, to_float16.of(window, texts))
                 meter.add(documents=len(window), ready=vectors_of(window))
         if parts.is_empty:
             raise CorpusError("there are no documents to build an index of; colstore.create makes an empty index")

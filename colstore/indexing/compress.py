@@ -74,7 +74,8 @@ def _batches(
         records = None
         if store_texts:
             records = [(*(segment.title_and_text(i) or ("", "")), segment.metadata(i)) for i in range(start, stop)]
-        return Batch(segment.ids.many(range(start, stop)), np.diff(offsets), arrays, records), fit
+        passages = segment.passages_of(start, stop)
+        return Batch(segment.ids.many(range(start, stop)), np.diff(offsets), arrays, records, passages=passages), fit
 
     for segment in parts.read():
         # Runs end where windows end, too: parts hold whole windows, so that batches, and with them every byte of the

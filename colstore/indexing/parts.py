@@ -9,7 +9,7 @@ texts and metadata tells whether the corpus is still the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -18,6 +18,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from colstore.errors import CorruptIndexError, ResumeError
+from colstore.indexing import ingest
+from colstore.indexing.ingest import Float16Documents
 from colstore.indexing.train import Block, TokenVectors
 from colstore.kernels.calls import Ints
 from colstore.reports import BuildReport
@@ -126,12 +128,13 @@ class Parts:
             )
         return characters
 
-    def append(self, documents: Sequence[Document], vectors: Iterable[NDArray[np.float16]]) -> None:
-        """Add a window of documents with their checked vectors, and seal the part if it is due."""
-        for document, matrix in zip(documents, vectors, strict=True):
+    def append(self, documents: Sequence[Document], found: Float16Documents) -> None:
+        """Add some documents in a row with their checked vectors, and seal the part if it is due."""
+        for number, (document, matrix) in enumerate(zip(documents, found.matrices, strict=True)):
             writer = self._open_writer(matrix.shape[1])
             record = (document.title, document.text, document.metadata) if self._store_texts else ("", "", {})
-            writer.append([document.id], [len(matrix)], {"vectors": matrix}, [record])
+            passages = found.passages.between(number, number + 1)
+            writer.append([document.id], [len(matrix)], {"vectors": matrix}, [record], passages)
             self._written += matrix.nbytes
             self._note(document)
         if self._is_due():
@@ -191,8 +194,8 @@ class Parts:
 
     def _is_due(self) -> bool:
         writer = self._writer
-        if writer is None:
-            return False
+        if writer is None or writer.documents % ingest.WINDOW_DOCUMENTS:
+            return False  # parts hold whole windows
         full = writer.documents >= PART_DOCUMENTS or self._written >= PART_BYTES
         return full or monotonic() - self._sealed_at >= PART_SECONDS
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from colstore.codec import Codec
 from colstore.config import BuildConfig
 from colstore.kernels.calls import Ints
-from colstore.store import AddedTokens, SegmentEntry, SegmentWriter, segments_folder
+from colstore.store import AddedTokens, Passages, SegmentEntry, SegmentWriter, segments_folder
 from colstore.types import FloatMatrix, Json
 
 ERROR_ROWS = 1_024
@@ -39,6 +39,8 @@ class Batch:
         Title, text and metadata of each document; ``None`` where the index keeps no texts.
     added
         How many of the tokens came after the codec was trained, and how badly it fits them; ``None`` where none did.
+    passages
+        The passages of the documents; ``None`` where each of them is one.
     """
 
     ids: Sequence[str]
@@ -46,6 +48,12 @@ class Batch:
     arrays: Mapping[str, NDArray[Any]]
     records: Sequence[Record] | None
     added: AddedTokens | None = None
+    passages: Passages | None = None
+
+    @property
+    def passage_tokens(self) -> NDArray[np.int64]:
+        """Number of tokens of each passage, ``(passages,)``."""
+        return self.counts if self.passages is None else self.passages.tokens
 
 
 class SegmentSink:
@@ -84,7 +92,7 @@ class SegmentSink:
 
     def _begin(self) -> None:
         self._codes: list[NDArray[Any]] = []
-        self._counts: list[NDArray[np.int64]] = []
+        self._passage_tokens: list[NDArray[np.int64]] = []
         self._added: list[AddedTokens] = []
         self.open_ids: set[str] = set()
         """Ids in the segment that is not sealed yet."""
@@ -99,9 +107,10 @@ class SegmentSink:
                 self.seal()
         if self._writer is None:
             self._writer = SegmentWriter(self._folder, self._next_name(), self._kinds, store_texts=config.store_texts)
-        self._writer.append(batch.ids, batch.counts, batch.arrays, batch.records if config.store_texts else None)
+        records = batch.records if config.store_texts else None
+        self._writer.append(batch.ids, batch.counts, batch.arrays, records, batch.passages)
         self._codes.append(batch.arrays["codes"])
-        self._counts.append(batch.counts)
+        self._passage_tokens.append(batch.passage_tokens)
         self._added += [] if batch.added is None else [batch.added]
         self.open_ids.update(batch.ids)
 
@@ -109,7 +118,7 @@ class SegmentSink:
         """Make what was appended a segment; do nothing where nothing was."""
         if self._writer is None:
             return
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate(self._counts))]).astype(np.uint64)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(self._passage_tokens))]).astype(np.uint64)
         postings = build_postings(np.concatenate(self._codes), offsets, len(self._codec.centroids.values))
         entry = self._writer.seal(postings)
         self._writer = None
@@ -184,7 +193,7 @@ def mean_error(parts: Sequence[AddedTokens]) -> AddedTokens | None:
 
 
 def build_postings(
-    codes: NDArray[np.unsignedinteger], doc_offsets: NDArray[np.unsignedinteger], centroids: int
+    codes: NDArray[np.unsignedinteger], passage_offsets: NDArray[np.unsignedinteger], centroids: int
 ) -> dict[str, NDArray[np.unsignedinteger]]:
     """Return ``postings`` and ``postings_offsets`` of one segment.
 
@@ -192,15 +201,15 @@ def build_postings(
     ----------
     codes
         ``(tokens,)`` centroid of each token.
-    doc_offsets
-        ``(documents + 1,)`` first token of each document.
+    passage_offsets
+        ``(passages + 1,)`` first token of each passage: of each document, where each is one passage.
     centroids
         Number of centroids.
 
     Returns
     -------
     dict
-        ``postings_offsets`` (centroids + 1,) uint32 and ``postings`` (pairs,) uint16 or uint32: local document
+        ``postings_offsets`` (centroids + 1,) uint32 and ``postings`` (pairs,) uint16 or uint32: local passage
         numbers, ascending within a centroid, none twice.
 
     Examples
@@ -209,13 +218,13 @@ def build_postings(
     >>> arrays["postings_offsets"].tolist(), arrays["postings"].tolist()
     ([0, 1, 1, 3], [0, 0, 1])
     """
-    documents = len(doc_offsets) - 1
-    owner = np.repeat(np.arange(documents, dtype=np.uint64), np.diff(doc_offsets).astype(np.int64))
+    passages = len(passage_offsets) - 1
+    owner = np.repeat(np.arange(passages, dtype=np.uint64), np.diff(passage_offsets).astype(np.int64))
     pairs = codes.astype(np.uint64) << np.uint64(32) | owner
     pairs.sort()
     if len(pairs):
         pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])]
     offsets = np.zeros(centroids + 1, np.uint32)
     np.cumsum(np.bincount((pairs >> np.uint64(32)).astype(np.int64), minlength=centroids), out=offsets[1:])
-    narrow = np.dtype("<u2" if documents <= 2**16 else "<u4")
+    narrow = np.dtype("<u2" if passages <= 2**16 else "<u4")
     return {"postings_offsets": offsets, "postings": (pairs & np.uint64(0xFFFFFFFF)).astype(narrow)}

@@ -126,14 +126,15 @@ def _waiting(hit: Hit) -> Hit:
 
 
 def passage(hit: Hit) -> str:
-    """Return title and text of a hit, joined as they were when the document was encoded.
+    """Return title and passage of a hit (or its whole text, where it has none), joined as they were when encoded.
 
     Raises
     ------
     QueryError
         The index stores no text of the document.
     """
-    text = "" if hit.text is None else Document(hit.id, hit.text, hit.title or "").passage
+    body = hit.text if hit.passage is None or hit.passage.text is None else hit.passage.text
+    text = "" if body is None else Document(hit.id, body, hit.title or "").passage
     if not text:
         raise QueryError(
             f"the index holds no text of document {hit.id!r}, and a reranker reads texts: build the index with "

@@ -8,6 +8,7 @@ module                what it does
 ``filters``           which documents a search may return: ``where=`` evaluated, ids looked up
 ``filter_grammar``    the filter language: Python, JSON or a short text -> a tree of comparisons
 ``searcher``          the pipeline: probe -> gather -> prune -> score -> cut
+``passages``          the numbers of passages and of the documents that they belong to
 ``segment_view``      one segment's arrays, checked before a kernel sees them
 ``documents``         documents and vectors read back, by id or one after another
 ``hits``              document numbers -> hits, whose texts are read when they are looked at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from colstore.search.filters import checked_ids, find
 from colstore.search.hits import hits_of, unscored_hits
 from colstore.search.query import PreparedQuery
 from colstore.search.searcher import Ranked, Searcher
-from colstore.types import FloatMatrix, Hit
+from colstore.types import FloatMatrix, Hit, Passage
 from colstore.values import as_integer
 
 OnMissing = Literal["error", "last", "score"]
@@ -25,8 +25,17 @@ BATCH = 32
 """Candidates that early exit scores at once; the result does not depend on it."""
 
 Texts = Mapping[str, str] | Callable[[str], str | None]
-ScoreTexts = Callable[[Sequence[str]], Sequence[float]]
-"""MaxSim scores of passages that the index does not hold, for the query at hand."""
+
+
+class ScoredText(NamedTuple):
+    """The MaxSim score of a text that the index does not hold, and the passage of it that has this score."""
+
+    score: float
+    passage: Passage | None
+
+
+ScoreTexts = Callable[[Sequence[str]], Sequence[ScoredText]]
+"""Scores texts that the index does not hold, for the query at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +166,23 @@ def _until_settled(
     searcher: Searcher, query: PreparedQuery, numbers: Ints, names: Sequence[str], k: int, patience: int, threads: int
 ) -> list[Hit]:
     scores = np.empty(len(numbers), np.float32)
+    passages = np.zeros(len(numbers), np.int64)
     reached = 0
     for start in range(0, len(numbers), BATCH):
         part = numbers[start : start + BATCH]
         ranked = searcher.rank(query, part, threads=threads)
-        scores[start : start + len(part)] = _in_order(ranked, part)
+        order = _order(ranked, part)
+        scores[start : start + len(part)] = ranked.scores[order]
+        if ranked.passages is not None:
+            passages[start : start + len(part)] = ranked.passages[order]
         stopped = stop_at(scores[: start + len(part)], k, patience)
         reached = stopped or start + len(part)
         if stopped:
             break
     known = dict(zip(numbers.tolist(), names, strict=True))
     order = np.argsort(-scores[:reached], kind="stable")
-    best = Ranked(numbers[:reached][order], scores[:reached][order])
+    own_passages = None if searcher.numbers is None else passages[:reached][order]
+    best = Ranked(numbers[:reached][order], scores[:reached][order], own_passages)
     hits = hits_of(searcher, best, reached, tokens=query.tokens, names=known)
     return hits + unscored_hits(searcher, numbers[reached:], names=known, stage=NOT_REACHED)
 
@@ -195,11 +209,11 @@ def stop_at(scores: Floats, k: int, patience: int) -> int | None:
     return None
 
 
-def _in_order(ranked: Ranked, numbers: Ints) -> Floats:
-    """Return the scores of documents in the order of ``numbers``."""
+def _order(ranked: Ranked, numbers: Ints) -> Ints:
+    """Return the position of each document of ``numbers`` in a ranking."""
     order = np.argsort(ranked.documents)
-    scores: Floats = ranked.scores[order][np.searchsorted(ranked.documents[order], numbers)]
-    return scores
+    positions: Ints = order[np.searchsorted(ranked.documents[order], numbers)]
+    return positions
 
 
 def _with_first_stage(hits: Sequence[Hit], fusion: Fusion, first: Mapping[str, float]) -> list[Hit]:
@@ -209,11 +223,11 @@ def _with_first_stage(hits: Sequence[Hit], fusion: Fusion, first: Mapping[str, f
     return [hits[i].placed(0, float(fused[i]), f"{hits[i].stage}+first-stage") for i in order]
 
 
-def _with_scored(hits: list[Hit], texts: Mapping[str, str], scores: Sequence[float], tokens: int) -> list[Hit]:
+def _with_scored(hits: list[Hit], texts: Mapping[str, str], scored: Sequence[ScoredText], tokens: int) -> list[Hit]:
     """Return the hits together with those that were scored by their text, above those that were not reached."""
     encoded = [
-        Hit(0, name, score, score / tokens, text=texts[name], stage="encoded")
-        for name, score in zip(texts, scores, strict=True)
+        Hit(0, name, found.score, found.score / tokens, text=texts[name], stage="encoded", passage=found.passage)
+        for name, found in zip(texts, scored, strict=True)
     ]
     return sorted([*hits, *encoded], key=lambda hit: (hit.stage == NOT_REACHED, -hit.score, hit.id))
 

@@ -78,7 +78,9 @@ def count_documents(searcher: Searcher, where: Where | None) -> int:
 def _own_views(searcher: Searcher) -> deque[SegmentView]:
     """Return views of all segments that stay open when the index is closed."""
     return deque(
-        SegmentView(view.segment.with_entry(view.segment.entry), view.codec, view.first, view.deleted)
+        SegmentView(
+            view.segment.with_entry(view.segment.entry), view.codec, view.first, view.deleted, view.first_passage
+        )
         for view in searcher.views
     )
 

@@ -12,25 +12,30 @@ import numpy as np
 from colstore.kernels.calls import Ints
 from colstore.search.searcher import Ranked, Searcher
 from colstore.store import Segment
-from colstore.types import Hit, Hits, Json
+from colstore.types import Hit, Hits, Json, Passage
 
-_DEFERRED = ("title", "text", "metadata")
+_DEFERRED = ("title", "text", "metadata", "passage")
 
 
 class StoredHit(Hit):
-    """A hit whose title, text and metadata are read when they are first looked at, also after the index was closed.
+    """A hit whose title, text, metadata and passage are read when first looked at, also after the index was closed.
 
-    Made by :func:`stored_hit` only, which leaves those three slots empty, so that Python calls :meth:`__getattr__` for
+    Made by :func:`stored_hit` only, which leaves those four slots empty, so that Python calls :meth:`__getattr__` for
     them. Copies and pickles are ordinary hits.
     """
 
-    __slots__ = ("_local", "_segment")
+    __slots__ = ("_local", "_passage", "_segment")
     _segment: Segment
     _local: int
+    _passage: int | None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the fields have several types
         if name not in _DEFERRED:
             raise AttributeError(name)
+        if name == "passage":
+            passage = self._stored_passage()
+            object.__setattr__(self, "passage", passage)
+            return passage
         values: dict[str, str | Mapping[str, Json] | None]
         if name == "metadata":
             values = {"metadata": self._segment.metadata(self._local)}
@@ -41,23 +46,43 @@ class StoredHit(Hit):
             object.__setattr__(self, field, value)
         return values[name]
 
+    def _stored_passage(self) -> Passage | None:
+        if self._passage is None:
+            return None
+        return passage_of(self.text, self._segment.passage_span(self._local, self._passage), self._passage)
+
     def __reduce__(self) -> tuple[type[Hit], tuple[Any, ...]]:
-        return Hit, (self.rank, self.id, self.score, self.similarity, self.title, self.text, self.metadata, self.stage)
+        return Hit, tuple(self.values())
 
     def placed(self, rank: int, score: float, stage: str) -> Hit:
         """Return the hit with another rank, score and stage; texts that were not read yet stay unread."""
         if not hasattr(self, "_segment"):  # made by dataclasses.replace
             return Hit.placed(self, rank, score, stage)
-        return stored_hit(rank, self.id, score, self.similarity, stage, self._segment, self._local)
+        return stored_hit(rank, self.id, score, self.similarity, stage, self._segment, self._local, self._passage)
 
     def __repr__(self) -> str:
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f}, stage={self.stage!r})"
 
 
+def passage_of(text: str | None, span: tuple[int, int] | None, number: int) -> Passage | None:
+    """Return a passage of a text: a span of it, or, with ``None``, the whole; ``None`` where its end is not known."""
+    if span is None:
+        return None if text is None else Passage(text, 0, len(text), number)
+    start, end = span
+    return Passage(None if text is None else text[start:end], start, end, number)
+
+
 def stored_hit(
-    rank: int, name: str, score: float, similarity: float | None, stage: str, segment: Segment, local: int
+    rank: int,
+    name: str,
+    score: float,
+    similarity: float | None,
+    stage: str,
+    segment: Segment,
+    local: int,
+    passage: int | None,
 ) -> Hit:
-    """Return the hit of the document with local number ``local`` in a segment."""
+    """Return the hit of the document with local number ``local`` in a segment, by the passage of this number in it."""
     hit = object.__new__(StoredHit)
     _set_rank(hit, rank)
     _set_id(hit, name)
@@ -66,6 +91,7 @@ def stored_hit(
     _set_stage(hit, stage)
     _set_segment(hit, segment)
     _set_local(hit, local)
+    _set_passage(hit, passage)
     return hit
 
 
@@ -76,7 +102,7 @@ def _setter(owner: type, field: str) -> Any:  # noqa: ANN401 - a slot's own sett
 _set_rank, _set_id, _set_score, _set_similarity, _set_stage = (
     _setter(Hit, field) for field in ("rank", "id", "score", "similarity", "stage")
 )
-_set_segment, _set_local = (_setter(StoredHit, field) for field in ("_segment", "_local"))
+_set_segment, _set_local, _set_passage = (_setter(StoredHit, field) for field in ("_segment", "_local", "_passage"))
 
 
 def hits_of(searcher: Searcher, ranked: Ranked, k: int, *, tokens: int, names: Mapping[int, str] | None = None) -> Hits:
@@ -95,16 +121,18 @@ def hits_of(searcher: Searcher, ranked: Ranked, k: int, *, tokens: int, names: M
     names
         Ids by document number, where they are known already.
     """
-    documents, scores = ranked.documents, ranked.scores
+    documents, scores, best = ranked.documents, ranked.scores, ranked.passages
     ids = searcher.names(documents) if names is None else [names[number] for number in documents.tolist()]
     if (scores[1:] >= scores[:-1]).any():  # ties
         order = sorted(range(len(ids)), key=lambda i: (-scores[i], ids[i]))[:k]
         documents, scores, ids = documents[order], scores[order], [ids[i] for i in order]
+        best = None if best is None else best[order]
     similarities = (scores[:k].astype(np.float64) / tokens).tolist()
     ranks = range(1, len(similarities) + 1)
     stages = repeat("maxsim")
     segments, numbers = _places(searcher, documents[:k].tolist())
-    return Hits(map(stored_hit, ranks, ids, scores.tolist(), similarities, stages, segments, numbers))
+    passages: Iterable[int | None] = repeat(0 if searcher.shows_passages else None) if best is None else best.tolist()
+    return Hits(map(stored_hit, ranks, ids, scores.tolist(), similarities, stages, segments, numbers, passages))
 
 
 def unscored_hits(searcher: Searcher, numbers: Ints, *, names: Mapping[int, str], stage: str) -> list[Hit]:
@@ -123,7 +151,10 @@ def unscored_hits(searcher: Searcher, numbers: Ints, *, names: Mapping[int, str]
     """
     ids = [names[number] for number in numbers.tolist()]
     segments, local = _places(searcher, numbers.tolist())
-    return list(map(stored_hit, repeat(0), ids, repeat(-math.inf), repeat(None), repeat(stage), segments, local))
+    hits = map(
+        stored_hit, repeat(0), ids, repeat(-math.inf), repeat(None), repeat(stage), segments, local, repeat(None)
+    )
+    return list(hits)
 
 
 def _places(searcher: Searcher, numbers: Sequence[int]) -> tuple[Iterable[Segment], Sequence[int]]:

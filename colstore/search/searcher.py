@@ -1,7 +1,11 @@
 """The pipeline: probe -> gather -> prune -> score -> cut, or score everything where that is cheaper.
 
-Documents are numbered through the index in the order of its segments. A score depends on the query, the document and
-its stored codes alone: the integer score decides which documents are refined, and the refined float score is returned.
+Documents, and the passages that they consist of, are numbered through the index in the order of its segments. Passages
+are gathered and scored; documents are counted, pruned, cut and returned. Where each document is one passage, the two
+numbers are the same, and nothing is converted.
+
+A score depends on the query, the document and its stored codes alone: it is that of the document's best passage, all of
+which are scored. The integer score decides which documents are refined, and the refined float score is returned.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +24,7 @@ from colstore.config import SearchParams
 from colstore.errors import QueryError
 from colstore.kernels import calls
 from colstore.kernels.calls import Floats, Ints
+from colstore.search.passages import PassageNumbers, by_document, first_best
 from colstore.search.query import PreparedQuery, check_query
 from colstore.search.segment_view import SegmentView, Tokens
 from colstore.store import Segment
@@ -26,8 +32,10 @@ from colstore.threads import in_threads
 from colstore.types import FloatMatrix
 from colstore.values import as_integer
 
-BLOCK_DOCUMENTS = 2_048
-"""Documents that one call of the scorer takes, which bounds memory and lets threads share a scan."""
+BLOCK_PASSAGES = 2_048
+"""Passages that one call of the scorer takes, which bounds memory and lets threads share a scan."""
+COARSE_PASSAGES = 4
+"""Passages for each candidate that the centroid interaction looks at, on average; a candidate's best one always."""
 REFINED_SPARE = 16
 """Documents refined beyond ``k``, because refining changes a score by a few thousandths."""
 T = TypeVar("T")
@@ -43,10 +51,14 @@ class Ranked:
         Document numbers, ``(n,)`` int64.
     scores
         Their MaxSim scores, ``(n,)`` float32.
+    passages
+        The number of the passage that has the score in its document, from 0, ``(n,)`` int64; ``None`` where each
+        document is one passage.
     """
 
     documents: Ints
     scores: Floats
+    passages: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +82,9 @@ class Shortlist:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """Documents with their integer scores and, for each pass, the document tokens that the query tokens matched."""
+    """Passages with their integer scores and, for each pass, the tokens that the query tokens matched."""
 
-    documents: Ints
+    passages: Ints
     scores: Floats
     tokens: Sequence[Tokens]
 
@@ -90,6 +102,8 @@ class Searcher:
         Parameters of searches that bring none of their own.
     deleted
         For each segment the local numbers of its deleted documents, or ``None``. They are never returned.
+    shows_passages
+        Whether hits name their passage also where every document is a single one.
     """
 
     def __init__(
@@ -98,20 +112,32 @@ class Searcher:
         codec: Codec,
         params: SearchParams | None = None,
         deleted: Sequence[Ints | None] = (),
+        *,
+        shows_passages: bool = False,
     ) -> None:
-        self.codec = codec
+        self.codec, self.shows_passages = codec, shows_passages
         self.params = params or SearchParams()
         self.views: list[SegmentView] = []
-        documents = 0
+        documents = passages = 0
         for number, segment in enumerate(segments):
-            self.views.append(SegmentView(segment, codec, documents, deleted[number] if deleted else None))
+            self.views.append(SegmentView(segment, codec, documents, deleted[number] if deleted else None, passages))
             documents += segment.documents
+            passages += segment.passages
         self.documents = documents
         self._alive_mask = self._without(deleted)
         self.alive = None if self._alive_mask is None else np.flatnonzero(self._alive_mask)
         self.tokens = sum(segment.entry.live_tokens for segment in segments)
         self._first = np.array([view.first for view in self.views] + [documents], np.int64)
+        self._first_passage = np.array([view.first_passage for view in self.views] + [passages], np.int64)
         self._workspace = threading.local()
+
+    @cached_property
+    def numbers(self) -> PassageNumbers | None:
+        """Which passages belong to which document; ``None`` where each document is one passage."""
+        segments = [view.segment for view in self.views]
+        if not any(segment.has_passages for segment in segments):
+            return None
+        return PassageNumbers.joined([segment.passage_tables()[0] for segment in segments])
 
     # --- the pipeline -----------------------------------------------------------------------------------------
 
@@ -189,17 +215,20 @@ class Searcher:
         """
         query = query if isinstance(query, PreparedQuery) else self.prepare(query)
         ascending = np.sort(documents)
-        for view, part in self._by_view(ascending):
-            view.prefetch(ascending[part] - view.first)
+        passages = self._passages(ascending)
+        for view, part in self._by_segment(passages):
+            view.prefetch(passages[part] - view.first_passage)
         return self._cut(query, self._score(query, ascending, threads), k or max(1, len(documents)))
 
     def shortlist(self, vectors: FloatMatrix, probes: int, count: int) -> Shortlist:
         """Return the ``count`` documents that gained most while gathering, with the scores that pruning uses."""
         query = PreparedQuery(check_query(vectors, self.codec.centroids.dim), self.codec)
-        documents, gains = self._gather(query, probes, self.alive)
-        best = np.argsort(-gains, kind="stable")[:count]
-        order = best[np.argsort(documents[best], kind="stable")]
-        return Shortlist(documents[order], gains[order], self._coarse(query, documents[order]))
+        passages, gains = self._gather(query, probes, self.alive)
+        if self.numbers is None:
+            best = np.argsort(-gains, kind="stable")[:count]
+            order = best[np.argsort(passages[best], kind="stable")]
+            return Shortlist(passages[order], gains[order], self._coarse(query, passages[order]))
+        return self._shortlist(query, passages, gains, count)
 
     def _is_exact(self, k: int, allowed: Ints | None, params: SearchParams) -> bool:
         """Tell whether scoring everything that is allowed is cheaper, or the only correct way."""
@@ -213,17 +242,18 @@ class Searcher:
         return self._tokens_of(allowed) <= params.exact_tokens
 
     def _gather(self, query: PreparedQuery, probes: int, allowed: Ints | None) -> tuple[Ints, Floats]:
-        """Return the documents near the probed centroids, and the gain of each."""
+        """Return the passages near the probed centroids, and the gain of each."""
         numbered: list[Ints] = []
         gained: list[Floats] = []
         lists = [calls.probe(query_pass, query.table(number), probes) for number, query_pass in enumerate(query.passes)]
         for view in self.views:
-            documents, gains = self._gather_view(query, lists, view)
-            numbered.append(documents.astype(np.int64) + view.first)
+            passages, gains = self._gather_view(query, lists, view)
+            numbered.append(passages.astype(np.int64) + view.first_passage)
             gained.append(gains)
         numbers, total = np.concatenate(numbered), np.concatenate(gained)
         if allowed is not None:
-            keep = self._mask(allowed)[numbers]
+            documents = numbers if self.numbers is None else self.numbers.documents(numbers)
+            keep = self._mask(allowed)[documents]
             return numbers[keep], total[keep]
         return numbers, total
 
@@ -236,49 +266,73 @@ class Searcher:
         parts = []
         for query_pass, probes in zip(query.passes, lists, strict=True):
             base = space.next_base()
-            documents = calls.gather(probes, query_pass.tokens, offsets, postings, space.stamps, base, space.totals)
-            parts.append((documents, space.totals[documents]))
+            passages = calls.gather(probes, query_pass.tokens, offsets, postings, space.stamps, base, space.totals)
+            parts.append((passages, space.totals[passages]))
         if len(parts) == 1:
             return parts[0]
-        totals = np.zeros(view.documents, np.float32)
-        met = np.zeros(view.documents, bool)
-        for documents, gains in parts:
-            totals[documents] += gains
-            met[documents] = True
+        totals = np.zeros(view.passages, np.float32)
+        met = np.zeros(view.passages, bool)
+        for passages, gains in parts:
+            totals[passages] += gains
+            met[passages] = True
         together = np.flatnonzero(met).astype(np.uint32)
         return together, totals[together]
 
-    def _prune(self, query: PreparedQuery, documents: Ints, gains: Floats, candidates: int, scored: int) -> Ints:
-        """Return the ``candidates`` best by gain, and of these the ``scored`` best by centroid interaction."""
-        documents = np.sort(documents[calls.select(gains, candidates)])
+    def _prune(self, query: PreparedQuery, passages: Ints, gains: Floats, candidates: int, scored: int) -> Ints:
+        """Return of the ``candidates`` best documents by gain the ``scored`` best by centroid interaction."""
+        if self.numbers is not None:
+            shortlist = self._shortlist(query, passages, gains, candidates)
+            return shortlist.documents[calls.select(shortlist.coarse, scored)]
+        documents = np.sort(passages[calls.select(gains, candidates)])
         if len(documents) <= scored:
             return documents
         return documents[calls.select(self._coarse(query, documents), scored)]
 
-    def _coarse(self, query: PreparedQuery, documents: Ints) -> Floats:
-        """Return the centroid interaction of documents (ascending numbers)."""
-        coarse = np.zeros(len(documents), np.float32)
-        for view, part in self._by_view(documents):
-            local = documents[part] - view.first
+    def _shortlist(self, query: PreparedQuery, passages: Ints, gains: Floats, count: int) -> Shortlist:
+        """Return the ``count`` best documents by the gain of their best passage.
+
+        The centroid interaction looks at the passages that gained most, and at the best one of each document.
+        """
+        assert self.numbers is not None
+        order = np.argsort(passages)
+        passages, gains = passages[order], gains[order]
+        documents, starts, best = by_document(self.numbers.documents(passages), gains)
+        chosen = np.sort(calls.select(best, count))
+        looked_at = np.zeros(len(passages), bool)
+        looked_at[calls.select(gains, COARSE_PASSAGES * count)] = True
+        looked_at[first_best(starts, gains, best)] = True
+        is_chosen = np.zeros(len(documents), bool)
+        is_chosen[chosen] = True
+        looked_at &= np.repeat(is_chosen, np.diff(np.append(starts, len(passages))))
+        some = passages[looked_at]
+        _, _, coarse = by_document(self.numbers.documents(some), self._coarse(query, some))
+        return Shortlist(documents[chosen], best[chosen], coarse)
+
+    def _coarse(self, query: PreparedQuery, passages: Ints) -> Floats:
+        """Return the centroid interaction of passages (ascending numbers)."""
+        coarse = np.zeros(len(passages), np.float32)
+        for view, part in self._by_segment(passages):
+            local = passages[part] - view.first_passage
             for number, query_pass in enumerate(query.passes):
                 coarse[part] += view.interact(query_pass, query.table(number), local)
         return coarse
 
     def _score(self, query: PreparedQuery, documents: Ints, threads: int) -> _Scored:
-        """Score documents (ascending numbers) on their stored codes."""
+        """Score all passages of documents (ascending numbers) on their stored codes."""
+        passages = self._passages(documents)
         blocks = [
-            (view, documents[i : min(i + BLOCK_DOCUMENTS, part.stop)] - view.first)
-            for view, part in self._by_view(documents)
-            for i in range(part.start, part.stop, BLOCK_DOCUMENTS)
+            (view, passages[i : min(i + BLOCK_PASSAGES, part.stop)] - view.first_passage)
+            for view, part in self._by_segment(passages)
+            for i in range(part.start, part.stop, BLOCK_PASSAGES)
         ]
         for number in range(len(query.passes)):
             if self.codec.bits < 16:
                 query.table(number)  # before threads would each make their own
         parts = in_threads(lambda block: self._score_block(query, *block), blocks, threads)
         if not parts:
-            return _Scored(documents, np.zeros(0, np.float32), [np.zeros((0, 8), np.int32) for _ in query.passes])
+            return _Scored(passages, np.zeros(0, np.float32), [np.zeros((0, 8), np.int32) for _ in query.passes])
         tokens = [np.concatenate([part[1][n] for part in parts]) for n in range(len(query.passes))]
-        return _Scored(documents, np.concatenate([part[0] for part in parts]), tokens)
+        return _Scored(passages, np.concatenate([part[0] for part in parts]), tokens)
 
     def _score_block(self, query: PreparedQuery, view: SegmentView, local: Ints) -> tuple[Floats, list[Tokens]]:
         total = np.zeros(len(local), np.float32)
@@ -291,19 +345,28 @@ class Searcher:
 
     def _cut(self, query: PreparedQuery, scored: _Scored, k: int) -> Ranked:
         """Refine the best few, and return the first ``k`` of them with all that tie with the last."""
-        keep = _best_with_ties(scored.scores, k + max(REFINED_SPARE, k // 4))
-        documents = scored.documents[keep]
-        scores = scored.scores[keep] if self.codec.bits == 16 else self._refined(query, documents, keep, scored.tokens)
-        order = np.argsort(-scores, kind="stable")
-        if len(order) > k:
-            order = order[: int(np.searchsorted(-scores[order], -scores[order[k - 1]], side="right"))]
-        return Ranked(documents[order], scores[order])
+        if self.numbers is None:
+            keep = _best_with_ties(scored.scores, k + max(REFINED_SPARE, k // 4))
+            return _first(k, scored.passages[keep], self._refined(query, scored, keep))
+        owners = self.numbers.documents(scored.passages)
+        documents, starts, best = by_document(owners, scored.scores)
+        kept = np.zeros(len(documents), bool)
+        kept[_best_with_ties(best, k + max(REFINED_SPARE, k // 4))] = True
+        keep = np.flatnonzero(np.repeat(kept, np.diff(np.append(starts, len(owners)))))
+        refined = self._refined(query, scored, keep)
+        documents, starts, best = by_document(owners[keep], refined)
+        matched = scored.passages[keep][first_best(starts, refined, best)] if len(keep) else keep
+        return _first(k, documents, best, matched - self.numbers.first[documents])
 
-    def _refined(self, query: PreparedQuery, documents: Ints, rows: Ints, tokens: Sequence[Tokens]) -> Floats:
-        total = np.zeros(len(documents), np.float32)
-        for view, part in self._by_view(documents):
-            local = documents[part] - view.first
-            for query_pass, matched in zip(query.passes, tokens, strict=True):
+    def _refined(self, query: PreparedQuery, scored: _Scored, rows: Ints) -> Floats:
+        """Return the refined scores of some of the scored passages (ascending rows)."""
+        if self.codec.bits == 16:
+            return scored.scores[rows]
+        passages = scored.passages[rows]
+        total = np.zeros(len(passages), np.float32)
+        for view, part in self._by_segment(passages):
+            local = passages[part] - view.first_passage
+            for query_pass, matched in zip(query.passes, scored.tokens, strict=True):
                 total[part] += view.refine(query_pass, local, rows[part], matched)
         return total
 
@@ -347,9 +410,20 @@ class Searcher:
             return self.alive if allowed is None else allowed
         return np.intersect1d(allowed, self.alive, assume_unique=True)
 
+    def _passages(self, documents: Ints) -> Ints:
+        """Return the passages of documents (ascending numbers)."""
+        return documents if self.numbers is None else self.numbers.of(documents)
+
+    def _by_segment(self, passages: Ints) -> Iterator[tuple[SegmentView, slice]]:
+        """Yield each view with its slice of ascending passage numbers."""
+        return self._sliced(passages, self._first_passage)
+
     def _by_view(self, documents: Ints) -> Iterator[tuple[SegmentView, slice]]:
         """Yield each view with its slice of ascending document numbers."""
-        cuts = np.searchsorted(documents, self._first)
+        return self._sliced(documents, self._first)
+
+    def _sliced(self, numbers: Ints, first: Ints) -> Iterator[tuple[SegmentView, slice]]:
+        cuts = np.searchsorted(numbers, first)
         for view, start, stop in zip(self.views, cuts[:-1], cuts[1:], strict=True):
             if start < stop:
                 yield view, slice(int(start), int(stop))
@@ -372,16 +446,16 @@ class Searcher:
         if spaces is None:
             spaces = self._workspace.spaces = {}
         if view.first not in spaces:
-            spaces[view.first] = _Space(view.documents)
+            spaces[view.first] = _Space(view.passages)
         return spaces[view.first]
 
 
 class _Space:
     """Working memory of one thread for one segment. Totals whose stamp is old are never read."""
 
-    def __init__(self, documents: int) -> None:
-        self.stamps = np.zeros(documents, np.uint32)
-        self.totals = np.zeros(documents, np.float32)
+    def __init__(self, passages: int) -> None:
+        self.stamps = np.zeros(passages, np.uint32)
+        self.totals = np.zeros(passages, np.float32)
         self._base = 0
 
     def next_base(self) -> int:
@@ -392,6 +466,14 @@ class _Space:
             base = 0
         self._base = base + 64
         return base
+
+
+def _first(k: int, documents: Ints, scores: Floats, passages: Ints | None = None) -> Ranked:
+    """Return the ``k`` best documents and all that tie with the last of them."""
+    order = np.argsort(-scores, kind="stable")
+    if len(order) > k:
+        order = order[: int(np.searchsorted(-scores[order], -scores[order[k - 1]], side="right"))]
+    return Ranked(documents[order], scores[order], None if passages is None else passages[order])
 
 
 def _best_with_ties(scores: Floats, count: int) -> Ints:

@@ -1,4 +1,7 @@
-"""A segment as searching sees it: checked arrays, addressed by local document number."""
+"""A segment as searching sees it: checked arrays, addressed by local numbers.
+
+What is gathered and scored are passages. Their numbers are those of the documents, unless some consist of several.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ CHECKED_WHOLE = 1 << 20
 
 
 class SegmentView:
-    """Scores and gathers documents of one segment.
+    """Scores and gathers passages of one segment.
 
     Every array is checked once before a kernel sees it, because kernels trust offsets and files cannot be trusted.
 
@@ -37,18 +40,23 @@ class SegmentView:
         Number, in the index, of the segment's first document.
     deleted
         Local numbers of the deleted documents, ascending; ``None`` where no document is deleted.
+    first_passage
+        Number, in the index, of the segment's first passage.
     """
 
-    def __init__(self, segment: Segment, codec: Codec, first: int, deleted: Ints | None = None) -> None:
+    def __init__(
+        self, segment: Segment, codec: Codec, first: int, deleted: Ints | None = None, first_passage: int = 0
+    ) -> None:
         self.segment, self.codec, self.first, self.deleted = segment, codec, first, deleted
-        self.documents = segment.documents
+        self.first_passage = first_passage
+        self.documents, self.passages = segment.documents, segment.passages
         for name, (dtype, row) in codec.token_arrays.items():
             segment.expect(name, dtype, (segment.tokens, *row))
 
     def take_over(self, other: SegmentView) -> None:
         """Take over what another view of the same segment and codec has read and checked already."""
         if other.segment.entry.checksum == self.segment.entry.checksum and other.codec is self.codec:
-            for name in ("offsets", "codes", "columns", "postings", "_checked"):
+            for name in ("offsets", "passage_offsets", "codes", "columns", "postings", "_checked"):
                 if name in other.__dict__:
                     self.__dict__[name] = other.__dict__[name]
 
@@ -69,6 +77,11 @@ class SegmentView:
         return offsets
 
     @cached_property
+    def passage_offsets(self) -> Ints:
+        """Number of each passage's first token, and of the end: ``(passages + 1,)`` int64, ascending."""
+        return self.segment.passage_tables()[1].astype(np.int64) if self.segment.has_passages else self.offsets
+
+    @cached_property
     def codes(self) -> NDArray[Any]:
         """Centroid of each token, checked, ``(tokens,)``."""
         codes = self.segment.rows("codes")
@@ -87,7 +100,7 @@ class SegmentView:
 
     @cached_property
     def postings(self) -> tuple[NDArray[np.uint32], NDArray[Any]] | None:
-        """Offsets and document numbers by centroid, checked; ``None`` where the segment has none."""
+        """Offsets and passage numbers by centroid, checked; ``None`` where the segment has none."""
         if "postings" not in self.segment.names:
             return None
         number = len(self.codec.centroids.values)
@@ -95,28 +108,28 @@ class SegmentView:
         self.segment.expect("postings", ("<u2", "<u4"), (None,))
         offsets, postings = self.segment.rows("postings_offsets"), self.segment.rows("postings")
         ascending = offsets[0] == 0 and offsets[-1] == len(postings) and not (offsets[1:] < offsets[:-1]).any()
-        if not ascending or (len(postings) and int(postings.max()) >= self.documents):
+        if not ascending or (len(postings) and int(postings.max()) >= self.passages):
             raise CorruptIndexError(
                 "the postings do not fit the documents: run `colstore.verify(path)`", file=self.segment.path
             )
         return offsets, postings
 
-    def prefetch(self, documents: Ints) -> None:
-        """Read ahead what scoring needs of documents (local numbers, ascending), where it is not in memory."""
-        starts, stops = self.offsets[documents], self.offsets[documents + 1]
+    def prefetch(self, passages: Ints) -> None:
+        """Read ahead what scoring needs of passages (local numbers, ascending), where it is not in memory."""
+        starts, stops = self.passage_offsets[passages], self.passage_offsets[passages + 1]
         self.segment.prefetch([(name, starts, stops) for name in self.codec.token_arrays])
 
     @cached_property
     def _checked(self) -> NDArray[np.bool_]:
-        """Whether each document's tokens have been compared with their checksums, ``(documents,)`` bool."""
-        return np.zeros(self.documents, bool)
+        """Whether each passage's tokens have been compared with their checksums, ``(passages,)`` bool."""
+        return np.zeros(self.passages, bool)
 
-    def _check(self, documents: Ints, starts: Ints, stops: Ints) -> None:
-        """Check the tokens ``starts..stops`` of documents (local numbers), each document once.
+    def _check(self, passages: Ints, starts: Ints, stops: Ints) -> None:
+        """Check the tokens ``starts..stops`` of passages (local numbers), each passage once.
 
-        For a few documents of a large segment only their own codes are checked, so that the rest is not read.
+        For a few passages of a large segment only their own codes are checked, so that the rest is not read.
         """
-        if self._checked[documents].all():
+        if self._checked[passages].all():
             return
         for name in self.codec.token_arrays:
             if name != "codes":
@@ -128,7 +141,7 @@ class SegmentView:
             self._check_codes(self.segment.array("codes")[rows])
         elif self.codec.bits < 16:
             _ = self.codes
-        self._checked[documents] = True
+        self._checked[passages] = True
 
     def _check_codes(self, codes: NDArray[Any]) -> None:
         if len(codes) and int(codes.max()) >= len(self.codec.centroids.values):
@@ -136,14 +149,15 @@ class SegmentView:
                 "a token names a centroid that does not exist: run `colstore.verify(path)`", file=self.segment.path
             )
 
-    def interact(self, query_pass: QueryPass, table: CentroidTable, documents: Ints) -> Floats:
-        """Return the centroid scores of documents (local numbers)."""
-        return calls.interact(query_pass, table, self.codes, self.offsets[documents], self.offsets[documents + 1])
+    def interact(self, query_pass: QueryPass, table: CentroidTable, passages: Ints) -> Floats:
+        """Return the centroid scores of passages (local numbers)."""
+        starts, stops = self.passage_offsets[passages], self.passage_offsets[passages + 1]
+        return calls.interact(query_pass, table, self.codes, starts, stops)
 
-    def score(self, query: PreparedQuery, number: int, documents: Ints) -> tuple[Floats, Tokens]:
-        """Return MaxSim scores of documents (local numbers) in one pass, and the token each query token matched."""
-        starts, stops = self.offsets[documents], self.offsets[documents + 1]
-        self._check(documents, starts, stops)
+    def score(self, query: PreparedQuery, number: int, passages: Ints) -> tuple[Floats, Tokens]:
+        """Return MaxSim scores of passages (local numbers) in one pass, and the token each query token matched."""
+        starts, stops = self.passage_offsets[passages], self.passage_offsets[passages + 1]
+        self._check(passages, starts, stops)
         if self.codec.bits == 16:
             vectors = self.segment.array("vectors")
             return calls.dense(_padded(query.sources[number], vectors.shape[1]), vectors, starts, stops)
@@ -153,8 +167,8 @@ class SegmentView:
             query_pass, table, self.codec.bits, payload, self.segment.array("codes"), scales, starts, stops
         )
 
-    def refine(self, query_pass: QueryPass, documents: Ints, rows: Ints, tokens: Tokens) -> Floats:
-        """Return float scores of documents whose matched tokens are ``tokens[rows]``."""
+    def refine(self, query_pass: QueryPass, passages: Ints, rows: Ints, tokens: Tokens) -> Floats:
+        """Return float scores of passages whose matched tokens are ``tokens[rows]``."""
         payload, scales = self.segment.array("residuals"), self.segment.array("scales").view(np.uint16)
         coarse, codes = self.codec.centroids, self.segment.array("codes")  # checked when they were scored
         return calls.refine(
@@ -163,7 +177,7 @@ class SegmentView:
             payload,
             codes,
             scales,
-            self.offsets[documents],
+            self.passage_offsets[passages],
             rows,
             tokens,
             coarse.values,

@@ -309,7 +309,7 @@ class Session:
         return self._bm25.get(self._load_bm25)
 
     def _text_scorer(self, vectors: FloatMatrix) -> candidates.ScoreTexts:
-        return lambda passages: self._passages.get(self._load_passage_scorer).score(vectors, passages)
+        return lambda texts: self._passages.get(self._load_passage_scorer).score(vectors, texts)
 
 
 class _Lazy(Generic[Value]):
@@ -332,7 +332,13 @@ class _Lazy(Generic[Value]):
 
 def _searcher(snapshot: Snapshot, before: Searcher | None) -> Searcher:
     """Return a searcher of a snapshot, with what an earlier one has read and checked of the same segments."""
-    searcher = Searcher(snapshot.segments, snapshot.codec, snapshot.params, snapshot.deleted)
+    searcher = Searcher(
+        snapshot.segments,
+        snapshot.codec,
+        snapshot.params,
+        snapshot.deleted,
+        shows_passages=snapshot.manifest.config.get("passages") is not None,
+    )
     known = {} if before is None else {view.segment.id: view for view in before.views}
     for view in searcher.views:
         if view.segment.id in known:

@@ -13,15 +13,17 @@ from colstore.indexing.meters import EncodeMeter
 from colstore.indexing.segments import Batch
 from colstore.kernels import calls
 from colstore.kernels.calls import Floats
+from colstore.search.candidates import ScoredText
 from colstore.search.query import PreparedQuery, check_query
 from colstore.snapshot.document_encoder import ModelCache, document_encoder, stored_projection
 from colstore.snapshot.snapshot import Snapshot
+from colstore.store import Passages
 from colstore.threads import available_cores
-from colstore.types import Document, Encoder, FloatMatrix
+from colstore.types import Document, Encoder, FloatMatrix, Passage
 
 
 class PassageScorer:
-    """Scores passages by MaxSim, on the arrays that the index would store of them.
+    """Scores texts by MaxSim, on the arrays that the index would store of them.
 
     Parameters
     ----------
@@ -44,22 +46,33 @@ class PassageScorer:
         encoder = document_encoder(snapshot.path, snapshot.manifest, given, models=models)
         if encoder.dim != compressor.dim:
             raise EncoderError(f"the encoder makes {encoder.dim} components, this index takes {compressor.dim}")
+        self._shows_passages = snapshot.config.passages is not None
         self._ingest = Ingest(encoder, snapshot.config, compressor, available_cores())
 
-    def score(self, query: FloatMatrix, passages: Sequence[str]) -> list[float]:
-        """Return MaxSim of each passage with query vectors ``(tokens, dim)``: the score it would have in the index."""
+    def score(self, query: FloatMatrix, texts: Sequence[str]) -> list[ScoredText]:
+        """Return MaxSim of each text with query vectors ``(tokens, dim)``: the score it would have in the index."""
         prepared = PreparedQuery(check_query(query, self._codec.centroids.dim), self._codec)
-        documents: Iterator[Document] = (Document(f"passage {i}", text) for i, text in enumerate(passages))
+        documents: Iterator[Document] = (Document(f"text {i}", text) for i, text in enumerate(texts))
         return [
-            float(score)
-            for _, batch in self._ingest.batches(documents, EncodeMeter(None, None))
-            for score in scores_of(prepared, self._codec, batch)
+            scored
+            for some, batch in self._ingest.batches(documents, EncodeMeter(None, None))
+            for scored in self._scored(some, batch, scores_of(prepared, self._codec, batch))
         ]
+
+    def _scored(self, documents: Sequence[Document], batch: Batch, scores: Floats) -> Iterator[ScoredText]:
+        """Yield the score of the best passage of each document, and this passage."""
+        passages = batch.passages or Passages.whole(batch.counts)
+        starts = np.cumsum(passages.counts) - passages.counts
+        for document, start, count in zip(documents, starts.tolist(), passages.counts.tolist(), strict=True):
+            best = start + int(np.argmax(scores[start : start + count]))
+            begin, end = passages.spans[best].tolist() if count > 1 else (0, len(document.text))
+            passage = Passage(document.text[begin:end], begin, end, best - start) if self._shows_passages else None
+            yield ScoredText(float(scores[best]), passage)
 
 
 def scores_of(query: PreparedQuery, codec: Codec, batch: Batch) -> Floats:
-    """Return MaxSim of encoded documents, ``(documents,)`` float32, by the kernels that score stored ones."""
-    offsets = np.concatenate([[0], np.cumsum(batch.counts)]).astype(np.int64)
+    """Return MaxSim of encoded passages, ``(passages,)`` float32, by the kernels that score stored ones."""
+    offsets = np.concatenate([[0], np.cumsum(batch.passage_tokens)]).astype(np.int64)
     starts, stops = offsets[:-1], offsets[1:]
     arrays, centroids = batch.arrays, codec.centroids
     total = np.zeros(len(starts), np.float32)

@@ -33,6 +33,8 @@ class IndexInfo:
         When the generation was committed (ISO 8601, UTC), and by which version of colstore.
     documents, tokens
         Number of live documents and of their token vectors; deleted documents do not count.
+    passages_per_document
+        Mean number of passages that a stored document consists of, deleted ones included; 1.0 where none has several.
     dim
         Number of components of a token vector.
     bits
@@ -74,6 +76,7 @@ class IndexInfo:
     writer: str
     documents: int
     tokens: int
+    passages_per_document: float
     dim: int
     bits: int
     centroids: int
@@ -137,6 +140,7 @@ def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
         writer=manifest.writer,
         documents=manifest.live_documents,
         tokens=manifest.live_tokens,
+        passages_per_document=_passages_per_document(manifest),
         dim=manifest.dim,
         bits=codec.bits,
         centroids=len(codec.centroids.values),
@@ -152,6 +156,11 @@ def index_info(path: Path, manifest: Manifest, codec: Codec) -> IndexInfo:
         config=_copy(manifest.config) or {},
         tuned=_copy(manifest.tuned),
     )
+
+
+def _passages_per_document(manifest: Manifest) -> float:
+    passages = sum(segment.passages for segment in manifest.segments)
+    return round(passages / manifest.documents, 2) if manifest.documents else 1.0
 
 
 def _copy(settings: Mapping[str, Json] | None) -> dict[str, Json] | None:

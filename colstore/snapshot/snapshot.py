@@ -11,7 +11,7 @@ from pathlib import Path
 
 from colstore.codec import Codec
 from colstore.codec.base import restore
-from colstore.config import BuildConfig, SearchParams
+from colstore.config import BuildConfig, PassageConfig, SearchParams
 from colstore.errors import ConfigError, CorruptIndexError, MissingFileError
 from colstore.kernels.calls import Ints
 from colstore.snapshot import tuned
@@ -27,6 +27,7 @@ from colstore.store import (
     read_tombstones,
     segments_folder,
 )
+from colstore.types import Json
 
 ATTEMPTS = 10
 """How often opening starts again because a writer removed a file."""
@@ -126,7 +127,8 @@ class Snapshot:
                 "the build settings in the manifest are not those that this version knows", file=self.path
             )
         try:
-            return BuildConfig(**stored)  # type: ignore[arg-type]  # checked by the class
+            passages = _passage_config(stored["passages"])
+            return BuildConfig(**{**stored, "passages": passages})  # type: ignore[arg-type]  # checked by the class
         except (ConfigError, TypeError) as error:
             raise CorruptIndexError(
                 f"the build settings in the manifest are invalid: {error}", file=self.path
@@ -152,6 +154,15 @@ class Snapshot:
         """Close the segments."""
         for segment in self.segments:
             segment.close()
+
+
+def _passage_config(stored: Json) -> PassageConfig | None:
+    """Return the settings of passages as the manifest stores them; ``TypeError`` where it cannot have them."""
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or set(stored) != {field.name for field in fields(PassageConfig)}:
+        raise TypeError("passages is neither null nor max_tokens with overlap")
+    return PassageConfig(**stored)  # type: ignore[arg-type]  # checked by the class
 
 
 def _codec(path: Path, manifest: Manifest, previous: Snapshot | None) -> Codec:

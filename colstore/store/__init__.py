@@ -22,6 +22,7 @@ from colstore.store.history import (
 )
 from colstore.store.lock import WriterLock
 from colstore.store.manifest import Manifest, Part
+from colstore.store.passages import Passages
 from colstore.store.segment_reader import Segment, segments_folder
 from colstore.store.segment_writer import SegmentWriter
 from colstore.store.tombstones import read_tombstones, write_tombstones
@@ -47,6 +48,7 @@ __all__ = [
     "Level",
     "Manifest",
     "Part",
+    "Passages",
     "Problem",
     "Segment",
     "SegmentEntry",

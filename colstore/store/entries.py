@@ -263,6 +263,12 @@ class SegmentEntry:
             raise CorruptIndexError(f"segment {self.id}: {deleted.file.path!r} belongs to another segment")
 
     @property
+    def passages(self) -> int:
+        """Number of passages: that of documents, unless some consist of several."""
+        spans = self.arrays.get("passage_spans")
+        return self.documents if spans is None else spans.shape[0]
+
+    @property
     def live_documents(self) -> int:
         """Number of documents that are not deleted."""
         return self.documents - (0 if self.deleted is None else self.deleted.documents)

@@ -26,6 +26,8 @@ from colstore.store.checksums import checksum, sums_bytes
 from colstore.store.entries import SegmentEntry
 from colstore.store.files import storage_errors
 from colstore.store.ids import Ids
+from colstore.store.passages import NAMES as PASSAGE_ARRAYS
+from colstore.store.passages import Passages
 from colstore.store.prefetch import prefetch_ranges, release_range
 from colstore.store.reading import check_file_size, compare_size, open_regular, read_file
 from colstore.store.text_blocks import BlockReader, as_mapping, as_title_text
@@ -57,6 +59,7 @@ class Segment:
         self._checks = BlockChecks(data, self._load_sums, str(self.path))
         self._sums = b""
         self._doc_offsets: Array | None = None
+        self._passages: tuple[Array, Array] | None = None
         self.ids = Ids(self, record.documents, str(self.path))
         self._texts = self._block_reader("texts")
         self._metadata = self._block_reader("metadata")
@@ -100,6 +103,7 @@ class Segment:
             raise ColstoreError(f"segment {self.id} is closed, or is not the one that was asked for")
         other = type(self)(self._folder, record, self._data)
         other._sums, other._checks, other._doc_offsets = self._sums, self._checks, self._doc_offsets
+        other._passages = self._passages
         return other
 
     def same_file(self, record: SegmentEntry) -> bool:
@@ -260,6 +264,84 @@ class Segment:
             self._doc_offsets = offsets
         return self._doc_offsets
 
+    @property
+    def has_passages(self) -> bool:
+        """Whether a document has more than one passage."""
+        return PASSAGE_ARRAYS[0] in self.entry.arrays
+
+    @property
+    def passages(self) -> int:
+        """Number of passages."""
+        return self.entry.passages
+
+    def passage_tables(self) -> tuple[Array, Array]:
+        """Return the first passage of each document, ``(documents + 1,)``, and the first token of each passage.
+
+        Both are verified as a whole, like :meth:`doc_offsets`: each document has a passage, each passage a token, and
+        the passages of a document have its tokens. Without arrays of passages, each document is one.
+
+        Raises
+        ------
+        CorruptIndexError
+            They are not such, or bytes have changed since they were written.
+        """
+        if self._passages is None:
+            documents = self.doc_offsets()
+            if self.has_passages:
+                first, tokens = self.rows("doc_passages"), self.rows("passage_offsets")
+                rising = bool((first[1:] > first[:-1]).all()) and bool((tokens[1:] > tokens[:-1]).all())
+                if not rising or not np.array_equal(tokens[first.astype(np.int64)], documents):
+                    raise CorruptIndexError("the passages do not fit the documents' tokens", file=self.path)
+                self._passages = first, tokens
+            else:
+                self._passages = np.arange(self.documents + 1, dtype=np.uint32), documents
+        return self._passages
+
+    def passages_of(self, start: int, stop: int) -> Passages | None:
+        """Return the passages of the documents ``start..stop``; ``None`` where each document is one.
+
+        Raises
+        ------
+        CorruptIndexError
+            As for :meth:`passage_tables`.
+        """
+        if not self.has_passages:
+            return None
+        first, tokens = self.passage_tables()
+        begin, end = int(first[start]), int(first[stop])
+        ends, passage_ends = first[start : stop + 1].astype(np.int64), tokens[begin : end + 1].astype(np.int64)
+        spans = self.rows("passage_spans", begin, end).astype(np.int64)
+        return Passages(ends[1:] - ends[:-1], passage_ends[1:] - passage_ends[:-1], spans)
+
+    def passage_span(self, document: int, passage: int) -> tuple[int, int] | None:
+        """Return where a passage of a document begins and ends in its text, in characters; ``None`` for all of it.
+
+        Parameters
+        ----------
+        document
+            Local number of the document.
+        passage
+            Number of the passage in the document, from 0.
+
+        Raises
+        ------
+        CorruptIndexError
+            The span ends before it begins, or beyond the text.
+        """
+        if not self.has_passages:
+            return None
+        first = self.passage_tables()[0]
+        if int(first[document + 1]) - int(first[document]) == 1:
+            return None
+        row = int(first[document]) + passage
+        start, end = self.rows("passage_spans", row, row + 1)[0].tolist()
+        record = self.title_and_text(document)
+        if start > end or (record is not None and end > len(record[1])):
+            raise CorruptIndexError(
+                f"a passage of document {document} spans {start} to {end}, beyond its text", file=self.path
+            )
+        return start, end
+
     def title_and_text(self, document: int) -> tuple[str, str] | None:
         """Return the title and text of a document by its local number, or ``None`` if no texts are stored.
 
@@ -303,6 +385,7 @@ class Segment:
     def close(self) -> None:
         """Release the file. It is safe to call this twice, and while arrays are still in use."""
         self._arrays, self._doc_offsets, self._data = {}, None, np.zeros(0, np.uint8)
+        self._passages = None
         self._checks = BlockChecks(self._data, self._load_sums, str(self.path))
 
     def _as_metadata(self, document: int, value: Json) -> Mapping[str, Json]:
@@ -337,6 +420,10 @@ class Segment:
     def _check_structure(self) -> None:
         documents = self.documents
         self._check_offsets("doc_offsets", documents, self.tokens)
+        if any(name in self.names for name in PASSAGE_ARRAYS):
+            passages = len(self.expect("passage_spans", "<u4", (None, 2)))
+            self._check_offsets("doc_passages", documents, passages)
+            self._check_offsets("passage_offsets", passages, self.tokens)
         self._check_offsets("id_offsets", documents, len(self.expect("id_bytes", "|u1", (None,))))
         self.expect("id_order", "<u4", (documents,))
         self.expect("id_hashes", "<u8", (documents,))

@@ -24,6 +24,7 @@ from colstore.store.checksums import checksum, file_sums
 from colstore.store.entries import SegmentEntry
 from colstore.store.files import AtomicFile, make_folder, write_file
 from colstore.store.ids import encode_id, id_arrays, offset_dtype
+from colstore.store.passages import Passages
 from colstore.store.text_blocks import BlockPacker, encode_value
 from colstore.store.token_streams import Kinds, TokenStreams, check_array
 from colstore.types import Json
@@ -79,6 +80,7 @@ class SegmentWriter:
         self._path = folder / names.segment_file(segment_id)
         self._ids: list[bytes] = []
         self._counts: list[int] = []
+        self._passages: list[Passages] = []
         self._tokens = 0
         self._usable = True
         with ExitStack() as opened:
@@ -106,6 +108,7 @@ class SegmentWriter:
         token_counts: Sequence[int] | NDArray[np.integer],
         token_arrays: Mapping[str, Array],
         records: Sequence[Record] | None = None,
+        passages: Passages | None = None,
     ) -> None:
         """Append documents.
 
@@ -119,11 +122,13 @@ class SegmentWriter:
             Arrays by name, each of shape ``(sum(token_counts), *row shape)``, with rows in the order of the documents.
         records
             (title, text, metadata) of each document. It is required if texts are stored, and otherwise ignored.
+        passages
+            The passages of the documents; ``None`` where each of them is one.
 
         Raises
         ------
         VectorError
-            The arrays do not match the counts or the declared types.
+            The arrays do not match the counts or the declared types, or the passages do not fit the counts.
         CorpusError
             An id, text or metadata cannot be stored.
         StorageError
@@ -135,6 +140,8 @@ class SegmentWriter:
             raise VectorError(f"{len(ids)} ids need as many token counts of at least 0, got {len(counts)}")
         encoded = [encode_id(document_id) for document_id in ids]
         stored = self._streams.checked(token_arrays, sum(counts))
+        if passages is not None:
+            passages.check(counts)
         packed = self._encode_records(ids, records)
         self._usable = False  # until everything is written: a partly written batch must never be sealed
         self._streams.append(stored)
@@ -142,6 +149,7 @@ class SegmentWriter:
             self._packers[name].add(values)
         self._ids += encoded
         self._counts += counts
+        self._passages.append(Passages.whole(counts) if passages is None else passages)
         self._tokens += sum(counts)
         self._usable = True
 
@@ -212,11 +220,12 @@ class SegmentWriter:
         }
 
     def _plain_arrays(self, extra: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the arrays that are held in memory: offsets, ids, block tables and the caller's arrays."""
+        """Return the arrays that are held in memory: offsets, passages, ids, block tables and the caller's arrays."""
         offsets = np.zeros(len(self._ids) + 1, dtype=np.uint64)
         np.cumsum(np.array(self._counts, np.uint64), out=offsets[1:])
         plain: dict[str, Array] = {
             "doc_offsets": offsets.astype(offset_dtype(self._tokens)),
+            **Passages.joined(self._passages).arrays(),
             **id_arrays(self._ids),
         }
         for name, array in extra.items():

@@ -20,7 +20,17 @@ Kinds = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
 """Dtype and shape of one token's row for each array, by name."""
 
 RESERVED = frozenset(
-    {"doc_offsets", "id_offsets", "id_bytes", "id_order", "id_hashes", "id_hash_order"}
+    {
+        "doc_passages",
+        "passage_offsets",
+        "passage_spans",
+        "doc_offsets",
+        "id_offsets",
+        "id_bytes",
+        "id_order",
+        "id_hashes",
+        "id_hash_order",
+    }
     | {stem + end for stem in ("texts", "metadata") for end in ("", "_blocks", "_sizes", "_documents")}
 )
 """Array names that the store itself uses."""

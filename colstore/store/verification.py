@@ -146,9 +146,12 @@ def content_problems(segment: Segment) -> Iterator[str]:
             yield f"{name!r} runs backwards"
             return  # the data that these offsets refer to cannot be trusted
     yield from _id_problems(segment)
-    if segment.has_texts:
-        for document in range(segment.documents):
+    first, _ = segment.passage_tables()
+    for document in range(segment.documents):
+        if segment.has_texts:
             segment.title_and_text(document)
+        for passage in range(int(first[document + 1]) - int(first[document]) if segment.has_passages else 0):
+            segment.passage_span(document, passage)
     for _ in segment.iter_metadata():
         pass
 

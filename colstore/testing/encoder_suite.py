@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from colstore.types import Encoder, FloatMatrix
+from colstore.types import Encoder, FloatMatrix, TokenCounter
 
 TEXTS = (
     "Bees dance in the dark.",
@@ -44,6 +44,14 @@ class EncoderConformance:
         assert settings["kind"]
         assert settings["model"]
         assert settings["dim"] == encoder.dim
+
+    def test_counting_tokens_tells_which_documents_are_truncated(self, encoder: Encoder) -> None:
+        if not isinstance(encoder, TokenCounter):
+            pytest.skip("the encoder does not count tokens, so long texts are not split into passages")
+        texts = [*TEXTS, TEXTS[3] * 200]
+        limit = encoder.document_length
+        for text, count in zip(encoder.encode_documents(texts), encoder.count_tokens(texts), strict=True):
+            assert text.truncated == (limit is not None and count > limit)
 
     def test_changing_the_settings_one_got_changes_nothing(self, encoder: Encoder) -> None:
         before = dict(encoder.settings)

@@ -14,7 +14,7 @@ from colstore.errors import StorageError
 from colstore.indexing.segments import Batch, Record
 from colstore.kernels.calls import Ints
 from colstore.snapshot.live_segment import LiveSegment
-from colstore.store import AddedTokens, Segment
+from colstore.store import AddedTokens, Passages, Segment
 from colstore.store.strict_json import canonical
 
 BATCH_TOKENS = 16_384
@@ -40,7 +40,10 @@ def live_batches(source: LiveSegment, codec: Codec) -> Iterator[Batch]:
             # Which tokens were added later is not stored, so each batch gets the share of the whole segment.
             added_tokens = None if added is None else AddedTokens(round(share * int(rows.sum())), added.error)
             ids, records = segment.ids.many(numbers), _records(segment, numbers)
-            yield Batch(ids, counts[live_mask[start:stop]], arrays, records, added_tokens)
+            passages = segment.passages_of(start, stop)
+            if passages is not None:
+                passages = passages.only(live_mask[start:stop])
+            yield Batch(ids, counts[live_mask[start:stop]], arrays, records, added_tokens, passages)
         start = stop
 
 
@@ -60,7 +63,8 @@ class Content:
     documents, tokens
         Number of documents and of their tokens.
     checksums
-        The checksum of the ids, of the token counts, of texts with metadata, and of each token array, by name.
+        The checksum of the ids, of the token counts, of the passages, of texts with metadata, and of each token
+        array, by name.
     """
 
     documents: int
@@ -78,7 +82,7 @@ def content(batches: Iterable[Batch], without: frozenset[str] = frozenset()) -> 
     without
         Names of token arrays to leave out.
     """
-    digests = {name: xxhash.xxh3_128() for name in ("ids", "counts", "records")}
+    digests = {name: xxhash.xxh3_128() for name in ("ids", "counts", "passages", "records")}
     documents = tokens = 0
     for batch in batches:
         documents += len(batch.ids)
@@ -87,6 +91,7 @@ def content(batches: Iterable[Batch], without: frozenset[str] = frozenset()) -> 
             data = name.encode()
             digests["ids"].update(len(data).to_bytes(8, "little") + data)
         digests["counts"].update(batch.counts.astype("<i8").tobytes())
+        digests["passages"].update((batch.passages or Passages.whole(batch.counts)).table().astype("<i8").tobytes())
         for title, text, metadata in batch.records or ():
             digests["records"].update(canonical([title, text, dict(metadata)]) + b"\n")
         for name in batch.arrays.keys() - without:

@@ -266,9 +266,20 @@ def _same(one: Place, other: Place, arrays: tuple[str, ...]) -> bool:
     here, there = _token_range(one), _token_range(other)
     if here[1] - here[0] != there[1] - there[0]:
         return False
+    if _passages(one) != _passages(other):
+        return False
     if first.title_and_text(i) != second.title_and_text(j) or first.metadata(i) != second.metadata(j):
         return False
     return all(np.array_equal(first.rows(name, *here), second.rows(name, *there)) for name in arrays)
+
+
+def _passages(place: Place) -> list[list[int]]:
+    """Return the number of tokens of each passage of a document, and where each begins and ends in the text."""
+    segment, number = place
+    passages = segment.passages_of(number, number + 1)
+    if passages is None or not passages.several:
+        return []
+    return [passages.tokens.tolist(), passages.spans.ravel().tolist()]
 
 
 def _token_range(place: Place) -> tuple[int, int]:

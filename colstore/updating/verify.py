@@ -277,7 +277,7 @@ def _segment_problems(segment: Segment, codec: Codec) -> Iterator[str]:
             yield "a token refers to a centroid that does not exist"
             return
         yield from _vector_problems(segment, codec)
-        for name, array in build_postings(codes, offsets, len(codec.centroids.values)).items():
+        for name, array in build_postings(codes, segment.passage_tables()[1], len(codec.centroids.values)).items():
             if not np.array_equal(segment.expect(name, array.dtype.str, (None,)), array):
                 yield f"{name!r} does not match the documents' tokens"
     except CorruptIndexError as error:

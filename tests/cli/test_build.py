@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 
 import colstore
 from colstore.cli.build import _summary, command
+from colstore.cli.options import passages_of
 from colstore.errors import CorpusError, IndexNotFoundError, NotAnIndexError
 from colstore.reports import BuildReport
 
@@ -57,7 +59,7 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "--query-length 32 --no-texts --overwrite --resume --on-error skip --on-duplicate skip "
         "--trust-remote-code --revision main --device cpu --dtype bfloat16 --backend onnx "
         "--frozen-dtype float16 --seed 7 --text-field summary --encoding latin-1 --quoting none --include *.md "
-        "--include *.rst --normalize-ids"
+        "--include *.rst --normalize-ids --passage-tokens 64 --passage-overlap 8"
     )
     result = cli("build", corpus, "-o", tmp_path / "x", *options.split())
     assert result.exit_code == 1
@@ -90,17 +92,38 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "quoting": "none",
         "include": ("*.md", "*.rst"),
         "normalize_ids": True,
+        "passages": colstore.PassageConfig(64, 8),
     }
 
 
 def test_options_have_the_names_and_defaults_of_the_python_function() -> None:
     arguments = inspect.signature(colstore.build).parameters
     defaults = command.make_context("build", ["corpus", "-o", "x"]).params
-    apart = {"id_field", "text_field", "title_field", "include"}  # several options for one argument, and one many times
+    apart = {
+        "id_field",
+        "text_field",
+        "title_field",
+        "include",
+        "passages",
+        "passage_tokens",
+        "passage_overlap",
+    }  # several options for one argument, and one many times
     for name in defaults.keys() - {"corpus", "output", "as_json", "no_texts"} - apart:
         assert name in arguments, f"colstore.build has no {name}"
         default = arguments[name].default
         assert defaults[name] == (getattr(colstore.BuildConfig(), name, None) if default is None else default), name
+
+
+def test_passages_are_one_argument() -> None:
+    def argument(*options: str) -> object:
+        return passages_of(dict(command.make_context("build", ["corpus", "-o", "x", *options]).params))
+
+    assert argument() is None
+    assert argument("--passages") is True
+    assert argument("--no-passages") is False
+    assert argument("--passage-overlap", "9") == colstore.PassageConfig(overlap=9)
+    with pytest.raises(click.UsageError, match="leave out --no-passages"):
+        argument("--no-passages", "--passage-tokens", "9")
 
 
 @pytest.mark.usefixtures("fake_model")
@@ -131,7 +154,7 @@ def test_the_summary_leaves_nothing_unsaid() -> None:
         "x: 1,200 documents, 90,000 vectors, 0 bytes (of which query encoder 300 bytes), in 2.0 s",
         "encode 1.5 s (120,000 tokens/s), commit 0.5 s; peak memory 2.0 MB",
         "truncated: 7 documents are longer than the model reads, and a search does not see their ends; "
-        "split long documents into shorter ones",
+        "an index built with --passages splits them",
         "skipped: 2 broken",
         "incomplete: a source could not be read to its end",
         "note: no query encoder: use --overwrite",

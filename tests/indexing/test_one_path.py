@@ -22,9 +22,10 @@ from colstore.indexing.read_ahead import in_order
 from colstore.search.unstored import PassageScorer
 from colstore.snapshot.document_encoder import stored_projection
 from colstore.snapshot.snapshot import Snapshot
+from colstore.store import Passages
 
 DIM = 64
-ENCODER = FakeEncoder(dim=DIM)  # its vectors are float32: float16 rounds them
+ENCODER = FakeEncoder(dim=DIM, max_tokens=22)  # its vectors are float32: float16 rounds them; most documents are cut
 Arrays = dict[str, dict[str, NDArray[Any]]]
 
 
@@ -53,6 +54,8 @@ def stored(path: Path, ids: Sequence[str]) -> Arrays:
             if local >= 0 and (deleted is None or local not in deleted):
                 start, stop = int(offsets[local]), int(offsets[local + 1])
                 arrays[name] = {key: segment.rows(key, start, stop).copy() for key in snapshot.codec.token_arrays}
+                passages = segment.passages_of(local, local + 1) or Passages.whole([stop - start])
+                arrays[name]["passages"] = passages.table()
     snapshot.close()
     return arrays
 
@@ -88,12 +91,15 @@ def encoded(ingest: Ingest, documents: Sequence[Mapping[str, Any]]) -> Arrays:
         parts = {key: np.split(array, ends) for key, array in batch.arrays.items()}
         for number, document in enumerate(some):
             found[document.id] = {key: part[number] for key, part in parts.items()}
+            passages = batch.passages or Passages.whole(batch.counts)
+            found[document.id]["passages"] = passages.between(number, number + 1).table()
     return found
 
 
 def test_every_way_in_gives_the_same_arrays(built: colstore.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = stored(built.path, IDS)
     assert len(expected) == len(NEW)
+    assert [len(expected[f"new{i}"]["passages"]) for i in range(7)] == [1, 1, 1, 1, 2, 1, 3]
     scores = {hit.id: hit.score for hit in built.rerank("w3 w40 w80 w150", IDS)}
 
     built.delete(IDS)
@@ -142,6 +148,7 @@ def test_batches_windows_and_threads_change_nothing(built: colstore.Index, data:
     some = order[: data.draw(st.integers(1, len(NEW)))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("colstore.indexing.ingest.WINDOW_DOCUMENTS", data.draw(st.integers(1, 7)))
+        patch.setattr("colstore.indexing.ingest.WINDOW_CHARACTERS", data.draw(st.integers(1, 400)))
         patch.setattr("colstore.indexing.ingest.BATCH_TOKENS", data.draw(st.integers(1, 60)))
         found = encoded(ingest_of(built, threads=data.draw(st.integers(1, 3))), some)
     assert_same(found, {str(document["id"]): expected[str(document["id"])] for document in some})

@@ -82,7 +82,7 @@ def test_hashing_reads_no_texts(index: colstore.Index, monkeypatch: pytest.Monke
 
 
 def test_the_fields_come_in_one_order_everywhere(index: colstore.Index) -> None:
-    fields = ["rank", "id", "score", "similarity", "title", "text", "metadata", "stage"]
+    fields = ["rank", "id", "score", "similarity", "title", "text", "metadata", "stage", "passage"]
     hit = index.search("bees dance", 1)[0]
     assert list(hit) == fields
     assert list(hit.to_json()) == fields
@@ -96,6 +96,7 @@ def test_the_fields_come_in_one_order_everywhere(index: colstore.Index) -> None:
         "text": "text",
         "metadata": {"n": 1},
         "stage": "maxsim",
+        "passage": None,
     }
 
 

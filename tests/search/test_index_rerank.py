@@ -16,7 +16,7 @@ from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, QueryError, UnknownIdError
 from colstore.rerank.stage import RerankStage
 from colstore.testing import FakeReranker
-from colstore.types import Hit
+from colstore.types import Hit, Passage
 from tests.rerank.conftest import passage
 
 QUERY = "bees dance by the red moon"
@@ -160,11 +160,12 @@ def test_hits_read_their_texts_late_and_after_closing(stored: object) -> None:
     assert by_id["d7"].text == passage(7)
     assert by_id["d7"].title == "title7"
     assert by_id["d8"]["metadata"] == {"n": 8}
-    assert set(early) == {"rank", "id", "score", "similarity", "title", "text", "metadata", "stage"}
+    assert set(early) == {"rank", "id", "score", "similarity", "title", "text", "metadata", "stage", "passage"}
     for again in (copy.copy(by_id["d9"]), pickle.loads(pickle.dumps(by_id["d9"])), replace(by_id["d9"])):
         assert again == by_id["d9"]
+        whole = Passage(passage(9), 0, len(passage(9)), 0)
         assert again.placed(5, 1.0, "x") == Hit(
-            5, "d9", 1.0, by_id["d9"].similarity, "title9", passage(9), {"n": 9}, "x"
+            5, "d9", 1.0, by_id["d9"].similarity, "title9", passage(9), {"n": 9}, "x", whole
         )
     with pytest.raises(AttributeError):
         _ = by_id["d9"].nothing  # type: ignore[attr-defined]  # on purpose

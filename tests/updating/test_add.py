@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import colstore
-from colstore import Document, Index
+from colstore import Document, Index, Passage
 from colstore.encode import FakeEncoder
 from colstore.errors import ConfigError, CorpusError, DuplicateIdError, EncoderError, VectorError
 
@@ -204,8 +204,15 @@ def test_an_index_without_texts_stays_without(tmp_path: Path, document: Any) -> 
 
 
 def test_truncated_documents_are_counted(tmp_path: Path) -> None:
-    index = colstore.build(tmp_path / "x", ["one two"], model=FakeEncoder(dim=16, max_tokens=3))
+    index = colstore.build(tmp_path / "x", ["one two"], model=FakeEncoder(dim=16, max_tokens=3), passages=False)
     assert index.add([{"id": "long", "text": "one two three four"}]).truncated == 1
+
+
+def test_long_documents_are_split_and_nothing_is_lost(tmp_path: Path) -> None:
+    index = colstore.build(tmp_path / "x", ["one two"], model=FakeEncoder(dim=16, max_tokens=3))
+    assert index.add([{"id": "long", "text": "one two three four"}]).truncated == 0
+    hit = index.search("four", k=1)[0]
+    assert (hit.id, hit.passage) == ("long", Passage("four", 14, 18, 1))
 
 
 def test_progress_is_reported(index: Index, document: Any) -> None:

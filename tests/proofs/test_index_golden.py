@@ -39,12 +39,12 @@ TOLERANCE = 1e-5
 
 # sha256 over the sorted names and contents of the files of each golden index, so that none changes unnoticed.
 FINGERPRINTS: dict[tuple[int, int | str], str] = {
-    (1, 16): "b74d5ae792eb0ba016bf2626291cdabfa92ee7f2bc5135c5f8f488d880db1847",
-    (1, 8): "6c0d954966961ba94c72868ef7101cbfe6eadded72d54b7eaa2ae46fd91038b4",
-    (1, 4): "453217e8cd849231a1a60f9348c46b2465896c8ad4ae6ab223182d937286e071",
-    (1, 2): "b5d4779bdc61dffad8afc1299cd278930eb98fffbf631f961a61b04ec2d6efa7",
-    (1, 1): "ec13cdeee2ea1bde8f8cd88da5d796c217961f846fef8b005d68deba3cb49f52",
-    (1, BM25): "96273257a755ff1880f863c9950ba265744ce79ce7eab49dd146e3ca76e5c50d",
+    (1, 16): "4c5d67cfe2edb5ef640694e58d2c534f31cd24fb7a0898db5ddfa0489d32eac4",
+    (1, 8): "696b864a24824acc1e2d9f0903459d58291886a528c7827ef48f8fd0a874c599",
+    (1, 4): "804e8fc9bdf3260b565afa9a7e17e52c00769ba3e4a0063fb721089462a70143",
+    (1, 2): "7b21ad83b8a3aa31d1abe570d838fe4c2e8f71d0a41aa82251873ed78de2d048",
+    (1, 1): "aa2038d6a8c002240967e4b6aba2771d7248e7d5da7c07b1d84377b7bc244a49",
+    (1, BM25): "329c856c26d65ba6296c86d9e090d29980b83e876bac4d6318cea0640af1fe73",
 }
 
 

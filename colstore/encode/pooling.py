@@ -19,6 +19,7 @@ from colstore.config import POOLINGS, Pooling
 from colstore.errors import ConfigError, VectorError
 from colstore.types import FloatMatrix
 
+WINDOW = 1_024
 _CANCELLED = 1e-6
 """A mean that is shorter than this is rounding noise: its vectors cancel each other out."""
 
@@ -76,7 +77,7 @@ def pool_hierarchical(vectors: NDArray[Any], factor: float, protected: int = 1) 
     clusters = _cluster_count(len(tokens), factor)
     if clusters >= len(tokens):
         return _unit_rows(matrix)
-    return _pooled(matrix[:protected], tokens, _ward_labels(tokens, clusters))
+    return _pooled(matrix[:protected], tokens, _windowed_labels(tokens, clusters))
 
 
 def pool_neighbours(vectors: NDArray[Any], factor: float, protected: int = 1) -> FloatMatrix:
@@ -102,8 +103,23 @@ def _cluster_count(tokens: int, factor: float) -> int:
     return max(int(tokens // factor), 1)
 
 
+def _windowed_labels(tokens: FloatMatrix, clusters: int) -> NDArray[np.int64]:
+    """Return the cluster number of each token, from 0 and without gaps; no cluster spans two windows."""
+    windows = min(-(-len(tokens) // WINDOW), clusters)
+    bounds = [len(tokens) * i // windows for i in range(windows + 1)]
+    shares = [clusters * i // windows for i in range(windows + 1)]
+    labels, used = [], 0
+    for i in range(windows):
+        part = _ward_labels(tokens[bounds[i] : bounds[i + 1]], shares[i + 1] - shares[i])
+        labels.append(part + used)
+        used += int(part.max()) + 1
+    return np.concatenate(labels)
+
+
 def _ward_labels(tokens: FloatMatrix, clusters: int) -> NDArray[np.int64]:
     """Return the cluster number of each token, from 0 and without gaps."""
+    if clusters == 1:
+        return np.zeros(len(tokens), np.int64)
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 

@@ -26,7 +26,7 @@ Memory and time of clustering grow with the square of the tokens: 8,192 tokens o
 MB and 4.4 s of processor time, in windows 16 MB and 0.4 s. Up to this length the result is that of clustering at once.
 
 At factor 2, on 35 documents of 3,809 tokens (560 of SciFact joined by 16), recall@10 of the unpooled ranking is .963 at
-once and .961 in windows of 2,048 (80 queries). On the first 30 queries it is .960 in windows of 2,048 and of 1,024, with
+once and .961 in windows of 2,048 (80 queries). On the first 30 queries it is .960 in windows of 2,048 and 1,024, with
 the same best document for .900 and .867 of them, and scores lower by 1.1 and 1.2 percent.
 """
 _CANCELLED = 1e-6

@@ -13,7 +13,7 @@ import argparse
 import tempfile
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -50,16 +50,18 @@ def grow(path: Path, rows: list[Floats], first: int, bits: int) -> tuple[colstor
     index = colstore.build_from_vectors(path, [f"d{i}" for i in range(first)], rows[:first], bits=bits)  # type: ignore[arg-type]  # one of Bits
     table: list[dict[str, Any]] = []
     for numbers in np.array_split(np.arange(first, len(rows)), 10):
-        milliseconds, merged = [], 0
+        milliseconds, processor, merged = [], [], 0
         for number in numbers.tolist():
-            start = perf_counter()
+            start, busy = perf_counter(), process_time()
             merged += index.add([Document(id=f"d{number}", vectors=rows[number])]).merged > 0
             milliseconds.append(1000 * (perf_counter() - start))
+            processor.append(1000 * (process_time() - busy))
         info = index.info()
         table.append(
             {
                 "documents": info.documents,
                 "ms an add, median": median(milliseconds),
+                "CPU ms an add, median": median(processor),
                 "p95": p95(milliseconds),
                 "mean": float(np.mean(milliseconds)),
                 "adds that merged": merged,

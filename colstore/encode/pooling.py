@@ -19,6 +19,16 @@ from colstore.config import POOLINGS, Pooling
 from colstore.errors import ConfigError, VectorError
 from colstore.types import FloatMatrix
 
+WINDOW = 1_024
+"""Tokens that are clustered together at most; a longer document is clustered in windows of equal length.
+
+Memory and time of clustering grow with the square of the tokens: 8,192 tokens of 128 components at once take 769
+MB and 4.4 s of processor time, in windows 16 MB and 0.4 s. Up to this length the result is that of clustering at once.
+
+At factor 2, on 35 documents of 3,809 tokens (560 of SciFact joined by 16), recall@10 of the unpooled ranking is .963 at
+once and .961 in windows of 2,048 (80 queries). On the first 30 queries it is .960 in windows of 2,048 and 1,024, with
+the same best document for .900 and .867 of them, and scores lower by 1.1 and 1.2 percent.
+"""
 _CANCELLED = 1e-6
 """A mean that is shorter than this is rounding noise: its vectors cancel each other out."""
 
@@ -76,7 +86,7 @@ def pool_hierarchical(vectors: NDArray[Any], factor: float, protected: int = 1) 
     clusters = _cluster_count(len(tokens), factor)
     if clusters >= len(tokens):
         return _unit_rows(matrix)
-    return _pooled(matrix[:protected], tokens, _ward_labels(tokens, clusters))
+    return _pooled(matrix[:protected], tokens, _windowed_labels(tokens, clusters))
 
 
 def pool_neighbours(vectors: NDArray[Any], factor: float, protected: int = 1) -> FloatMatrix:
@@ -102,8 +112,23 @@ def _cluster_count(tokens: int, factor: float) -> int:
     return max(int(tokens // factor), 1)
 
 
+def _windowed_labels(tokens: FloatMatrix, clusters: int) -> NDArray[np.int64]:
+    """Return the cluster number of each token, from 0 and without gaps; no cluster spans two windows."""
+    windows = min(-(-len(tokens) // WINDOW), clusters)
+    bounds = [len(tokens) * i // windows for i in range(windows + 1)]
+    shares = [clusters * i // windows for i in range(windows + 1)]
+    labels, used = [], 0
+    for i in range(windows):
+        part = _ward_labels(tokens[bounds[i] : bounds[i + 1]], shares[i + 1] - shares[i])
+        labels.append(part + used)
+        used += int(part.max()) + 1
+    return np.concatenate(labels)
+
+
 def _ward_labels(tokens: FloatMatrix, clusters: int) -> NDArray[np.int64]:
     """Return the cluster number of each token, from 0 and without gaps."""
+    if clusters == 1:
+        return np.zeros(len(tokens), np.int64)
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 

@@ -26,6 +26,7 @@ from colstore.store.format import MAX_TEXT_BLOCK_BYTES, TEXT_BLOCK_BYTES
 from colstore.store.strict_json import check_json_value
 from colstore.types import Json
 
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _LEVEL = 6
 _EMPTY = ("{}", "[]")
 _MAX_RATIO = 1032  # deflate cannot expand a byte to more than this; a block that declares more is forged
@@ -45,7 +46,7 @@ def encode_value(document_id: str, value: object) -> str:
         JSON or UTF-8 cannot hold it: NaN, a lone surrogate, an object that is none of JSON's.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _to_json(value)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise CorpusError(f"document {document_id!r} cannot be stored: {error}") from error

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colstore.encode import pool, pool_hierarchical, pool_neighbours
+from colstore.encode.pooling import WINDOW, _pooled, _ward_labels
 from colstore.errors import ConfigError, VectorError
 from colstore.types import FloatMatrix
 
@@ -111,3 +112,39 @@ def test_an_unknown_method_and_a_negative_number() -> None:
 def test_vectors_that_are_none(matrix: Any, method: Any) -> None:
     with pytest.raises(VectorError):
         pool(matrix, 2, method)
+
+
+@pytest.mark.parametrize("rows", [WINDOW, WINDOW + 1])
+def test_up_to_a_window_all_tokens_are_clustered_together(rows: int) -> None:
+    matrix = unit(rows)
+    whole = _pooled(matrix[:1], matrix[1:], _ward_labels(matrix[1:], (rows - 1) // 2))
+    assert pool_hierarchical(matrix, 2).tobytes() == whole.tobytes()
+
+
+def test_long_documents_are_clustered_window_by_window() -> None:
+    matrix = unit(1 + 3 * WINDOW - 1)
+    found = pool_hierarchical(matrix, 3)
+    assert len(found) == 1 + (3 * WINDOW - 1) // 3
+    first = _ward_labels(matrix[1 : 1 + WINDOW - 1], (3 * WINDOW - 1) // 3 // 3)
+    expected = _pooled(matrix[:1], matrix[1 : 1 + WINDOW - 1], first)
+    assert found[: len(expected)].tobytes() == expected.tobytes()
+    assert pool_hierarchical(matrix, 3).tobytes() == found.tobytes()
+
+
+@pytest.mark.parametrize("factor", [1.5, 2, 700, 1_500, 100_000])
+def test_the_number_of_rows_of_a_long_document_is_as_said(factor: float) -> None:
+    rows = 2 * WINDOW + 77
+    found = pool_hierarchical(unit(rows, dim=16), factor)
+    assert len(found) == 1 + max(int((rows - 1) // factor), 1)
+
+
+def test_the_memory_of_a_giant_document_is_bounded() -> None:
+    import tracemalloc
+
+    matrix = unit(8_192, dim=16)
+    pool_hierarchical(matrix[:100], 2)  # imports scipy
+    tracemalloc.start()
+    pool_hierarchical(matrix, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 << 20

@@ -31,6 +31,7 @@ PUBLIC = {
     "EncodedText",
     "Encoder",
     "Evaluation",
+    "FieldNames",
     "Fusion",
     "Generation",
     "Hit",

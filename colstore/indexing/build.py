@@ -80,6 +80,7 @@ class Build:
             lexical = self._bm25(generation, compressed, report) if self.bm25 else None
             report.documents = sum(entry.documents for entry in compressed.segments)
             report.tokens = sum(entry.tokens for entry in compressed.segments)
+            report.passages = sum(entry.passages for entry in compressed.segments)
             _note_read(report, read)
             report.note_peak_memory()
             with report.stage("commit"):

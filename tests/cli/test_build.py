@@ -57,7 +57,7 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
     options = (
         "--model m --dim 64 --bits 2 --pool-factor 1.5 --pooling neighbours --max-tokens 100 "
         "--query-length 32 --no-texts --overwrite --resume --on-error skip --on-duplicate skip "
-        "--trust-remote-code --revision main --device cpu --dtype bfloat16 --backend onnx "
+        "--trust-remote-code --allow-pickle --revision main --device cpu --dtype bfloat16 --backend onnx "
         "--frozen-dtype float16 --seed 7 --text-field summary --encoding latin-1 --quoting none --include *.md "
         "--include *.rst --normalize-ids --passage-tokens 64 --passage-overlap 8"
     )
@@ -80,6 +80,7 @@ def test_every_option_reaches_build(cli: Cli, corpus: Path, tmp_path: Path, monk
         "on_error": "skip",
         "on_duplicate": "skip",
         "trust_remote_code": True,
+        "allow_pickle": True,
         "revision": "main",
         "device": "cpu",
         "dtype": "bfloat16",

@@ -21,9 +21,7 @@ WHERE_HELP = (
 
 def where_option(command: _F) -> _F:
     """Add ``--where``."""
-    return click.option(
-        "--where", multiple=True, metavar="FILTER", callback=parse_filters, help=WHERE_HELP
-    )(command)  # fmt: skip
+    return click.option("--where", multiple=True, metavar="FILTER", callback=parse_filters, help=WHERE_HELP)(command)
 
 
 def ids_option(help_text: str, *, former_names: Sequence[str] = ()) -> Callable[[_F], _F]:

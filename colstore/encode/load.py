@@ -85,7 +85,7 @@ def load_encoder(
         If the model cannot be loaded, or gives other vectors than ``dim`` or ``settings`` ask for; the
         message says what to do.
     ConfigError
-        If an argument cannot be.
+        An argument is invalid.
     MissingDependencyError
         The extra ``encode`` is not installed, or the model is ``"embedded"`` and the extra ``demo`` is not.
     """

@@ -182,13 +182,18 @@ def is_mistaken(where: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]
 
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from([0.0, 1.0, 0.5, -2.0, 10**20, 1e20]),
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.sampled_from([0.0, 1.0, 0.5, -2.0, 10**20, 1e20]),
     st.sampled_from(["", "1", "a", "b", "2020-01-01"]),
-)  # fmt: skip
+)
 VALUES = st.one_of(
-    SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(st.sampled_from("xy"), SCALARS, max_size=2),
+    SCALARS,
+    st.lists(SCALARS, max_size=3),
+    st.dictionaries(st.sampled_from("xy"), SCALARS, max_size=2),
     st.lists(st.lists(SCALARS, max_size=2), max_size=2),
-)  # fmt: skip
+)
 METADATA = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4)
 ORDERABLE = st.one_of(st.integers(-2, 2), st.sampled_from([0.5, -0.0]), st.sampled_from(["", "1", "a"]))
 OPERATIONS = st.one_of(
@@ -198,9 +203,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("contains"), SCALARS),
     st.tuples(st.just("exists"), st.booleans()),
 )
-CONDITIONS = st.one_of(
-    SCALARS, st.lists(SCALARS, max_size=3), st.lists(OPERATIONS, min_size=1, max_size=2).map(dict)
-)  # fmt: skip
+CONDITIONS = st.one_of(SCALARS, st.lists(SCALARS, max_size=3), st.lists(OPERATIONS, min_size=1, max_size=2).map(dict))
 LEAVES = st.dictionaries(st.sampled_from([WRITTEN[name] for name in FIELDS]), CONDITIONS, min_size=1, max_size=2)
 FILTERS = st.recursive(
     LEAVES,
@@ -265,13 +268,29 @@ JSON = st.recursive(
     max_leaves=12,
 )
 STRANGE = st.one_of(
-    st.binary(), st.complex_numbers(), st.dates(), st.datetimes(timezones=st.timezones()), st.decimals(),
-    st.fractions(), st.builds(object), st.uuids(), st.times(), st.timedeltas(), st.sets(st.integers()),
+    st.binary(),
+    st.complex_numbers(),
+    st.dates(),
+    st.datetimes(timezones=st.timezones()),
+    st.decimals(),
+    st.fractions(),
+    st.builds(object),
+    st.uuids(),
+    st.times(),
+    st.timedeltas(),
+    st.sets(st.integers()),
     st.builds(range, st.integers()),
-    st.just(np.array([1.5, np.nan])), st.just(np.datetime64("NaT")), st.just(np.longdouble(1)), st.just(iter([1])),
-    st.just(np.zeros((2, 2))), st.just(np.array(3)), st.just(np.array([object()])), st.just(Decimal("1e999999")),
-    st.just(np.void(b"x")), st.just(np.datetime64(2**62, "Y")),
-)  # fmt: skip
+    st.just(np.array([1.5, np.nan])),
+    st.just(np.datetime64("NaT")),
+    st.just(np.longdouble(1)),
+    st.just(iter([1])),
+    st.just(np.zeros((2, 2))),
+    st.just(np.array(3)),
+    st.just(np.array([object()])),
+    st.just(Decimal("1e999999")),
+    st.just(np.void(b"x")),
+    st.just(np.datetime64(2**62, "Y")),
+)
 
 
 @settings(max_examples=500, deadline=None)

